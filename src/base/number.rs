@@ -1,0 +1,165 @@
+//! Exact rationals while they fit, f64 where they do not. `int / int` stays exact, so
+//! "6 heads do not divide 128" is a fact and not a rounding.
+
+/// A fraction in lowest terms with a positive denominator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Rational {
+    num: i128,
+    den: i128,
+}
+
+fn gcd(a: i128, b: i128) -> i128 {
+    let (mut a, mut b) = (a.unsigned_abs(), b.unsigned_abs());
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    i128::try_from(a).unwrap_or(1).max(1)
+}
+
+impl Rational {
+    pub fn new(num: i128, den: i128) -> Option<Rational> {
+        if den == 0 || num == i128::MIN || den == i128::MIN {
+            return None;
+        }
+        let g = gcd(num, den) * den.signum();
+        Some(Rational { num: num / g, den: den / g })
+    }
+
+    pub fn num(self) -> i128 {
+        self.num
+    }
+
+    pub fn den(self) -> i128 {
+        self.den
+    }
+
+    pub fn to_f64(self) -> f64 {
+        self.num as f64 / self.den as f64
+    }
+}
+
+/// The value of a number in a spec.
+#[derive(Clone, Copy, Debug)]
+pub enum Number {
+    Exact(Rational),
+    Real(f64),
+}
+
+impl Number {
+    pub fn int(n: i64) -> Number {
+        Number::Exact(Rational { num: i128::from(n), den: 1 })
+    }
+
+    /// `num / den`; a real where the fraction does not exist.
+    pub fn ratio(num: i64, den: i64) -> Number {
+        Rational::new(i128::from(num), i128::from(den))
+            .map_or(Number::Real(num as f64 / den as f64), Number::Exact)
+    }
+
+    pub fn to_f64(self) -> f64 {
+        match self {
+            Number::Exact(r) => r.to_f64(),
+            Number::Real(x) => x,
+        }
+    }
+
+    /// The whole number this is, if it is one.
+    pub fn to_i64(self) -> Option<i64> {
+        match self {
+            Number::Exact(r) if r.den == 1 => i64::try_from(r.num).ok(),
+            _ => None,
+        }
+    }
+
+    pub fn is_finite(self) -> bool {
+        self.to_f64().is_finite()
+    }
+
+    fn with(self, other: Number, exact: impl Fn(Rational, Rational) -> Option<Rational>, real: impl Fn(f64, f64) -> f64) -> Number {
+        if let (Number::Exact(a), Number::Exact(b)) = (self, other)
+            && let Some(r) = exact(a, b)
+        {
+            return Number::Exact(r);
+        }
+        Number::Real(real(self.to_f64(), other.to_f64()))
+    }
+
+    pub fn add(self, other: Number) -> Number {
+        let exact = |a: Rational, b: Rational| {
+            Rational::new(a.num.checked_mul(b.den)?.checked_add(b.num.checked_mul(a.den)?)?, a.den.checked_mul(b.den)?)
+        };
+        self.with(other, exact, |a, b| a + b)
+    }
+
+    pub fn neg(self) -> Number {
+        Number::int(0).sub(self)
+    }
+
+    pub fn sub(self, other: Number) -> Number {
+        let exact = |a: Rational, b: Rational| {
+            Rational::new(a.num.checked_mul(b.den)?.checked_sub(b.num.checked_mul(a.den)?)?, a.den.checked_mul(b.den)?)
+        };
+        self.with(other, exact, |a, b| a - b)
+    }
+
+    pub fn mul(self, other: Number) -> Number {
+        let exact = |a: Rational, b: Rational| Rational::new(a.num.checked_mul(b.num)?, a.den.checked_mul(b.den)?);
+        self.with(other, exact, |a, b| a * b)
+    }
+
+    /// Division; by zero gives an infinite or undefined real, which callers refuse.
+    pub fn div(self, other: Number) -> Number {
+        let exact = |a: Rational, b: Rational| Rational::new(a.num.checked_mul(b.den)?, a.den.checked_mul(b.num)?);
+        self.with(other, exact, |a, b| a / b)
+    }
+
+    pub fn pow(self, other: Number) -> Number {
+        if let (Number::Exact(base), Some(n)) = (self, other.to_i64())
+            && let Ok(e) = u32::try_from(n.unsigned_abs())
+            && let (Some(num), Some(den)) = (base.num.checked_pow(e), base.den.checked_pow(e))
+            && let Some(r) = if n >= 0 { Rational::new(num, den) } else { Rational::new(den, num) }
+        {
+            return Number::Exact(r);
+        }
+        Number::Real(self.to_f64().powf(other.to_f64()))
+    }
+
+    pub fn floor(self) -> Number {
+        match self {
+            Number::Exact(r) => Number::Exact(Rational { num: r.num.div_euclid(r.den), den: 1 }),
+            Number::Real(x) => Number::Real(x.floor()),
+        }
+    }
+
+    pub fn ceil(self) -> Number {
+        self.neg().floor().neg()
+    }
+}
+
+impl PartialEq for Number {
+    fn eq(&self, other: &Number) -> bool {
+        match (self, other) {
+            (Number::Exact(a), Number::Exact(b)) => a == b,
+            _ => self.to_f64() == other.to_f64(),
+        }
+    }
+}
+
+impl PartialOrd for Number {
+    fn partial_cmp(&self, other: &Number) -> Option<std::cmp::Ordering> {
+        self.to_f64().partial_cmp(&other.to_f64())
+    }
+}
+
+/// Whole numbers as digits, other fractions and reals as the shortest f64 that reads back the same.
+impl std::fmt::Display for Number {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Number::Exact(r) if r.den == 1 => write!(f, "{}", r.num),
+            _ => {
+                let x = self.to_f64();
+                if x != 0.0 && (x.abs() < 1e-4 || x.abs() >= 1e15) { write!(f, "{x:e}") } else { write!(f, "{x}") }
+            }
+        }
+    }
+}

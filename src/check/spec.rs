@@ -1,0 +1,334 @@
+//! The checked experiment: plain typed data, every number with its unit in its name. Only
+//! `check::check` makes a [`CheckedSpec`], so holding one is the proof that the rules passed.
+
+use super::formula::Formula;
+use crate::base::Span;
+use indexmap::IndexMap;
+use std::sync::Arc;
+
+/// One value of the flattened spec: `path = value  # origin`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FlatField {
+    pub path: String,
+    pub value: String,
+    pub origin: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct CheckedSpec {
+    pub(super) name: String,
+    pub(super) cite: Option<String>,
+    pub(super) doc: Option<String>,
+    pub(super) arms: Vec<Arm>,
+    pub(super) claims: Vec<Claim>,
+    pub(super) factors: Vec<String>,
+}
+
+impl CheckedSpec {
+    /// The experiment's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn cite(&self) -> Option<&str> {
+        self.cite.as_deref()
+    }
+
+    /// The `//!` text of its file.
+    pub fn doc(&self) -> Option<&str> {
+        self.doc.as_deref()
+    }
+
+    /// In the order of the file; never empty.
+    pub fn arms(&self) -> &[Arm] {
+        &self.arms
+    }
+
+    pub fn arm(&self, name: &str) -> Option<&Arm> {
+        self.arms.iter().find(|a| a.name == name)
+    }
+
+    pub fn claims(&self) -> &[Claim] {
+        &self.claims
+    }
+
+    /// Paths in which the arms are declared to differ.
+    pub fn factors(&self) -> &[String] {
+        &self.factors
+    }
+}
+
+/// One arm with everything resolved: a run can start from it alone.
+#[derive(Clone, Debug)]
+pub struct Arm {
+    pub name: String,
+    pub model: ModelCall,
+    pub objective: Objective,
+    pub data: Data,
+    pub train: Train,
+    pub eval: Eval,
+    pub budget: Budget,
+    pub vocab: Vocab,
+    /// Sorted by path.
+    pub flat: Vec<FlatField>,
+}
+
+/// `decoder(layers: 4, ...)`: which model of the resolved library, and its arguments.
+#[derive(Clone, Debug)]
+pub struct ModelCall {
+    pub model: crate::resolve::DefId,
+    pub name: String,
+    pub args: IndexMap<String, StaticArg>,
+    pub span: Span,
+    pub library: Arc<crate::resolve::Library>,
+}
+
+/// A number or switch that is known before the graph is built, and where it was written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StaticArg {
+    pub value: Static,
+    pub span: Span,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Static {
+    Number(crate::base::Number),
+    Bool(bool),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Objective {
+    /// Autoregressive cross-entropy, exact likelihood (domain B.2).
+    NextToken,
+    MaskedDiffusion(MaskedDiffusion),
+}
+
+impl Objective {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Objective::NextToken => "next_token",
+            Objective::MaskedDiffusion(_) => "masked_diffusion",
+        }
+    }
+
+    pub fn needs_mask(&self) -> bool {
+        matches!(self, Objective::MaskedDiffusion(_))
+    }
+}
+
+/// Absorbing-state diffusion (domain B.3, no shift: output i predicts x_i).
+#[derive(Clone, Debug, PartialEq)]
+pub struct MaskedDiffusion {
+    pub schedule_name: String,
+    /// alpha(t): the chance that a token is still clean.
+    pub schedule: Formula,
+    pub t: TSampling,
+    pub weight: LossWeight,
+    pub estimator: Estimator,
+    /// Whether the training loss is a likelihood bound, and why (shown by `plan`).
+    pub bound: Result<String, String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TSampling {
+    pub kind: TKind,
+    pub low: f64,
+    pub high: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TKind {
+    /// Each row its own uniform draw.
+    Iid,
+    /// One draw in each of n equal strata over the global batch, dealt to rows by a permutation.
+    Stratified,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LossWeight {
+    /// -alpha'/(1-alpha), or its exact-count form.
+    Elbo,
+    /// 1: the plain masked cross-entropy, no bound.
+    Flat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Estimator {
+    /// Each token masked on its own with chance 1 - alpha(t) (N1).
+    Bernoulli,
+    /// Exactly k tokens masked, k from t; weight L/k (domain B.3, "count").
+    Count,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Data {
+    pub name: String,
+    /// Glob patterns; `{torch}` stands for the folder of the libtorch wheel.
+    pub files: Vec<String>,
+    /// Where the patterns are written: they are relative to that spec file's folder.
+    pub base: std::path::PathBuf,
+    pub source_span: Span,
+    pub tokenizer: Tokenizer,
+    /// Tokens in a sequence.
+    pub seq: u64,
+    /// As asked for; `Budget::unique_tokens` is what fits whole chunks. `None`: all there are.
+    pub unique_tokens: Option<u64>,
+    pub valid: Amount,
+    pub max_unique_per_document: Option<u64>,
+    pub max_valid_per_document: Option<u64>,
+    pub order: Order,
+    pub split: Split,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Amount {
+    Tokens(u64),
+    Fraction(f64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tokenizer {
+    /// UTF-8 bytes, 256 ids.
+    Bytes,
+    /// The corpus's distinct characters in code-point order; the spec declares how many.
+    Chars { n: u64 },
+}
+
+impl Tokenizer {
+    pub fn n_ids(self) -> u64 {
+        match self {
+            Tokenizer::Bytes => 256,
+            Tokenizer::Chars { n } => n,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Every token once an epoch; `moving` cuts the chunks anew each epoch.
+    Strict { moving: bool },
+    /// Independent uniform windows, as nanoGPT draws them.
+    Windows,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// Whole documents, drawn by the split seed.
+    Documents,
+    /// The last part of the concatenated text, as nanoGPT splits.
+    Tail,
+}
+
+/// Token ids: 0..n_ids from the tokenizer, then end of document, then (if any arm needs it) mask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vocab {
+    pub n_ids: u64,
+    pub eod: u64,
+    pub mask: Option<u64>,
+    /// Rows of the embedding: everything above is padding and never predicted.
+    pub size: u64,
+}
+
+impl Vocab {
+    /// Ids that can be data: all below are, all from here on (mask, padding) have logit -inf.
+    pub fn n_predictable(&self) -> u64 {
+        self.eod + 1
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Train {
+    pub batch_seqs: u64,
+    /// Divides `batch_seqs`.
+    pub micro_batch_seqs: u64,
+    pub optimizer: AdamW,
+    pub lr_schedule: LrSchedule,
+    pub clip: Option<f64>,
+    pub precision: Precision,
+    /// Decay of the averaged weights; evaluation then uses the average.
+    pub ema: Option<f64>,
+    pub seeds: Seeds,
+    pub checkpoint_every_steps: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamW {
+    pub lr: f64,
+    pub beta1: f64,
+    pub beta2: f64,
+    pub eps: f64,
+    pub weight_decay: f64,
+}
+
+/// Lengths in steps; `floor` is the final rate as a fraction of the peak.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum LrSchedule {
+    Constant { warmup: u64 },
+    Cosine { warmup: u64, floor: f64, steps: u64 },
+    /// Warm-up, stable, decay. Decay over `decay` steps as Megatron's exponential WSD (domain A.1).
+    Wsd { warmup: u64, decay: u64, floor: f64, steps: u64 },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    Bf16,
+    Fp32,
+    Fp64,
+}
+
+impl Precision {
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::Bf16 => "bf16",
+            Precision::Fp32 => "fp32",
+            Precision::Fp64 => "fp64",
+        }
+    }
+}
+
+/// One seed per purpose; see `base::philox::Purpose`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seeds {
+    pub init: u32,
+    pub split: u32,
+    pub subset: u32,
+    pub order: u32,
+    pub noise: u32,
+    pub eval: u32,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Eval {
+    /// Steps at which to evaluate, ascending; the last step is always among them.
+    pub at_steps: Vec<u64>,
+    /// Systematic draws of k per validation row for masked bounds.
+    pub draws: u64,
+    /// Rows per evaluation batch.
+    pub batch_seqs: u64,
+    /// Tokens to sample at the end, and from how many prompts; 0 samples none.
+    pub sample_tokens: u64,
+}
+
+/// Everything derived from unique, epochs, total, batch and seq.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Budget {
+    /// Rounded down to whole chunks. For `unique: all` it is known after the data was read.
+    pub unique_tokens: Option<u64>,
+    pub epochs: Option<f64>,
+    pub total_tokens: u64,
+    pub tokens_per_step: u64,
+    pub steps: u64,
+    /// Tokens of the budget that no whole step is left for.
+    pub left_over_tokens: u64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Claim {
+    /// Design rule 11: from which evaluation on `of` stays below (or above) `than`.
+    Crossover { metric: Metric, of: String, than: String, under: bool, text: String },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metric {
+    ValidLoss,
+}

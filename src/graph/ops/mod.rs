@@ -1,0 +1,167 @@
+//! The operations: one closed enum, one file each. A file holds its operation's shape rule, FLOPs,
+//! behaviour along the sequence, backward pass and f64 reference; `src/lower/ops` has a file of
+//! the same name for libtorch, which a test demands. Adding an operation is adding a line to the
+//! list below and following the compiler.
+
+use super::vjp::Vjp;
+use super::{Array, DimSizes, Type, Value};
+
+pub mod add;
+pub mod attend;
+pub mod embed;
+pub mod gelu;
+pub mod layer_norm;
+pub mod linear;
+pub mod merge_heads;
+pub mod mul;
+pub mod nll;
+pub mod rms_norm;
+pub mod rope;
+pub mod scale;
+pub mod silu;
+pub mod split_heads;
+pub mod sum_to;
+pub mod weighted_sum;
+
+use super::{ParamId, Region};
+
+/// What an operation does along T: what row pruning and block-wise evaluation need to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlongT {
+    /// Each position on its own.
+    RowWise,
+    /// A position reads others.
+    Mixing,
+    /// Positions are summed over.
+    Reducing,
+    /// Has no T.
+    Free,
+}
+
+/// Input types that do not fit; the words name both sides.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Mismatch(pub String);
+
+/// What every operation but the structural ones gives.
+pub trait Operation {
+    fn name(&self) -> &'static str;
+
+    /// The output types, or why the inputs do not fit.
+    fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>, Mismatch>;
+
+    /// Floating-point operations of its matrix products, a multiply-add as two. Elementwise work
+    /// counts nothing, as in every published FLOP count.
+    fn flops(&self, _inputs: &[&Type], _outputs: &[Type], _sizes: DimSizes) -> f64 {
+        0.0
+    }
+
+    fn along_t(&self) -> AlongT;
+
+    /// Cotangents of the inputs from those of the outputs (`None`: zero, or not differentiable).
+    /// Operations of a backward pass have none: dlmc takes no second derivatives.
+    fn vjp(&self, cx: &mut Vjp<'_>, cotangents: &[Option<Value>]) -> Vec<Option<Value>>;
+
+    /// The outputs in plain f64. Inputs have passed `infer`.
+    fn reference(&self, inputs: &[&Array]) -> Vec<Array>;
+
+    /// Attributes as text, for listings and snapshots.
+    fn attributes(&self) -> Vec<(&'static str, String)> {
+        vec![]
+    }
+}
+
+/// What a body reads from the batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Input {
+    /// The token ids the model sees, `[B, T]`.
+    Tokens,
+    /// 0, 1, 2, ... `[T]`.
+    Positions,
+    /// The ids to be predicted, `[B, T]`.
+    Targets,
+    /// The weight of each position's loss, `[B, T]`; global denominators are in it.
+    Weights,
+}
+
+impl Input {
+    pub fn name(self) -> &'static str {
+        match self {
+            Input::Tokens => "tokens",
+            Input::Positions => "positions",
+            Input::Targets => "targets",
+            Input::Weights => "weights",
+        }
+    }
+}
+
+macro_rules! operations {
+    ($($variant:ident($ty:path),)*) => {
+        /// A node's operation. The first four are structure; the rest are [`Operation`]s.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Op {
+            /// The body's argument of this index.
+            Argument(usize),
+            Input(Input),
+            Param(ParamId),
+            Repeat(Region),
+            $($variant($ty),)*
+        }
+
+        impl Op {
+            /// The operation, unless it is structure.
+            pub fn operation(&self) -> Option<&dyn Operation> {
+                match self {
+                    Op::Argument(_) | Op::Input(_) | Op::Param(_) | Op::Repeat(_) => None,
+                    $(Op::$variant(op) => Some(op),)*
+                }
+            }
+        }
+
+        $(impl From<$ty> for Op {
+            fn from(op: $ty) -> Op {
+                Op::$variant(op)
+            }
+        })*
+    };
+}
+
+operations! {
+    Add(add::Add),
+    Attend(attend::Attend),
+    AttendGrad(attend::AttendGrad),
+    Embed(embed::Embed),
+    EmbedGrad(embed::EmbedGrad),
+    Gelu(gelu::Gelu),
+    GeluGrad(gelu::GeluGrad),
+    LayerNorm(layer_norm::LayerNorm),
+    LayerNormGrad(layer_norm::LayerNormGrad),
+    Linear(linear::Linear),
+    LinearInputGrad(linear::LinearInputGrad),
+    LinearWeightGrad(linear::LinearWeightGrad),
+    MergeHeads(merge_heads::MergeHeads),
+    Mul(mul::Mul),
+    Nll(nll::Nll),
+    NllGrad(nll::NllGrad),
+    RmsNorm(rms_norm::RmsNorm),
+    RmsNormGrad(rms_norm::RmsNormGrad),
+    Rope(rope::Rope),
+    Scale(scale::Scale),
+    Silu(silu::Silu),
+    SiluGrad(silu::SiluGrad),
+    SplitHeads(split_heads::SplitHeads),
+    SumTo(sum_to::SumTo),
+    WeightedSum(weighted_sum::WeightedSum),
+}
+
+impl Op {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Op::Argument(_) => "argument",
+            Op::Input(input) => input.name(),
+            Op::Param(_) => "param",
+            Op::Repeat(_) => "repeat",
+            other => other.operation().map_or("", Operation::name),
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Objectives as data: how a batch is corrupted, which positions are predicted and what each weighs.
+//! Host-side and libtorch-free; `graph::training` turns the description into nodes.
+//!
+//! Formulas: `README.md` beside this file.
+
+/// Who may attend to whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Pattern {
+    /// Position i sees 0..=i.
+    Causal,
+    /// Every position sees every position.
+    Full,
+}
+
+impl Pattern {
+    pub fn name(self) -> &'static str {
+        match self {
+            Pattern::Causal => "causal",
+            Pattern::Full => "full",
+        }
+    }
+}
+
+/// Rows of a batch as the model sees them, row-major `[rows, seq]`.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Corrupted {
+    pub rows: usize,
+    pub seq: usize,
+    /// What the model reads.
+    pub tokens: Vec<u32>,
+    /// What each position is to predict; any valid id where the weight is 0.
+    pub targets: Vec<u32>,
+    /// The loss is `sum(weights * nll)`: the global denominator is in the weights. In f64.
+    pub weights: Vec<f64>,
+    /// Per row: the share of its target positions that are masked (1 for next token).
+    pub mask_rate: Vec<f64>,
+}

@@ -1,0 +1,124 @@
+//! The record of a run: one JSON object a line, tagged by `kind`. This file is the schema.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Record {
+    Start(Start),
+    Step(Step),
+    Eval(Eval),
+    Checkpoint(Checkpoint),
+    End(End),
+}
+
+/// Written when a run starts or continues.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Start {
+    pub run: String,
+    pub experiment: String,
+    pub arm: String,
+    pub objective: String,
+    /// True where validation loss is the exact likelihood, false where it is an upper bound on the NLL.
+    pub exact: bool,
+    /// 0, or the step of the checkpoint it continues from.
+    pub from_step: u64,
+    pub steps: u64,
+    /// The first step of the learning-rate decay; `steps` where there is none.
+    pub decay_from_step: u64,
+    pub tokens_per_step: u64,
+    pub unique_tokens: u64,
+    pub params: u64,
+    /// Matrix-product FLOPs of one training step (forward and backward), counted.
+    pub flops_per_step: f64,
+    pub init_hash: String,
+    pub data_hash: String,
+    pub valid_hash: String,
+    pub n_valid_documents: u64,
+    /// `nats/byte`, `nats/char`, `nats/token`
+    pub loss_unit: String,
+    pub precision: String,
+    pub device: String,
+    pub threads: u64,
+    pub libtorch: String,
+    pub code: String,
+}
+
+/// One optimizer step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Counts from 1: the number of finished updates.
+    pub step: u64,
+    pub tokens: u64,
+    pub epoch: f64,
+    /// The training loss, weighted as the objective says, nats per target.
+    pub loss: f64,
+    /// Mean cross-entropy over the positions the loss reads, unweighted.
+    pub loss_plain: f64,
+    /// Mean cross-entropy by decile of the row's mask rate (masked diffusion) or of the position in
+    /// the sequence (next token); `null` where the step had none.
+    pub loss_by_decile: Vec<Option<f64>>,
+    /// Positions read over all target positions (1 for next token).
+    pub masked_fraction: f64,
+    pub lr: f64,
+    /// Before clipping.
+    pub grad_norm: f64,
+    /// Share of the steps so far that were clipped.
+    pub clip_fraction: f64,
+    /// ||update|| / ||weights||, over all parameters.
+    pub update_ratio: f64,
+    pub tokens_per_s: f64,
+    /// Peak resident memory of the process so far (CPU) or peak allocated memory (CUDA).
+    pub memory_bytes: u64,
+    /// Of the clean token ids of the step's batch, equal in every arm of an experiment.
+    pub batch_hash: String,
+}
+
+/// One evaluation on the validation chunks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Eval {
+    pub step: u64,
+    /// Training tokens seen, exactly.
+    pub tokens: u64,
+    pub epoch: f64,
+    /// Nats per target token: exact NLL, or the exact-count bound.
+    pub loss: f64,
+    /// Standard error over documents.
+    pub se: f64,
+    /// Whether the learning rate was already decaying.
+    pub in_decay: bool,
+    /// `[sum of NLL in nats, targets]` per document, in a fixed order equal in all arms.
+    pub documents: Vec<[f64; 2]>,
+    pub seconds: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    pub step: u64,
+    /// Relative to the run folder.
+    pub path: String,
+    /// Of the weights, by path.
+    pub weights_hash: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct End {
+    pub step: u64,
+    pub reason: EndReason,
+    /// Seconds of training and of evaluation in this process.
+    pub train_seconds: f64,
+    pub eval_seconds: f64,
+    pub message: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    Finished,
+    /// `--steps` reached before the budget's end.
+    StepLimit,
+    TimeLimit,
+    Interrupted,
+    /// A loss or gradient that is not a number, or exploded.
+    NonFinite,
+}

@@ -1,0 +1,2 @@
+//! The run folder: lock, metrics log, checkpoints. Tensors cross as name, dtype, shape, bytes.
+pub mod metrics;

@@ -1,0 +1,1 @@
+//! Text to [`ast`](crate::ast): the pest grammar of `grammar/dlm.pest`, limits, recovery by line.
