@@ -1,7 +1,14 @@
-//! Names, imports, overrides.
-/// A definition of a [`Library`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct DefId(pub u32);
-/// Every definition that the files of a spec bring in.
-#[derive(Clone, Debug, Default)]
-pub struct Library {}
+//! Files to one library of definitions, an experiment to one value tree per arm.
+//!
+//! Resolve decides what every name means and who wins where several places set one value
+//! (default < definition < experiment < arm < `--set`). What the values have to be is `check`'s.
+
+pub mod builtins;
+pub mod experiment;
+pub mod library;
+pub mod names;
+pub mod value;
+
+pub use experiment::{Override, ResolvedArm, ResolvedSpec, resolve_experiment};
+pub use library::{Def, DefId, Kind, Library, load};
+pub use value::{Args, Node, Origin, Record, Value};

@@ -8,6 +8,7 @@ use super::{Array, DimSizes, Type, Value};
 
 pub mod add;
 pub mod attend;
+pub mod cast;
 pub mod embed;
 pub mod gelu;
 pub mod layer_norm;
@@ -22,6 +23,7 @@ pub mod silu;
 pub mod split_heads;
 pub mod sum_to;
 pub mod weighted_sum;
+pub mod zeros_like;
 
 use super::{ParamId, Region};
 
@@ -130,6 +132,7 @@ operations! {
     Add(add::Add),
     Attend(attend::Attend),
     AttendGrad(attend::AttendGrad),
+    Cast(cast::Cast),
     Embed(embed::Embed),
     EmbedGrad(embed::EmbedGrad),
     Gelu(gelu::Gelu),
@@ -152,6 +155,7 @@ operations! {
     SplitHeads(split_heads::SplitHeads),
     SumTo(sum_to::SumTo),
     WeightedSum(weighted_sum::WeightedSum),
+    ZerosLike(zeros_like::ZerosLike),
 }
 
 impl Op {

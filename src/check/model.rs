@@ -1,0 +1,121 @@
+//! The `model` of an arm: which model, with which static arguments.
+
+use super::reader::{Cx, Takes, quantity};
+use super::spec::{ModelCall, Static, StaticArg};
+use crate::ast::{ExprKind, ParamType};
+use crate::base::diag::code;
+use crate::base::suggest::suggest;
+use crate::base::{Diagnostic, Span};
+use crate::resolve::{DefId, Library, Node, Value};
+use indexmap::IndexMap;
+use std::sync::Arc;
+
+pub fn read(node: &Node, model: DefId, library: &Arc<Library>, cx: &mut Cx<'_>) -> Option<ModelCall> {
+    let block = library.block(model)?;
+    let (args, span) = match &node.value {
+        Value::Call { args, name_span, .. } => (args.clone(), *name_span),
+        _ => (Default::default(), node.span),
+    };
+    let name = block.name.text.clone();
+    cx.note("model", &name, Some(&node.origin));
+    let mut given: IndexMap<String, (Span, Node)> = IndexMap::new();
+    for (i, value) in args.positional.iter().enumerate() {
+        match block.params.get(i) {
+            Some(param) => {
+                given.insert(param.name.text.clone(), (value.span, value.clone()));
+            }
+            None => cx.out.push(
+                Diagnostic::error(code::UNKNOWN_FIELD, format!("`{name}` takes {} arguments", block.params.len()))
+                    .at(value.span, "one too many")
+                    .also(block.name.span, "defined here"),
+            ),
+        }
+    }
+    for (arg, (at, value)) in &args.named {
+        let names = || block.params.iter().map(|p| p.name.text.as_str());
+        if !names().any(|n| n == arg) {
+            let diagnostic = Diagnostic::error(code::UNKNOWN_FIELD, format!("`{name}` has no argument `{arg}`"))
+                .at(*at, "not an argument of it")
+                .also(block.name.span, "defined here");
+            cx.out.push(match suggest(arg, names()) {
+                Some(closest) => diagnostic.help(format!("did you mean `{closest}`?")),
+                None => diagnostic.help(format!("it takes {}", names().collect::<Vec<_>>().join(", "))),
+            });
+        } else if let Some((first, _)) = given.get(arg) {
+            cx.out.push(
+                Diagnostic::error(code::DUPLICATE_FIELD, format!("`{arg}` is given twice"))
+                    .at(*at, "again here")
+                    .also(*first, "first here"),
+            );
+        } else {
+            given.insert(arg.clone(), (*at, value.clone()));
+        }
+    }
+    let mut result = IndexMap::new();
+    let mut sound = true;
+    let mut missing = vec![];
+    for param in &block.params {
+        let path = format!("model.{}", param.name.text);
+        if let ParamType::Tensor(shape) = &param.ty {
+            cx.out.push(
+                Diagnostic::error(code::TENSOR_OR_NUMBER, "a model's parameters are numbers and switches")
+                    .at(shape.span, "a tensor here")
+                    .help("a model reads `tokens` and `positions`; make this a block if it takes tensors"),
+            );
+            sound = false;
+            continue;
+        }
+        match given.get(&param.name.text) {
+            Some((_, value)) => match static_arg(&path, value, &param.ty, cx) {
+                Some(arg) => {
+                    result.insert(param.name.text.clone(), arg);
+                }
+                None => sound = false,
+            },
+            None => match &param.default {
+                None => missing.push(format!("`{}`", param.name.text)),
+                Some(default) if matches!(default.kind, ExprKind::Number(_) | ExprKind::Bool(_)) => {
+                    let text = cx.map.text(default.span).to_string();
+                    cx.note(&path, text, None);
+                }
+                Some(_) => {}
+            },
+        }
+    }
+    if !missing.is_empty() {
+        cx.out.push(
+            Diagnostic::error(code::MISSING_FIELD, format!("`{name}` needs {}", missing.join(", ")))
+                .at(span, "not given here")
+                .also(block.name.span, "defined here"),
+        );
+        sound = false;
+    }
+    sound.then(|| ModelCall { model, name, args: result, span, library: library.clone() })
+}
+
+fn static_arg(path: &str, node: &Node, ty: &ParamType, cx: &mut Cx<'_>) -> Option<StaticArg> {
+    let value = match (ty, &node.value) {
+        (ParamType::Bool, Value::Bool(b)) => Static::Bool(*b),
+        (ParamType::Bool, _) => {
+            cx.wrong_type(node, path, "true or false");
+            return None;
+        }
+        _ => {
+            let q = quantity(path, node, Takes::FRACTION, cx)?;
+            if matches!(ty, ParamType::Int) && q.number.to_i64().is_none() {
+                cx.out.push(
+                    Diagnostic::error(code::NOT_WHOLE, format!("`{path}` has to be whole, not {}", q.number))
+                        .at(node.span, "a whole number is wanted here"),
+                );
+                return None;
+            }
+            Static::Number(q.number)
+        }
+    };
+    let text = match value {
+        Static::Number(n) => n.to_string(),
+        Static::Bool(b) => b.to_string(),
+    };
+    cx.note(path, text, Some(&node.origin));
+    Some(StaticArg { value, span: node.span })
+}

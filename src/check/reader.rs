@@ -1,0 +1,323 @@
+//! Reading typed values out of a resolved tree: units, ranges, defaults, unknown and missing fields,
+//! each with its diagnostic; every value read is noted with its origin for the flat form.
+
+use super::spec::FlatField;
+use crate::base::diag::code;
+use crate::base::suggest::suggest;
+use crate::base::units::Dimension;
+use crate::base::{Diagnostic, Diagnostics, Number, SourceMap, Span, Unit};
+use crate::resolve::{Node, Origin, Record, Value};
+use indexmap::IndexMap;
+
+/// What the checks of one arm share.
+pub struct Cx<'a> {
+    pub map: &'a SourceMap,
+    pub out: &'a mut Diagnostics,
+    pub flat: Vec<FlatField>,
+}
+
+impl Cx<'_> {
+    pub fn note(&mut self, path: &str, value: impl ToString, origin: Option<&Origin>) {
+        let origin = match origin {
+            None => "default".to_string(),
+            Some(Origin::File(span)) => self.map.locate(*span).to_string(),
+            Some(Origin::Arm(arm, span)) => format!("arm {arm}, {}", self.map.locate(*span)),
+            Some(Origin::Set(text)) => format!("--set {text}"),
+        };
+        self.flat.push(FlatField { path: path.to_string(), value: value.to_string(), origin });
+    }
+
+    pub fn wrong_type(&mut self, node: &Node, path: &str, wanted: &str) {
+        // `none` stands in for what was reported already.
+        if node.value == Value::None && !self.map.text(node.span).contains("none") {
+            return;
+        }
+        self.out.push(
+            Diagnostic::error(code::WRONG_TYPE, format!("`{path}` is {wanted}, not {}", node.value.kind()))
+                .at(node.span, format!("{wanted} is wanted here")),
+        );
+    }
+}
+
+/// One unit a field takes, and whether a bare number means it.
+#[derive(Clone, Copy, Debug)]
+pub struct Takes {
+    pub units: &'static [Unit],
+    pub bare: bool,
+}
+
+impl Takes {
+    pub const PLAIN: Takes = Takes { units: &[], bare: true };
+    pub const TOKENS: Takes = Takes { units: &[Unit::Tokens], bare: false };
+    pub const SEQS: Takes = Takes { units: &[Unit::Seqs], bare: false };
+    /// A plain fraction or a percentage.
+    pub const FRACTION: Takes = Takes { units: &[Unit::Percent], bare: true };
+    pub const EPOCHS: Takes = Takes { units: &[Unit::Epochs], bare: true };
+    pub const STEPS: Takes = Takes { units: &[Unit::Steps], bare: false };
+    /// A part of the run: a percentage of its steps, or steps.
+    pub const SHARE: Takes = Takes { units: &[Unit::Percent, Unit::Steps], bare: false };
+    pub const CADENCE: Takes = Takes { units: &[Unit::Epochs, Unit::Steps, Unit::Percent], bare: false };
+
+    fn words(self) -> String {
+        let mut words: Vec<String> = self.units.iter().map(|u| format!("`{}`", u.word())).collect();
+        if self.bare {
+            words.push("no unit".into());
+        }
+        words.join(" or ")
+    }
+}
+
+/// A number in the base unit of its dimension; `None` for a bare one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quantity {
+    pub number: Number,
+    pub unit: Option<Unit>,
+    pub span: Span,
+}
+
+/// The fields of a record or the arguments of a call, being read.
+pub struct Reader {
+    /// `data`, `train.optimizer`: the path in the spec.
+    pub path: String,
+    /// Where the whole is.
+    pub span: Span,
+    what: String,
+    fields: IndexMap<String, (Span, Node)>,
+    known: Vec<&'static str>,
+}
+
+impl Reader {
+    pub fn record(path: &str, what: &str, span: Span, record: &Record, cx: &mut Cx<'_>) -> Reader {
+        for node in &record.bare {
+            cx.out.push(
+                Diagnostic::error(code::SYNTAX, format!("{what} has an entry without a name"))
+                    .at(node.span, "write `name: value`"),
+            );
+        }
+        Reader { path: path.into(), span, what: what.into(), fields: record.fields.clone(), known: vec![] }
+    }
+
+    /// A call of one of `forms` (name, parameters in order); a bare name is a call without arguments.
+    pub fn call<'f>(node: &Node, path: &str, forms: &[(&'f str, &[&'static str])], cx: &mut Cx<'_>) -> Option<(&'f str, Reader)> {
+        let (name, name_span, args) = match &node.value {
+            Value::Call { name, name_span, args } => (name, *name_span, Some(args)),
+            Value::Word(word) => (word, node.span, None),
+            _ => {
+                let wanted: Vec<String> = forms.iter().map(|(n, _)| format!("`{n}`")).collect();
+                cx.wrong_type(node, path, &format!("one of {}", wanted.join(", ")));
+                return None;
+            }
+        };
+        let Some((form, params)) = forms.iter().find(|(n, _)| n == name) else {
+            let names = || forms.iter().map(|(n, _)| *n);
+            let mut diagnostic = Diagnostic::error(code::UNKNOWN_NAME, format!("`{path}` cannot be `{name}`"))
+                .at(name_span, "not one of its choices");
+            diagnostic = match suggest(name, names()) {
+                Some(closest) => diagnostic.help(format!("did you mean `{closest}`?")),
+                None => diagnostic.help(format!("it is {}", names().collect::<Vec<_>>().join(" or "))),
+            };
+            cx.out.push(diagnostic);
+            return None;
+        };
+        let mut fields: IndexMap<String, (Span, Node)> = IndexMap::new();
+        if let Some(args) = args {
+            for (i, value) in args.positional.iter().enumerate() {
+                match params.get(i) {
+                    Some(param) => {
+                        fields.insert(param.to_string(), (value.span, value.clone()));
+                    }
+                    None => cx.out.push(
+                        Diagnostic::error(code::UNKNOWN_FIELD, format!("`{form}` takes {} arguments", params.len()))
+                            .at(value.span, "one too many")
+                            .help(if params.is_empty() { "write the name alone".into() } else { format!("it takes {}", params.join(", ")) }),
+                    ),
+                }
+            }
+            for (name, (span, value)) in &args.named {
+                match fields.get(name) {
+                    Some((first, _)) => cx.out.push(
+                        Diagnostic::error(code::DUPLICATE_FIELD, format!("`{name}` is given twice"))
+                            .at(*span, "again here")
+                            .also(*first, "first here"),
+                    ),
+                    None => {
+                        fields.insert(name.clone(), (*span, value.clone()));
+                    }
+                }
+            }
+        }
+        let what = format!("`{form}`");
+        Some((form, Reader { path: path.into(), span: node.span, what, fields, known: vec![] }))
+    }
+
+    pub fn sub_path(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_string() } else { format!("{}.{name}", self.path) }
+    }
+
+    /// The field, if it is given. Every field has to be asked for once: the rest is unknown.
+    pub fn get(&mut self, name: &'static str) -> Option<Node> {
+        self.known.push(name);
+        self.fields.get(name).map(|(_, node)| node.clone())
+    }
+
+    /// The field; missing, it is reported with an example of what to write.
+    pub fn need(&mut self, name: &'static str, example: &str, cx: &mut Cx<'_>) -> Option<Node> {
+        let node = self.get(name);
+        if node.is_none() {
+            cx.out.push(
+                Diagnostic::error(code::MISSING_FIELD, format!("{} has no `{name}`", self.what))
+                    .at(self.span, "it has to be given")
+                    .help(format!("for example `{name}: {example}`")),
+            );
+        }
+        node
+    }
+
+    pub fn is_given(&self, name: &str) -> bool {
+        self.fields.contains_key(name)
+    }
+
+    /// Reports the fields that nobody asked for.
+    pub fn finish(self, cx: &mut Cx<'_>) {
+        for (name, (span, _)) in &self.fields {
+            if !self.known.contains(&name.as_str()) {
+                let diagnostic = Diagnostic::error(code::UNKNOWN_FIELD, format!("{} has no `{name}`", self.what))
+                    .at(*span, "not known here");
+                cx.out.push(match suggest(name, self.known.iter().copied()) {
+                    Some(closest) => diagnostic.help(format!("did you mean `{closest}`?")),
+                    None if self.known.is_empty() => diagnostic.help("it takes nothing"),
+                    None => diagnostic.help(format!("it has {}", self.known.join(", "))),
+                });
+            }
+        }
+    }
+
+    /// A number with one of the units that the field takes.
+    pub fn quantity(&mut self, name: &'static str, node: &Node, takes: Takes, cx: &mut Cx<'_>) -> Option<Quantity> {
+        quantity(&self.sub_path(name), node, takes, cx)
+    }
+
+    /// A whole number of at least `min`; noted under its path.
+    pub fn whole(&mut self, name: &'static str, takes: Takes, min: u64, default: Option<u64>, example: &str, cx: &mut Cx<'_>) -> Option<u64> {
+        let path = self.sub_path(name);
+        let unit = takes.units.first().map_or(String::new(), |u| format!(" {}", u.word()));
+        let node = if let Some(default) = default {
+            let Some(node) = self.get(name) else {
+                cx.note(&path, format!("{default}{unit}"), None);
+                return Some(default);
+            };
+            node
+        } else {
+            self.need(name, example, cx)?
+        };
+        let quantity = quantity(&path, &node, takes, cx)?;
+        let n = whole(&path, quantity, min, cx)?;
+        cx.note(&path, format!("{n}{unit}"), Some(&node.origin));
+        Some(n)
+    }
+
+    /// A real number in `range`.
+    pub fn real(
+        &mut self,
+        name: &'static str,
+        takes: Takes,
+        range: std::ops::RangeInclusive<f64>,
+        default: Option<f64>,
+        example: &str,
+        cx: &mut Cx<'_>,
+    ) -> Option<f64> {
+        let path = self.sub_path(name);
+        let node = match (self.fields.contains_key(name), default) {
+            (false, Some(default)) => {
+                self.known.push(name);
+                cx.note(&path, Number::Real(default), None);
+                return Some(default);
+            }
+            _ => self.need(name, example, cx)?,
+        };
+        let quantity = quantity(&path, &node, takes, cx)?;
+        let x = in_range(&path, quantity, range, cx)?;
+        cx.note(&path, Number::Real(x), Some(&node.origin));
+        Some(x)
+    }
+
+    /// A record in a field; absent, an empty one.
+    pub fn sub(&mut self, name: &'static str, cx: &mut Cx<'_>) -> Reader {
+        let path = self.sub_path(name);
+        match self.get(name) {
+            Some(Node { value: Value::Record(record), span, .. }) => Reader::record(&path, &format!("`{path}`"), span, &record, cx),
+            Some(node) => {
+                cx.wrong_type(&node, &path, "a record `{ ... }`");
+                Reader::record(&path, &format!("`{path}`"), node.span, &Record::default(), cx)
+            }
+            None => Reader::record(&path, &format!("`{path}`"), self.span, &Record::default(), cx),
+        }
+    }
+}
+
+pub fn quantity(path: &str, node: &Node, takes: Takes, cx: &mut Cx<'_>) -> Option<Quantity> {
+    let Value::Number { number, unit } = &node.value else {
+        cx.wrong_type(node, path, "a number");
+        return None;
+    };
+    let fits = match unit {
+        None => takes.bare,
+        Some(unit) => takes.units.iter().any(|u| u.dimension() == unit.dimension()),
+    };
+    if !fits {
+        let given = unit.map_or("no unit".to_string(), |u| format!("`{}`", u.word()));
+        let mut diagnostic =
+            Diagnostic::error(code::WRONG_UNIT, format!("`{path}` takes {}, not {given}", takes.words()))
+                .at(node.span, format!("{given} here"));
+        if let Some(first) = takes.units.first() {
+            let text = cx.map.text(node.span);
+            let bare = unit.map_or(text, |u| text.trim_end_matches(u.word()).trim_end());
+            let gap = if *first == Unit::Percent { "" } else { " " };
+            diagnostic = diagnostic.help(format!("for example `{bare}{gap}{}`", first.word()));
+        }
+        cx.out.push(diagnostic);
+        return None;
+    }
+    let scaled = match unit {
+        Some(u) if u.dimension() == Dimension::Fraction => number.mul(u.factor()),
+        Some(u) => number.mul(u.factor()),
+        None => *number,
+    };
+    Some(Quantity { number: scaled, unit: *unit, span: node.span })
+}
+
+pub fn whole(path: &str, quantity: Quantity, min: u64, cx: &mut Cx<'_>) -> Option<u64> {
+    match quantity.number.to_i64() {
+        Some(n) if n >= 0 && n as u64 >= min => Some(n as u64),
+        Some(n) => {
+            cx.out.push(
+                Diagnostic::error(code::OUT_OF_RANGE, format!("`{path}` is at least {min}, not {n}"))
+                    .at(quantity.span, format!("at least {min} is wanted here")),
+            );
+            None
+        }
+        None => {
+            cx.out.push(
+                Diagnostic::error(code::NOT_WHOLE, format!("`{path}` has to be whole, not {}", quantity.number))
+                    .at(quantity.span, "a whole number is wanted here"),
+            );
+            None
+        }
+    }
+}
+
+pub fn in_range(path: &str, quantity: Quantity, range: std::ops::RangeInclusive<f64>, cx: &mut Cx<'_>) -> Option<f64> {
+    let x = quantity.number.to_f64();
+    if range.contains(&x) {
+        return Some(x);
+    }
+    let wanted = match (*range.start(), *range.end()) {
+        (low, f64::MAX) => format!("at least {}", Number::Real(low)),
+        (low, high) => format!("between {} and {}", Number::Real(low), Number::Real(high)),
+    };
+    cx.out.push(
+        Diagnostic::error(code::OUT_OF_RANGE, format!("`{path}` lies {wanted}; {} does not", Number::Real(x)))
+            .at(quantity.span, format!("a value {wanted} is wanted here")),
+    );
+    None
+}

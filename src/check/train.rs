@@ -1,0 +1,278 @@
+//! The `train` and `eval` of an arm.
+
+use super::reader::{Cx, Quantity, Reader, Takes, in_range, whole};
+use super::spec::{AdamW, Budget, Eval, LrSchedule, Precision, Seeds, Train};
+use crate::base::diag::code;
+use crate::base::{Diagnostic, Unit};
+use crate::resolve::{Node, Value};
+
+/// Systematic draws per validation row for masked bounds.
+const EVAL_DRAWS: u64 = 4;
+/// PyTorch's and Megatron's default.
+const ADAM_EPS: f64 = 1e-8;
+
+/// The rows of a step, and of a micro-batch. The budget needs them before the rest.
+pub fn read_batch(reader: &mut Reader, cx: &mut Cx<'_>) -> Option<(u64, u64)> {
+    let batch = reader.whole("batch", Takes::SEQS, 1, None, "32 seqs", cx)?;
+    let given = reader.is_given("micro_batch").then(|| reader.get("micro_batch")).flatten();
+    let micro = reader.whole("micro_batch", Takes::SEQS, 1, Some(batch), "8 seqs", cx)?;
+    if batch % micro != 0 {
+        let span = given.map_or(reader.span, |n| n.span);
+        let fits: Vec<String> =
+            (1..=batch).filter(|m| batch % m == 0).rev().take(6).map(|m| m.to_string()).collect();
+        cx.out.push(
+            Diagnostic::error(code::BATCH_SPLIT, format!("micro-batches of {micro} do not divide a batch of {batch}"))
+                .at(span, format!("{batch} / {micro} leaves {}", batch % micro))
+                .help(format!("{} divide it", fits.join(", "))),
+        );
+        return None;
+    }
+    Some((batch, micro))
+}
+
+pub fn read(reader: &mut Reader, batch: (u64, u64), budget: &Budget, cx: &mut Cx<'_>) -> Option<Train> {
+    let optimizer = reader
+        .need("optimizer", "adamw(lr: 1e-3, betas: (0.9, 0.95), weight_decay: 0.1)", cx)
+        .and_then(|node| read_optimizer(&node, cx));
+    let lr_schedule = reader
+        .need("lr_schedule", "wsd(warmup: 2%, decay: 10%, floor: 10%)", cx)
+        .and_then(|node| read_lr_schedule(&node, budget, cx));
+    let clip = optional_real(reader, "clip", 1e-12..=f64::MAX, "off", cx);
+    let precision = match reader.get("precision") {
+        None => {
+            cx.note("train.precision", "bf16", None);
+            Some(Precision::Bf16)
+        }
+        Some(node) => {
+            let all = [Precision::Bf16, Precision::Fp32, Precision::Fp64];
+            let forms: Vec<(&str, &[&'static str])> = all.iter().map(|p| (p.name(), &[] as &[_])).collect();
+            Reader::call(&node, "train.precision", &forms, cx).and_then(|(word, inner)| {
+                inner.finish(cx);
+                cx.note("train.precision", word, Some(&node.origin));
+                all.into_iter().find(|p| p.name() == word)
+            })
+        }
+    };
+    let ema = optional_real(reader, "ema", 0.0..=0.999_999_9, "off", cx);
+    let mut seeds = reader.sub("seeds", cx);
+    let mut seed = |name: &'static str, default: u64, cx: &mut Cx<'_>| -> Option<u32> {
+        let n = seeds.whole(name, Takes::PLAIN, 0, Some(default), "1", cx)?;
+        let small = u32::try_from(n).ok();
+        if small.is_none() {
+            cx.out.push(
+                Diagnostic::error(code::OUT_OF_RANGE, format!("the seed `{name}` is {n}, above 2^32 - 1"))
+                    .at(seeds.span, "seeds are 32 bits"),
+            );
+        }
+        small
+    };
+    let values = [("init", 1), ("split", 2), ("subset", 3), ("order", 4), ("noise", 5), ("eval", 6)]
+        .map(|(name, default)| seed(name, default, cx));
+    seeds.finish(cx);
+    let checkpoint = match reader.get("checkpoint_every") {
+        None => {
+            let every = budget.steps.div_ceil(5);
+            cx.note("train.checkpoint_every", format!("{every} steps"), None);
+            Some(every)
+        }
+        Some(node) => reader.quantity("checkpoint_every", &node, Takes::SHARE, cx).and_then(|q| {
+            let n = share("train.checkpoint_every", q, budget.steps, cx)?.max(1);
+            cx.note("train.checkpoint_every", format!("{n} steps"), Some(&node.origin));
+            Some(n)
+        }),
+    };
+    let [init, split, subset, order, noise, eval] = values;
+    Some(Train {
+        batch_seqs: batch.0,
+        micro_batch_seqs: batch.1,
+        optimizer: optimizer?,
+        lr_schedule: lr_schedule?,
+        clip: clip?,
+        precision: precision?,
+        ema: ema?,
+        seeds: Seeds { init: init?, split: split?, subset: subset?, order: order?, noise: noise?, eval: eval? },
+        checkpoint_every_steps: checkpoint?,
+    })
+}
+
+/// A number, or `none`; outer `None` after an error.
+#[allow(clippy::option_option)]
+fn optional_real(
+    reader: &mut Reader,
+    name: &'static str,
+    range: std::ops::RangeInclusive<f64>,
+    off: &str,
+    cx: &mut Cx<'_>,
+) -> Option<Option<f64>> {
+    let path = reader.sub_path(name);
+    match reader.get(name) {
+        None => {
+            cx.note(&path, off, None);
+            Some(None)
+        }
+        Some(Node { value: Value::None, origin, .. }) => {
+            cx.note(&path, off, Some(&origin));
+            Some(None)
+        }
+        Some(node) => {
+            let q = reader.quantity(name, &node, Takes::PLAIN, cx)?;
+            let x = in_range(&path, q, range, cx)?;
+            cx.note(&path, x, Some(&node.origin));
+            Some(Some(x))
+        }
+    }
+}
+
+fn read_optimizer(node: &Node, cx: &mut Cx<'_>) -> Option<AdamW> {
+    let forms: &[(&str, &[&'static str])] = &[("adamw", &["lr", "betas", "weight_decay", "eps"])];
+    let (_, mut reader) = Reader::call(node, "train.optimizer", forms, cx)?;
+    cx.note("train.optimizer", "adamw", Some(&node.origin));
+    let lr = reader.real("lr", Takes::PLAIN, 0.0..=1e3, None, "1e-3", cx);
+    let weight_decay = reader.real("weight_decay", Takes::PLAIN, 0.0..=1e3, Some(0.0), "0.1", cx);
+    let eps = reader.real("eps", Takes::PLAIN, f64::MIN_POSITIVE..=1.0, Some(ADAM_EPS), "1e-8", cx);
+    let betas = match reader.get("betas") {
+        None => {
+            cx.note("train.optimizer.betas", "(0.9, 0.95)", None);
+            Some((0.9, 0.95))
+        }
+        Some(Node { value: Value::Tuple(items), origin, .. }) if items.len() == 2 => {
+            let mut read = |item: &Node| {
+                let q = super::reader::quantity("train.optimizer.betas", item, Takes::PLAIN, cx)?;
+                in_range("train.optimizer.betas", q, 0.0..=0.999_999_999, cx)
+            };
+            let both: Vec<Option<f64>> = items.iter().map(&mut read).collect();
+            match both.as_slice() {
+                [Some(a), Some(b)] => {
+                    cx.note("train.optimizer.betas", format!("({a}, {b})"), Some(&origin));
+                    Some((*a, *b))
+                }
+                _ => None,
+            }
+        }
+        Some(other) => {
+            cx.wrong_type(&other, "train.optimizer.betas", "two numbers `(0.9, 0.95)`");
+            None
+        }
+    };
+    reader.finish(cx);
+    let (beta1, beta2) = betas?;
+    Some(AdamW { lr: lr?, beta1, beta2, eps: eps?, weight_decay: weight_decay? })
+}
+
+/// A share of the run in steps.
+fn share(path: &str, q: Quantity, steps: u64, cx: &mut Cx<'_>) -> Option<u64> {
+    if q.unit == Some(Unit::Percent) {
+        let fraction = in_range(path, q, 0.0..=1.0, cx)?;
+        return Some((fraction * steps as f64).round() as u64);
+    }
+    whole(path, q, 0, cx)
+}
+
+fn read_lr_schedule(node: &Node, budget: &Budget, cx: &mut Cx<'_>) -> Option<LrSchedule> {
+    let forms: &[(&str, &[&'static str])] =
+        &[("constant", &["warmup"]), ("cosine", &["warmup", "floor"]), ("wsd", &["warmup", "decay", "floor"])];
+    let (word, mut reader) = Reader::call(node, "train.lr_schedule", forms, cx)?;
+    cx.note("train.lr_schedule", word, Some(&node.origin));
+    let steps = budget.steps;
+    let part = |reader: &mut Reader, name: &'static str, default: Option<u64>, cx: &mut Cx<'_>| -> Option<u64> {
+        let path = reader.sub_path(name);
+        let node = match (reader.is_given(name), default) {
+            (false, Some(default)) => {
+                reader.get(name);
+                cx.note(&path, format!("{default} steps"), None);
+                return Some(default);
+            }
+            _ => reader.need(name, "2%", cx)?,
+        };
+        let q = reader.quantity(name, &node, Takes::SHARE, cx)?;
+        let n = share(&path, q, steps, cx)?;
+        cx.note(&path, format!("{n} steps"), Some(&node.origin));
+        Some(n)
+    };
+    let warmup = part(&mut reader, "warmup", Some(0), cx);
+    let decay = if word == "wsd" { part(&mut reader, "decay", None, cx) } else { Some(0) };
+    let floor = if word == "constant" {
+        Some(1.0)
+    } else {
+        reader.real("floor", Takes::FRACTION, 0.0..=1.0, Some(0.0), "10%", cx)
+    };
+    reader.finish(cx);
+    let (warmup, decay, floor) = (warmup?, decay?, floor?);
+    if warmup + decay > steps {
+        cx.out.push(
+            Diagnostic::error(code::OUT_OF_RANGE, format!("warm-up and decay take {} of {steps} steps", warmup + decay))
+                .at(node.span, format!("{warmup} steps of warm-up, {decay} of decay")),
+        );
+        return None;
+    }
+    Some(match word {
+        "constant" => LrSchedule::Constant { warmup },
+        "cosine" => LrSchedule::Cosine { warmup, floor, steps },
+        _ => LrSchedule::Wsd { warmup, decay, floor, steps },
+    })
+}
+
+pub fn read_eval(reader: &mut Reader, batch: u64, masked: bool, budget: &Budget, cx: &mut Cx<'_>) -> Option<Eval> {
+    let every = reader.need("every", "1 epoch", cx);
+    let at_steps = every.as_ref().and_then(|node| {
+        let q = reader.quantity("every", node, Takes::CADENCE, cx)?;
+        cx.note("eval.every", cx.map.text(node.span).to_string(), Some(&node.origin));
+        eval_steps(q, budget, cx)
+    });
+    if let Some(node) = reader.need("loss", "valid", cx) {
+        if node.value == Value::Word("valid".into()) {
+            cx.note("eval.loss", "valid", Some(&node.origin));
+        } else {
+            cx.out.push(
+                Diagnostic::error(code::UNKNOWN_NAME, "`eval.loss` is measured on `valid`")
+                    .at(node.span, format!("not on {}", node.value.kind()))
+                    .help("write `loss: valid`; `data.valid` says how much there is"),
+            );
+        }
+    }
+    let draws = if masked || reader.is_given("draws") {
+        let draws = reader.whole("draws", Takes::PLAIN, EVAL_DRAWS, Some(EVAL_DRAWS), "4", cx);
+        if masked { draws } else { draws.map(|_| 1) }
+    } else {
+        reader.get("draws");
+        Some(1)
+    };
+    let batch_seqs = reader.whole("batch", Takes::SEQS, 1, Some(batch), "32 seqs", cx);
+    let sample_tokens = reader.whole("sample", Takes::TOKENS, 0, Some(0), "256 tokens", cx);
+    Some(Eval { at_steps: at_steps?, draws: draws?, batch_seqs: batch_seqs?, sample_tokens: sample_tokens? })
+}
+
+/// Evaluations fall on the first step at or past each multiple, and on the last step.
+fn eval_steps(q: Quantity, budget: &Budget, cx: &mut Cx<'_>) -> Option<Vec<u64>> {
+    let steps = budget.steps;
+    let every_steps: f64 = match q.unit {
+        Some(Unit::Epochs) => {
+            let Some(unique) = budget.unique_tokens else {
+                cx.out.push(
+                    Diagnostic::error(code::BUDGET_OPEN, "`eval.every` in epochs needs to know an epoch's length")
+                        .at(q.span, "`unique: all` is known only when the data was read")
+                        .help("give it in steps or as a percentage, or give `data.unique` in tokens"),
+                );
+                return None;
+            };
+            q.number.to_f64() * unique as f64 / budget.tokens_per_step as f64
+        }
+        Some(Unit::Percent) => in_range("eval.every", q, 1e-6..=1.0, cx)? * steps as f64,
+        _ => whole("eval.every", q, 1, cx)? as f64,
+    };
+    if every_steps.is_nan() || every_steps <= 0.0 {
+        cx.out.push(Diagnostic::error(code::OUT_OF_RANGE, "`eval.every` has to be above 0").at(q.span, "here"));
+        return None;
+    }
+    // A multiple that misses a step by rounding alone is that step.
+    let rounding = 1e-9;
+    let mut at: Vec<u64> = (1..=steps)
+        .map_while(|k| {
+            let step = (k as f64 * every_steps - rounding).ceil().max(1.0) as u64;
+            (step <= steps).then_some(step)
+        })
+        .collect();
+    at.push(steps);
+    at.dedup();
+    Some(at)
+}

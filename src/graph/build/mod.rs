@@ -1,0 +1,399 @@
+//! Elaboration: a model of the language becomes a [`Graph`]. Blocks are functions over tensors;
+//! calling one adds its nodes. Nothing here knows a transformer: only operations, calls, `repeat`.
+
+mod calls;
+mod frames;
+mod repeat;
+mod statics;
+
+use super::{BodyId, Dim, Elem, Graph, Init, Op, Param, ParamId, Type, Value};
+use crate::ast::{self, BinaryOp, DimExpr, Expr, ExprKind, ParamType, Stmt, UnaryOp};
+use crate::base::diag::code;
+use crate::base::{Diagnostic, Diagnostics, FileId, Number, Span};
+use crate::check::spec::{ModelCall, Static};
+use crate::graph::ops::{Input, add::Add, mul::Mul, scale::Scale};
+use crate::objective::Pattern;
+use crate::resolve::Library;
+use frames::Frame;
+use std::collections::BTreeMap;
+
+/// A model with more nodes than this is refused; 2,600 layers of one body are one body.
+const MAX_NODES: usize = 50_000;
+/// Calls inside calls. Blocks cannot recurse, so only very long chains get here.
+const MAX_CALL_DEPTH: usize = 64;
+/// Parameters, over all instances.
+const MAX_PARAM_ELEMENTS: u64 = 1 << 46;
+
+/// What a model is built for.
+#[derive(Clone, Copy, Debug)]
+pub struct ModelInputs {
+    /// Rows of a token table.
+    pub vocab: u64,
+    /// Positions.
+    pub seq: u64,
+    pub pattern: Pattern,
+}
+
+/// A value of the language while a block runs.
+#[derive(Clone, Debug)]
+enum Val {
+    Tensor(Tensor),
+    Number(Num),
+    Bool(bool),
+    Init(Init),
+    /// Several return values, or a tuple.
+    Many(Vec<Val>),
+    /// A repeat's label: a scope, not a number.
+    Label,
+}
+
+/// A tensor: a value of the body at depth `frame`.
+#[derive(Clone, Debug)]
+struct Tensor {
+    frame: usize,
+    value: Value,
+    /// What the user wrote to make it.
+    span: Span,
+    /// Where the size of its last dimension was written.
+    width: Option<Span>,
+}
+
+/// A static number and where it was written.
+#[derive(Clone, Copy, Debug)]
+struct Num {
+    number: Number,
+    origin: Span,
+}
+
+/// Names while a block runs.
+#[derive(Clone, Debug)]
+struct Env {
+    file: FileId,
+    locals: BTreeMap<String, Val>,
+    /// Dimensions bound by the block's parameters, with the place that gave their size.
+    dims: BTreeMap<String, (Dim, Option<Span>)>,
+}
+
+struct Builder<'a> {
+    library: &'a Library,
+    inputs: ModelInputs,
+    graph: Graph,
+    frames: Vec<Frame>,
+    /// Parts of parameter paths.
+    scope: Vec<String>,
+    params: BTreeMap<String, (ParamId, Span)>,
+    /// The table that `unembed(tied: true)` shares.
+    token_table: Option<ParamId>,
+    /// Calls being elaborated, outermost first.
+    calls: Vec<Span>,
+    n_steps: usize,
+    n_elements: u64,
+    out: &'a mut Diagnostics,
+}
+
+/// Builds the model. `None` after errors, which are in `out`.
+pub fn build(call: &ModelCall, inputs: ModelInputs, out: &mut Diagnostics) -> Option<Graph> {
+    let block = call.library.block(call.model)?.clone();
+    let mut builder = Builder {
+        library: &call.library,
+        inputs,
+        graph: Graph::default(),
+        frames: vec![Frame::default()],
+        scope: vec![],
+        params: BTreeMap::new(),
+        token_table: None,
+        calls: vec![call.span],
+        n_steps: 0,
+        n_elements: 0,
+        out,
+    };
+    // The root is body 0; regions take the ids after it.
+    builder.graph.bodies.push(Default::default());
+    let logits = builder.model(call, &block);
+    let frame = builder.frames.pop()?;
+    let mut graph = builder.graph;
+    let logits = logits?;
+    *graph.bodies.get_mut(0)? = frame.body;
+    graph.outputs = vec![("logits".into(), logits)];
+    Some(graph)
+}
+
+impl Builder<'_> {
+    fn model(&mut self, call: &ModelCall, block: &ast::Block) -> Option<Value> {
+        let mut env = Env { file: block.name.span.file, locals: BTreeMap::new(), dims: BTreeMap::new() };
+        for param in &block.params {
+            let value = match (call.args.get(&param.name.text), &param.default) {
+                (Some(arg), _) => match arg.value {
+                    Static::Number(number) => Val::Number(Num { number, origin: arg.span }),
+                    Static::Bool(b) => Val::Bool(b),
+                },
+                (None, Some(default)) => self.default_value(param, default, &mut env)?,
+                (None, None) => return None,
+            };
+            env.locals.insert(param.name.text.clone(), value);
+        }
+        let returned = self.body(&block.body, &mut env)?;
+        let wanted = Type::compute([Dim::Batch, Dim::Time, Dim::Fixed(self.inputs.vocab)]);
+        match returned {
+            Val::Tensor(tensor) if self.type_of(&tensor) == wanted => Some(self.here(&tensor)),
+            other => {
+                let got = match &other {
+                    Val::Tensor(tensor) => self.type_of(tensor).to_string(),
+                    other => other.kind().to_string(),
+                };
+                let at = block.body.last().map_or(block.span, stmt_span);
+                self.report(
+                    Diagnostic::error(code::NO_LOGITS, format!("model `{}` returns {got}", block.name.text))
+                        .at(at, format!("logits {wanted} are wanted here"))
+                        .help("end with `return unembed(x)`"),
+                );
+                None
+            }
+        }
+    }
+
+    /// Runs statements; gives what `return` returns.
+    fn body(&mut self, stmts: &[Stmt], env: &mut Env) -> Option<Val> {
+        // After an error the rest still runs, so that all mistakes show; names that an error left
+        // unbound are not reported again, since resolve has checked them.
+        let mut result = None;
+        for stmt in stmts {
+            match stmt {
+                Stmt::Bind { targets, value, span } => {
+                    let value = self.expr(value, env);
+                    self.bind(targets, value, *span, env);
+                }
+                Stmt::Repeat { count, label, body, span } => {
+                    self.repeat(count, label.as_ref(), body, *span, env);
+                }
+                Stmt::Return { values, .. } => {
+                    let values: Option<Vec<Val>> = values.iter().map(|v| self.expr(v, env)).collect();
+                    result = values.map(|mut values| {
+                        if values.len() == 1 { values.remove(0) } else { Val::Many(values) }
+                    });
+                }
+            }
+        }
+        result
+    }
+
+    fn bind(&mut self, targets: &[ast::Ident], value: Option<Val>, span: Span, env: &mut Env) {
+        match (targets, value) {
+            (targets, None) => {
+                for target in targets {
+                    env.locals.remove(&target.text);
+                }
+            }
+            ([_], Some(Val::Many(values))) => self.return_count(1, values.len(), span),
+            ([target], Some(value)) => {
+                env.locals.insert(target.text.clone(), value);
+            }
+            (targets, Some(Val::Many(values))) if values.len() == targets.len() => {
+                for (target, value) in targets.iter().zip(values) {
+                    env.locals.insert(target.text.clone(), value);
+                }
+            }
+            (targets, Some(value)) => {
+                let n = if let Val::Many(values) = &value { values.len() } else { 1 };
+                self.return_count(targets.len(), n, span);
+            }
+        }
+    }
+
+    fn return_count(&mut self, wanted: usize, got: usize, span: Span) {
+        self.report(
+            Diagnostic::error(code::RETURN_COUNT, format!("{wanted} names for {got} values"))
+                .at(span, "these do not match")
+                .help("write one name per value: `(y, v) = f(x)`"),
+        );
+    }
+
+    fn expr(&mut self, expr: &Expr, env: &mut Env) -> Option<Val> {
+        match &expr.kind {
+            ExprKind::Number(lit) => {
+                let number = match lit.unit {
+                    Some((unit, _)) => lit.value.mul(unit.factor()),
+                    None => lit.value,
+                };
+                Some(Val::Number(Num { number, origin: expr.span }))
+            }
+            ExprKind::Bool(b) => Some(Val::Bool(*b)),
+            ExprKind::Name(name) => self.name(name, expr.span, env),
+            ExprKind::Unary { op: UnaryOp::Neg, operand } => match self.expr(operand, env)? {
+                Val::Number(n) => Some(Val::Number(Num { number: n.number.neg(), origin: expr.span })),
+                Val::Tensor(t) => self.op(Scale { factor: -1.0 }.into(), &[t], expr.span).map(Val::Tensor),
+                other => self.wanted("a tensor or a number", &other, operand.span),
+            },
+            ExprKind::Binary { op, left, right, .. } => {
+                let (a, b) = (self.expr(left, env), self.expr(right, env));
+                self.binary(*op, a?, b?, expr)
+            }
+            ExprKind::Tuple(items) => {
+                let values: Option<Vec<Val>> = items.iter().map(|e| self.expr(e, env)).collect();
+                Some(Val::Many(values?))
+            }
+            ExprKind::Call { callee, args, alias } => self.call(callee, args, alias.as_ref(), expr.span, env),
+            ExprKind::Str(_) | ExprKind::None | ExprKind::List { .. } | ExprKind::Record(_) => None,
+        }
+    }
+
+    fn name(&mut self, name: &str, span: Span, env: &Env) -> Option<Val> {
+        if let Some(value) = env.locals.get(name) {
+            return Some(match value {
+                Val::Tensor(t) => Val::Tensor(Tensor { span, ..t.clone() }),
+                other => other.clone(),
+            });
+        }
+        if let Some((dim, origin)) = env.dims.get(name) {
+            return match dim {
+                Dim::Fixed(n) => {
+                    let number = Number::int(i64::try_from(*n).ok()?);
+                    Some(Val::Number(Num { number, origin: origin.unwrap_or(span) }))
+                }
+                Dim::Batch | Dim::Time => {
+                    self.report(
+                        Diagnostic::error(code::DYNAMIC_SHAPE, format!("`{name}` is the symbolic dimension {dim}"))
+                            .at(span, "a static number is wanted here")
+                            .help(if *dim == Dim::Time { "`seq` is the number of positions" } else { "nothing may depend on the batch size" }),
+                    );
+                    None
+                }
+            };
+        }
+        let number = |n: u64| i64::try_from(n).ok().map(|n| Val::Number(Num { number: Number::int(n), origin: span }));
+        match name {
+            "tokens" => Some(Val::Tensor(self.input(Input::Tokens, span))),
+            "positions" => Some(Val::Tensor(self.input(Input::Positions, span))),
+            "seq" => number(self.inputs.seq),
+            "vocab" => number(self.inputs.vocab),
+            "zeros" => Some(Val::Init(Init::Zeros)),
+            "ones" => Some(Val::Init(Init::Ones)),
+            // Unbound after an error that was reported.
+            _ => None,
+        }
+    }
+
+    fn binary(&mut self, op: BinaryOp, a: Val, b: Val, expr: &Expr) -> Option<Val> {
+        let span = expr.span;
+        match (a, b) {
+            (Val::Number(a), Val::Number(b)) => {
+                let number = crate::resolve::value::arithmetic(op, a.number, b.number);
+                if !number.is_finite() {
+                    let message = format!("{} {} {} has no value", a.number, op.symbol(), b.number);
+                    self.report(Diagnostic::error(code::BAD_ARITHMETIC, message).at(span, "here"));
+                    return None;
+                }
+                Some(Val::Number(Num { number, origin: span }))
+            }
+            (Val::Tensor(a), Val::Tensor(b)) => match op {
+                BinaryOp::Add => self.commute(Add.into(), a, b, span),
+                BinaryOp::Mul => self.commute(Mul.into(), a, b, span),
+                BinaryOp::Sub => {
+                    let b = self.op(Scale { factor: -1.0 }.into(), &[b], span)?;
+                    self.commute(Add.into(), a, b, span)
+                }
+                BinaryOp::Div | BinaryOp::Pow => {
+                    self.report(
+                        Diagnostic::error(code::TENSOR_OR_NUMBER, format!("`{}` between tensors", op.symbol()))
+                            .at(span, "tensors are added, subtracted and multiplied"),
+                    );
+                    None
+                }
+            },
+            (Val::Tensor(t), Val::Number(n)) | (Val::Number(n), Val::Tensor(t))
+                if op == BinaryOp::Mul =>
+            {
+                self.op(Scale { factor: n.number.to_f64() }.into(), &[t], span).map(Val::Tensor)
+            }
+            (Val::Tensor(t), Val::Number(n)) if op == BinaryOp::Div && n.number.to_f64() != 0.0 => {
+                self.op(Scale { factor: 1.0 / n.number.to_f64() }.into(), &[t], span).map(Val::Tensor)
+            }
+            (a, b) => {
+                self.report(
+                    Diagnostic::error(
+                        code::TENSOR_OR_NUMBER,
+                        format!("`{}` between {} and {}", op.symbol(), a.kind(), b.kind()),
+                    )
+                    .at(span, "these do not combine")
+                    .help("a tensor is scaled with `*` and `/` by a number"),
+                );
+                None
+            }
+        }
+    }
+
+    /// A commutative operation, the larger operand first: the second is broadcast.
+    fn commute(&mut self, op: Op, a: Tensor, b: Tensor, span: Span) -> Option<Val> {
+        let swap = self.type_of(&a).shape.len() < self.type_of(&b).shape.len();
+        let (a, b) = if swap { (b, a) } else { (a, b) };
+        self.op(op, &[a, b], span).map(Val::Tensor)
+    }
+
+    fn wanted(&mut self, wanted: &str, got: &Val, span: Span) -> Option<Val> {
+        self.report(
+            Diagnostic::error(code::TENSOR_OR_NUMBER, format!("{wanted} is wanted, not {}", got.kind()))
+                .at(span, format!("this is {}", got.kind())),
+        );
+        None
+    }
+
+    /// Adds a one-result operation; a mismatch names what every operand is.
+    fn op(&mut self, op: Op, inputs: &[Tensor], span: Span) -> Option<Tensor> {
+        let width = inputs.first().and_then(|t| t.width);
+        let values: Vec<Value> = inputs.iter().map(|t| self.here(t)).collect();
+        let types: Vec<Type> = inputs.iter().map(|t| self.type_of(t)).collect();
+        let inferred = op.operation()?.infer(&types.iter().collect::<Vec<_>>());
+        match inferred {
+            Ok(types) => {
+                let value = self.add(op, &values, types, span)?;
+                Some(Tensor { frame: self.frames.len() - 1, value, span, width })
+            }
+            Err(mismatch) => {
+                let mut diagnostic =
+                    Diagnostic::error(code::SHAPE_MISMATCH, mismatch.to_string()).at(span, format!("in this {}", op.name()));
+                for (tensor, ty) in inputs.iter().zip(&types) {
+                    if tensor.span != span {
+                        diagnostic = diagnostic.also(tensor.span, format!("this is {ty}"));
+                    }
+                    if let Some(width) = tensor.width {
+                        diagnostic = diagnostic.also(width, "a width comes from here");
+                    }
+                }
+                self.report(diagnostic);
+                None
+            }
+        }
+    }
+
+    /// Reports with the calls that led here.
+    fn report(&mut self, mut diagnostic: Diagnostic) {
+        let here = diagnostic.primary.as_ref().map(|p| p.span);
+        // The innermost two calls and the experiment's say enough; the first is the model's own.
+        for (i, call) in self.calls.iter().enumerate().rev() {
+            let shown = i == 0 || i + 2 >= self.calls.len();
+            if shown && Some(*call) != here && !diagnostic.related.iter().any(|l| l.span == *call) {
+                diagnostic = diagnostic.also(*call, if i == 0 { "for this model" } else { "called from here" });
+            }
+        }
+        self.out.push(diagnostic);
+    }
+}
+
+impl Val {
+    fn kind(&self) -> &'static str {
+        match self {
+            Val::Tensor(_) => "a tensor",
+            Val::Number(_) => "a number",
+            Val::Bool(_) => "true or false",
+            Val::Init(_) => "an initialisation",
+            Val::Many(_) => "several values",
+            Val::Label => "the label of a repeat",
+        }
+    }
+}
+
+fn stmt_span(stmt: &Stmt) -> Span {
+    match stmt {
+        Stmt::Bind { span, .. } | Stmt::Repeat { span, .. } | Stmt::Return { span, .. } => *span,
+    }
+}

@@ -1,0 +1,356 @@
+//! Loading: the files that a spec reaches by `use`, and which name means what in each of them.
+
+use crate::ast::{self, Item};
+use crate::base::diag::code;
+use crate::base::source::{ReadError, Sources, normalize};
+use crate::base::suggest::suggest;
+use crate::base::{Diagnostic, Diagnostics, FileId, SourceMap, Span};
+use crate::syntax;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Spec files that are part of the executable, as `use "std/NAME"`.
+const STD: &[(&str, &str)] = &[("std/decoder.dlm", include_str!("../../specs/lib/decoder.dlm"))];
+
+/// A definition of a [`Library`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DefId(pub u32);
+
+/// Names of different kinds do not clash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    Schedule,
+    Objective,
+    Data,
+    Train,
+    Block,
+    Model,
+    Experiment,
+}
+
+impl Kind {
+    pub const ALL: &'static [Kind] =
+        &[Kind::Schedule, Kind::Objective, Kind::Data, Kind::Train, Kind::Block, Kind::Model, Kind::Experiment];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Schedule => "schedule",
+            Kind::Objective => "objective",
+            Kind::Data => "data",
+            Kind::Train => "train",
+            Kind::Block => "block",
+            Kind::Model => "model",
+            Kind::Experiment => "experiment",
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Def {
+    pub kind: Kind,
+    pub name: ast::Ident,
+    pub item: Arc<Item>,
+}
+
+impl Def {
+    pub fn file(&self) -> FileId {
+        self.name.span.file
+    }
+}
+
+/// A name in scope: where it came into this file, and what it is.
+#[derive(Clone, Debug)]
+struct Binding {
+    def: DefId,
+    /// The definition's name, or the import's.
+    span: Span,
+    imported: bool,
+}
+
+/// Every definition that the files of a spec bring in, and each file's scope.
+#[derive(Clone, Debug, Default)]
+pub struct Library {
+    defs: Vec<Def>,
+    scopes: BTreeMap<FileId, BTreeMap<(Kind, String), Binding>>,
+    /// The file that was asked for.
+    pub main: Option<FileId>,
+    /// Its `//!` text.
+    pub doc: Option<String>,
+}
+
+/// What a look-up found.
+pub enum Lookup {
+    Found(DefId),
+    /// The name is there, as something else.
+    OtherKind(Kind, Span),
+    /// Nothing of that name; the closest there is.
+    Unknown(Option<String>),
+}
+
+impl Library {
+    pub fn def(&self, id: DefId) -> Option<&Def> {
+        self.defs.get(id.0 as usize)
+    }
+
+    pub fn defs(&self) -> impl Iterator<Item = (DefId, &Def)> {
+        self.defs.iter().enumerate().map(|(i, d)| (DefId(i as u32), d))
+    }
+
+    /// The block or model of a definition.
+    pub fn block(&self, id: DefId) -> Option<&ast::Block> {
+        match &*self.def(id)?.item {
+            Item::Block(block) | Item::Model(block) => Some(block),
+            _ => None,
+        }
+    }
+
+    pub fn lookup(&self, file: FileId, kind: Kind, name: &str) -> Lookup {
+        let Some(scope) = self.scopes.get(&file) else { return Lookup::Unknown(None) };
+        if let Some(binding) = scope.get(&(kind, name.to_string())) {
+            return Lookup::Found(binding.def);
+        }
+        let other = Kind::ALL.iter().find_map(|k| scope.get(&(*k, name.to_string())).map(|b| (*k, b.span)));
+        if let Some((kind, span)) = other {
+            return Lookup::OtherKind(kind, span);
+        }
+        let candidates: Vec<&str> = scope.keys().filter(|(k, _)| *k == kind).map(|(_, n)| n.as_str()).collect();
+        Lookup::Unknown(suggest(name, candidates.iter().copied()).map(str::to_string).or_else(|| {
+            // A short list is a better help than none.
+            (candidates.len() == 1).then(|| candidates.first().map(|s| s.to_string())).flatten()
+        }))
+    }
+
+    /// [`Library::lookup`], with the diagnostic for a failure.
+    pub fn find(&self, file: FileId, kind: Kind, name: &str, span: Span, out: &mut Diagnostics) -> Option<DefId> {
+        match self.lookup(file, kind, name) {
+            Lookup::Found(def) => return Some(def),
+            Lookup::OtherKind(other, at) => out.push(
+                Diagnostic::error(code::WRONG_KIND, format!("`{name}` is a {}, not a {}", other.word(), kind.word()))
+                    .at(span, format!("a {} is wanted here", kind.word()))
+                    .also(at, format!("the {} comes from here", other.word())),
+            ),
+            Lookup::Unknown(closest) => out.push(unknown_name(kind.word(), name, span, closest.as_deref())),
+        }
+        None
+    }
+
+    fn bind(&mut self, file: FileId, name: &ast::Ident, binding: Binding, kind: Kind, out: &mut Diagnostics) {
+        let scope = self.scopes.entry(file).or_default();
+        match scope.get(&(kind, name.text.clone())) {
+            Some(first) => out.push(
+                Diagnostic::error(code::DUPLICATE_NAME, format!("the {} `{}` is defined twice", kind.word(), name.text))
+                    .at(name.span, "again here")
+                    .also(first.span, "first here")
+                    .help("rename one of them, or import it as another name: `name as other`"),
+            ),
+            None => {
+                scope.insert((kind, name.text.clone()), binding);
+            }
+        }
+    }
+
+    /// Everything in the files that hold experiments, and every import there, has to be of use to one.
+    pub fn report_unused(&self, reached: &std::collections::BTreeSet<DefId>, out: &mut Diagnostics) {
+        for scope in self.scopes.values() {
+            let has_experiment = scope.keys().any(|(kind, _)| *kind == Kind::Experiment);
+            if !has_experiment {
+                continue;
+            }
+            for ((kind, name), binding) in scope {
+                if *kind == Kind::Experiment || reached.contains(&binding.def) {
+                    continue;
+                }
+                let (what, help) = if binding.imported {
+                    ("imported", "take it out of the `use`")
+                } else {
+                    ("defined", "use it in the experiment, or take it out; a file without an experiment is a library")
+                };
+                out.push(
+                    Diagnostic::error(code::UNUSED, format!("the {} `{name}` is {what} and never used", kind.word()))
+                        .at(binding.span, "no experiment reaches it")
+                        .help(help),
+                );
+            }
+        }
+    }
+}
+
+pub(crate) fn unknown_name(what: &str, name: &str, span: Span, closest: Option<&str>) -> Diagnostic {
+    let diagnostic = Diagnostic::error(code::UNKNOWN_NAME, format!("there is no {what} `{name}`"))
+        .at(span, "not in scope here");
+    match closest {
+        Some(closest) => diagnostic.help(format!("did you mean `{closest}`?")),
+        None => diagnostic.help(format!("define a {what} of that name, or import one with `use`")),
+    }
+}
+
+struct Loader<'a> {
+    sources: &'a dyn Sources,
+    map: &'a mut SourceMap,
+    library: Library,
+    out: Diagnostics,
+    loaded: BTreeMap<PathBuf, FileId>,
+    /// Files being loaded, with the `use` that led to each.
+    stack: Vec<(PathBuf, Option<Span>)>,
+}
+
+/// Reads `path` and all it uses. What cannot be read or parsed is reported; the rest is loaded.
+pub fn load(path: &Path, sources: &dyn Sources, map: &mut SourceMap) -> (Library, Diagnostics) {
+    let mut loader = Loader {
+        sources,
+        map,
+        library: Library::default(),
+        out: Diagnostics::default(),
+        loaded: BTreeMap::new(),
+        stack: vec![],
+    };
+    let path = normalize(path);
+    match loader.read(&path) {
+        Ok(text) => loader.library.main = Some(loader.file(&path, text, None)),
+        Err(error) => {
+            let code = if matches!(error, ReadError::NotUtf8(_)) { code::NOT_UTF8 } else { code::UNREADABLE };
+            loader.out.push(
+                Diagnostic::error(code, format!("cannot read `{}`: {error}", path.display())).help(match error {
+                    ReadError::Missing => "check the path; it is relative to the current folder",
+                    ReadError::NotUtf8(_) => "save the file as UTF-8 text",
+                    ReadError::Unreadable(_) => "check that it is a file and that you may read it",
+                }),
+            );
+        }
+    }
+    (loader.library, loader.out)
+}
+
+impl Loader<'_> {
+    fn read(&self, path: &Path) -> Result<String, ReadError> {
+        let name = path.to_string_lossy();
+        match STD.iter().find(|(std, _)| *std == name) {
+            Some((_, text)) => Ok(text.to_string()),
+            None => self.sources.read(path),
+        }
+    }
+
+    fn file(&mut self, path: &Path, text: String, by: Option<Span>) -> FileId {
+        let file = self.map.add(path.to_string_lossy(), text.clone());
+        self.loaded.insert(path.to_path_buf(), file);
+        self.stack.push((path.to_path_buf(), by));
+        let (tree, found) = syntax::parse(file, &text);
+        self.out.extend(found);
+        self.library.scopes.entry(file).or_default();
+        if self.stack.len() == 1 {
+            self.library.doc = tree.doc.clone();
+        }
+        for item in tree.items {
+            match &item {
+                Item::Use(import) => self.import(file, path, import),
+                _ => self.define(file, item),
+            }
+        }
+        self.stack.pop();
+        file
+    }
+
+    fn define(&mut self, file: FileId, item: Item) {
+        let kind = match &item {
+            Item::Use(_) => return,
+            Item::Schedule(_) => Kind::Schedule,
+            Item::Objective(_) => Kind::Objective,
+            Item::Data(_) => Kind::Data,
+            Item::Train(_) => Kind::Train,
+            Item::Experiment(_) => Kind::Experiment,
+            Item::Block(_) => Kind::Block,
+            Item::Model(_) => Kind::Model,
+        };
+        let Some(name) = item.name().cloned() else { return };
+        if kind == Kind::Block && super::builtins::operation(&name.text).is_some() {
+            self.out.push(
+                Diagnostic::error(code::DUPLICATE_NAME, format!("`{}` is an operation of the language", name.text))
+                    .at(name.span, "a block cannot take its name")
+                    .help("choose another name"),
+            );
+            return;
+        }
+        let def = DefId(self.library.defs.len() as u32);
+        let span = name.span;
+        self.library.defs.push(Def { kind, name: name.clone(), item: Arc::new(item) });
+        self.library.bind(file, &name, Binding { def, span, imported: false }, kind, &mut self.out);
+    }
+
+    fn import(&mut self, file: FileId, from: &Path, import: &ast::Use) {
+        let target = if import.path.starts_with("std/") || from.starts_with("std") {
+            // Files of the executable import each other by their `std/` names.
+            PathBuf::from(&import.path)
+        } else {
+            normalize(&from.parent().unwrap_or(Path::new("")).join(&import.path))
+        };
+        if let Some(position) = self.stack.iter().position(|(path, _)| *path == target) {
+            let circle: Vec<String> = self
+                .stack
+                .iter()
+                .skip(position)
+                .map(|(path, _)| path.display().to_string())
+                .chain([target.display().to_string()])
+                .collect();
+            let mut diagnostic = Diagnostic::error(code::CIRCULAR_USE, "files use each other in a circle")
+                .at(import.path_span, "this closes the circle")
+                .note(circle.join(" -> "));
+            for (_, by) in self.stack.iter().skip(position + 1) {
+                if let Some(span) = by {
+                    diagnostic = diagnostic.also(*span, "by way of this");
+                }
+            }
+            self.out.push(diagnostic.help("move what both need into a third file"));
+            return;
+        }
+        let loaded = match self.loaded.get(&target) {
+            Some(id) => *id,
+            None => match self.read(&target) {
+                Ok(text) => self.file(&target, text, Some(import.path_span)),
+                Err(error) => {
+                    let mut diagnostic =
+                        Diagnostic::error(code::USE_FAILED, format!("cannot use `{}`: {error}", import.path))
+                            .at(import.path_span, format!("looked for `{}`", target.display()));
+                    diagnostic = if import.path.starts_with("std/") {
+                        let names: Vec<&str> = STD.iter().map(|(name, _)| *name).collect();
+                        diagnostic.help(format!("the executable carries {}", names.join(", ")))
+                    } else {
+                        diagnostic.help("paths are relative to the file that says `use`")
+                    };
+                    self.out.push(diagnostic);
+                    return;
+                }
+            },
+        };
+        for wanted in &import.names {
+            let name = &wanted.name;
+            let found: Vec<(Kind, DefId)> = self.library.scopes.get(&loaded).map_or(vec![], |scope| {
+                Kind::ALL
+                    .iter()
+                    .filter_map(|k| scope.get(&(*k, name.text.clone())).map(|b| (*k, b.def)))
+                    .filter(|(k, _)| *k != Kind::Experiment)
+                    .collect()
+            });
+            if found.is_empty() {
+                let names: Vec<String> = self
+                    .library
+                    .scopes
+                    .get(&loaded)
+                    .map_or(vec![], |scope| scope.keys().map(|(_, name)| name.clone()).collect());
+                let message = format!("`{}` has no `{}`", import.path, name.text);
+                let mut diagnostic = Diagnostic::error(code::UNKNOWN_NAME, message).at(name.span, "not defined there");
+                if let Some(closest) = suggest(&name.text, names.iter().map(String::as_str)) {
+                    diagnostic = diagnostic.help(format!("did you mean `{closest}`?"));
+                } else if !names.is_empty() {
+                    diagnostic = diagnostic.help(format!("it defines {}", names.join(", ")));
+                }
+                self.out.push(diagnostic);
+            }
+            let here = wanted.alias.as_ref().unwrap_or(name);
+            for (kind, def) in found {
+                let binding = Binding { def, span: here.span, imported: true };
+                self.library.bind(file, here, binding, kind, &mut self.out);
+            }
+        }
+    }
+}
