@@ -68,7 +68,8 @@ impl MaskPlan {
         match self.weight {
             LossWeight::Flat => 1.0,
             LossWeight::Elbo => {
-                let width = self.t.high - self.t.low;
+                // A single t is no integral: its factor is 1, not 0.
+                let width = if self.t.high > self.t.low { self.t.high - self.t.low } else { 1.0 };
                 let weight = self.elbo_weight.eval(t);
                 let inside = t + (0.5 * (self.t.low + self.t.high) - t) * 1e-9;
                 let weight = if weight.is_finite() { weight } else { self.elbo_weight.eval(inside) };
