@@ -8,18 +8,37 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Missing {
     /// `{torch}` is used and there is no such folder to put in its place.
-    NoTorch { pattern: String },
+    NoTorch {
+        pattern: String,
+    },
     /// `{torch}` anywhere but at the start.
-    TorchInside { pattern: String },
+    TorchInside {
+        pattern: String,
+    },
     /// Not a glob pattern; the reason is the glob parser's.
-    BadPattern { pattern: String, reason: String },
+    BadPattern {
+        pattern: String,
+        reason: String,
+    },
     /// The fixed part of the pattern does not exist.
-    NoSuchPath { pattern: String, path: PathBuf },
+    NoSuchPath {
+        pattern: String,
+        path: PathBuf,
+    },
     /// The pattern names a folder itself, not files in it.
-    IsFolder { pattern: String, path: PathBuf },
+    IsFolder {
+        pattern: String,
+        path: PathBuf,
+    },
     /// The folder is there, no file in it matches.
-    NoMatch { pattern: String, folder: PathBuf },
-    Unreadable { path: PathBuf, reason: String },
+    NoMatch {
+        pattern: String,
+        folder: PathBuf,
+    },
+    Unreadable {
+        path: PathBuf,
+        reason: String,
+    },
 }
 
 /// Fewer tokens than asked for.
@@ -144,7 +163,8 @@ fn too_small(
     documents: u64,
     short_documents: u64,
 ) -> Diagnostic {
-    let asked = |name: &str, s: Shortfall| format!("{} tokens for {name}, {} asked for", grouped(s.have), grouped(s.need));
+    let asked =
+        |name: &str, s: Shortfall| format!("{} tokens for {name}, {} asked for", grouped(s.have), grouped(s.need));
     let parts: Vec<String> =
         unique.map(|s| asked("unique", s)).into_iter().chain(valid.map(|s| asked("valid", s))).collect();
     let message = format!("the corpus of `{}` is too small: {}", data.name, parts.join("; "));
@@ -152,7 +172,8 @@ fn too_small(
         .at(data.source_span, format!("{} documents", grouped(documents)));
     if valid.is_some() && data.split == Split::Documents {
         if let Some(cap) = data.max_valid_per_document.filter(|cap| *cap < data.seq) {
-            let text = format!("max_per_document.valid is {cap}, and a chunk is {} tokens: no document fills one", data.seq);
+            let text =
+                format!("max_per_document.valid is {cap}, and a chunk is {} tokens: no document fills one", data.seq);
             return d.note(text).help(format!("raise max_per_document.valid to {} or more", data.seq));
         }
         if short_documents > 0 {
@@ -160,7 +181,10 @@ fn too_small(
             d = d.note(format!("validation takes whole chunks of single documents, and {n} are shorter than seq"));
         }
         if let Some(cap) = data.max_valid_per_document {
-            d = d.note(format!("validation takes at most {} tokens of a document (max_per_document.valid)", grouped(cap)));
+            d = d.note(format!(
+                "validation takes at most {} tokens of a document (max_per_document.valid)",
+                grouped(cap)
+            ));
         }
     }
     if let (Some(_), Some(cap)) = (unique, data.max_unique_per_document.filter(|_| data.split == Split::Documents)) {

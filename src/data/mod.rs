@@ -15,9 +15,9 @@ pub mod error;
 pub mod order;
 pub mod probe;
 pub mod split;
-pub mod tokenize;
 #[cfg(test)]
 mod tests;
+pub mod tokenize;
 
 pub use corpus::CorpusEnv;
 pub use error::{DataError, Missing, Shortfall};

@@ -111,8 +111,7 @@ impl<'a> Batches<'a> {
 
 impl Plan {
     fn new(prepared: &Prepared, epoch: u64, moving: bool, seed: u32) -> Plan {
-        let chunks =
-            Stream::new(seed, Purpose::Order).permutation(prepared.n_train_chunks() as u32, epoch as u32);
+        let chunks = Stream::new(seed, Purpose::Order).permutation(prepared.n_train_chunks() as u32, epoch as u32);
         let stream = moving.then(|| MovedStream::new(prepared, epoch as u32, seed));
         Plan { epoch, chunks, stream }
     }

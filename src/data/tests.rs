@@ -225,10 +225,7 @@ fn characters_have_ids_in_code_point_order() {
     assert_eq!(p.codec, Codec::Chars(vec!['\n', 'a', 'b', 'z', 'ß', '€']));
     assert_eq!(p.codec.encode("ß a".trim_end_matches(" a")).unwrap(), [4]);
     assert_eq!(p.codec.decode(&[3, 1, 6, 5], |id| format!("<{id}>")), "za<6>€");
-    assert_eq!(
-        p.codec.encode("abx"),
-        Err(DataError::UnknownCharacter { character: 'x', position: 2 })
-    );
+    assert_eq!(p.codec.encode("abx"), Err(DataError::UnknownCharacter { character: 'x', position: 2 }));
     d.tokenizer = Tokenizer::Chars { n: 4 };
     let error = prepare(&d, &vocab, &SEEDS, &CorpusEnv::default()).unwrap_err();
     assert_eq!(error, DataError::Alphabet { declared: 4, found: 6, extra: vec!['ß', '€'] });
@@ -389,6 +386,24 @@ fn windows_reach_from_the_first_to_the_last_token() {
     assert_eq!(starts.iter().min(), Some(&0));
     assert_eq!(starts.iter().max(), Some(&16));
     assert_ne!(batches.batch(0), batches.batch(1));
+}
+
+/// Runs are found by id and continued by step: if this test fails, every older run changes its batches.
+#[test]
+fn orders_stay_what_they_are() {
+    let p = made(&[20, 30, 14, 64], 8);
+    let mut hasher = crate::base::hash::CanonicalHasher::new("orders");
+    for order in [Order::Windows, Order::Strict { moving: true }, Order::Strict { moving: false }] {
+        let mut batches = Batches::new(&p, &ordered(order), 5, 4);
+        (0..6).for_each(|step| _ = hasher.put_u32s(&batches.batch(step)));
+    }
+    assert_eq!(hasher.finish(), "40d3be7f14928715d3660e0905170456");
+    let dir = folder(&[40, 33, 70, 12, 90, 28, 55, 61, 80, 19, 47]);
+    let p = prepared(&data(dir.path(), &["**/*.txt"])).unwrap();
+    assert_eq!(
+        (p.data_hash.as_str(), p.valid_hash.as_str()),
+        ("83fe60876a7d9c7e21578458b04c442c", "71a91a9b634db9e37a2eba0fa9fee064")
+    );
 }
 
 #[test]

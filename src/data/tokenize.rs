@@ -136,10 +136,8 @@ fn read(file: &CorpusFile) -> Result<Vec<u8>, DataError> {
 }
 
 fn read_text(file: &CorpusFile) -> Result<String, DataError> {
-    String::from_utf8(read(file)?).map_err(|e| DataError::NotText {
-        path: file.path.clone(),
-        offset: e.utf8_error().valid_up_to() as u64,
-    })
+    String::from_utf8(read(file)?)
+        .map_err(|e| DataError::NotText { path: file.path.clone(), offset: e.utf8_error().valid_up_to() as u64 })
 }
 
 /// The distinct characters in code-point order.

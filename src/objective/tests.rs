@@ -201,9 +201,8 @@ fn bernoulli_expectation(toy: &Toy, plan: &MaskPlan) -> f64 {
 fn a_narrow_t_range_estimates_its_part_of_the_bound() {
     // The integrals over [0, 0.3] and [0.3, 1] add up to the whole.
     for toy in toys() {
-        let part = |range| {
-            bernoulli_expectation(&toy, &plan(linear(), range, LossWeight::Elbo, Estimator::Bernoulli, 4))
-        };
+        let part =
+            |range| bernoulli_expectation(&toy, &plan(linear(), range, LossWeight::Elbo, Estimator::Bernoulli, 4));
         assert!((part((0.0, 0.3)) + part((0.3, 1.0)) - toy.any_order_nll()).abs() < QUADRATURE);
     }
 }
@@ -394,6 +393,30 @@ fn nothing_is_infinite_at_the_ends_of_t() {
     };
     assert_eq!(at_zero(Estimator::Bernoulli), [0.0]);
     assert_eq!(at_zero(Estimator::Count), [1.0 / 7.0]);
+}
+
+#[test]
+fn a_single_t_trains_at_a_fixed_rate() {
+    for (estimator, weight) in [(Estimator::Bernoulli, 1.0 / 0.5), (Estimator::Count, 1.0 / 4.0)] {
+        let objective = masked(linear(), TKind::Iid, (0.5, 0.5), LossWeight::Elbo, estimator);
+        let out = corrupt(&objective, &VOCAB, &[1; 9], 9, 0, 1, 3, 5);
+        assert!(out.weights.iter().all(|w| *w == 0.0 || (*w - weight / 8.0).abs() < EXACT), "{:?}", out.weights);
+        assert!(out.weights.iter().any(|w| *w > 0.0));
+    }
+}
+
+/// Runs are found by id and continued by step: if this test fails, every older run changes its masks.
+#[test]
+fn draws_stay_what_they_are() {
+    let mut hasher = crate::base::hash::CanonicalHasher::new("draws");
+    for kind in [TKind::Iid, TKind::Stratified] {
+        for estimator in [Estimator::Bernoulli, Estimator::Count] {
+            let objective = masked(linear(), kind, (0.0, 1.0), LossWeight::Elbo, estimator);
+            hasher.put_u32s(&corrupt(&objective, &VOCAB, &[1; 16 * 32], 32, 0, 16, 7, 5).tokens);
+            hasher.put_u32s(&evaluation_rows(&objective, &VOCAB, &[1; 32], 3, 4, 6).tokens);
+        }
+    }
+    assert_eq!(hasher.finish(), "9e2015a434f9438f140df02bb5402b5f");
 }
 
 #[test]
