@@ -3,6 +3,19 @@
 //!
 //! Formulas: `README.md` beside this file.
 
+pub mod corrupt;
+pub mod draws;
+pub mod evaluate;
+pub mod schedule;
+#[cfg(test)]
+mod tests;
+
+pub use corrupt::{Corruptor, corrupt};
+pub use evaluate::evaluation_rows;
+pub use schedule::MaskPlan;
+
+use crate::check::spec::Objective;
+
 /// Who may attend to whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Pattern {
@@ -18,6 +31,14 @@ impl Pattern {
             Pattern::Causal => "causal",
             Pattern::Full => "full",
         }
+    }
+}
+
+/// The attention that an objective asks for; the model itself does not say.
+pub fn pattern(objective: &Objective) -> Pattern {
+    match objective {
+        Objective::NextToken => Pattern::Causal,
+        Objective::MaskedDiffusion(_) => Pattern::Full,
     }
 }
 

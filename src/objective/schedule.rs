@@ -1,0 +1,155 @@
+//! What a masking schedule means for one sequence length: rates, weights, and the exact
+//! distribution of the number of masked tokens. Built once per run; see `README.md` for the formulas.
+#![allow(clippy::indexing_slicing)] // tables of n_targets entries, indexed by counts in 1..=n_targets
+
+use crate::check::formula::Formula;
+use crate::check::spec::{Estimator, LossWeight, MaskedDiffusion, TSampling};
+
+/// A masked-diffusion objective made ready for sequences of one length.
+#[derive(Clone, Debug)]
+pub struct MaskPlan {
+    /// 1 - alpha(t), simplified as a formula: for alpha = 1 - t it is t itself, without rounding.
+    rate: Formula,
+    elbo_weight: Formula,
+    t: TSampling,
+    weight: LossWeight,
+    estimator: Estimator,
+    n_targets: usize,
+    /// `edges[k]` is the largest t at which at most k tokens are masked; `edges[0]` = low,
+    /// `edges[n_targets]` = high, and minus infinity for a k that even `low` exceeds.
+    edges: Vec<f64>,
+}
+
+impl MaskPlan {
+    /// Assumes that alpha falls (not strictly) on [0, 1], which `check` proves.
+    pub fn new(objective: &MaskedDiffusion, seq: usize) -> MaskPlan {
+        let n_targets = seq.saturating_sub(1);
+        let mut plan = MaskPlan {
+            rate: Formula::Sub(Box::new(Formula::Const(1.0)), Box::new(objective.schedule.clone())).simplify(),
+            elbo_weight: objective.schedule.elbo_weight(),
+            t: objective.t,
+            weight: objective.weight,
+            estimator: objective.estimator,
+            n_targets,
+            edges: vec![],
+        };
+        plan.edges = plan.count_edges();
+        plan
+    }
+
+    pub fn estimator(&self) -> Estimator {
+        self.estimator
+    }
+
+    pub fn t_sampling(&self) -> TSampling {
+        self.t
+    }
+
+    /// Positions that can be masked: all but the first.
+    pub fn n_targets(&self) -> usize {
+        self.n_targets
+    }
+
+    /// t of a uniform draw: low + (high - low) u.
+    pub fn t_at(&self, u: f64) -> f64 {
+        (self.t.low + (self.t.high - self.t.low) * u).clamp(self.t.low, self.t.high)
+    }
+
+    /// The chance that a token is masked at t, 1 - alpha(t), kept in [0, 1] against rounding.
+    pub fn rate(&self, t: f64) -> f64 {
+        let rate = self.rate.eval(t);
+        if rate.is_nan() { 0.0 } else { rate.clamp(0.0, 1.0) }
+    }
+
+    /// Bernoulli: what each masked token's cross-entropy is multiplied by at t, before the division
+    /// by the batch's targets. Always finite: where the formula is singular (t = 0 of 1/t, at which
+    /// nothing is masked anyway) its value a hair inside the range stands in.
+    pub fn bernoulli_weight(&self, t: f64) -> f64 {
+        match self.weight {
+            LossWeight::Flat => 1.0,
+            LossWeight::Elbo => {
+                // A single t is no integral: its factor is 1, not 0.
+                let width = if self.t.high > self.t.low { self.t.high - self.t.low } else { 1.0 };
+                let weight = self.elbo_weight.eval(t);
+                let inside = t + (0.5 * (self.t.low + self.t.high) - t) * 1e-9;
+                let weight = if weight.is_finite() { weight } else { self.elbo_weight.eval(inside) };
+                if weight.is_finite() { weight * width } else { 0.0 }
+            }
+        }
+    }
+
+    /// Count: how many tokens are masked at t, clamp(ceil(rate * n), 1, n). Read from the same edges
+    /// as [`MaskPlan::chance_of`], so that draws and weights agree to the last bit.
+    pub fn count(&self, t: f64) -> usize {
+        if self.n_targets == 0 {
+            return 0;
+        }
+        // The first k with t <= edges[k], over k in 1..n; n otherwise.
+        1 + self.edges[1..self.n_targets].partition_point(|edge| *edge < t)
+    }
+
+    /// Count: P(k), the chance of k masked tokens under the sampling of t.
+    pub fn chance_of(&self, k: usize) -> f64 {
+        if k == 0 || k > self.n_targets {
+            return 0.0;
+        }
+        let width = self.t.high - self.t.low;
+        if width > 0.0 {
+            (self.edges[k].max(self.t.low) - self.edges[k - 1].max(self.t.low)) / width
+        } else {
+            f64::from(u8::from(self.count(self.t.low) == k))
+        }
+    }
+
+    /// Count: what each of k masked tokens' cross-entropy is multiplied by, before the division by
+    /// the batch's targets: (1/n) / P(k) * n/k. It turns the schedule's choice of k into the uniform
+    /// one of the bound, whatever the schedule: a schedule is an importance sampler.
+    pub fn count_weight(&self, k: usize) -> f64 {
+        match (self.weight, self.chance_of(k)) {
+            (LossWeight::Flat, _) => 1.0,
+            (LossWeight::Elbo, chance) if chance > 0.0 => 1.0 / (chance * k as f64),
+            (LossWeight::Elbo, _) => 0.0,
+        }
+    }
+
+    /// The mask rates that the t range reaches.
+    pub fn rates(&self) -> (f64, f64) {
+        (self.rate(self.t.low), self.rate(self.t.high))
+    }
+
+    /// Count: whether every k of 1..=n can occur. If not, the loss estimates the bound's terms for
+    /// those k alone and is no bound.
+    pub fn covers_every_count(&self) -> bool {
+        self.n_targets > 0 && (1..=self.n_targets).all(|k| self.chance_of(k) > 0.0)
+    }
+
+    /// For each k the largest t with rate(t) <= k / n, by bisection: alpha falls, so the rate rises.
+    fn count_edges(&self) -> Vec<f64> {
+        let (low, high, n) = (self.t.low, self.t.high, self.n_targets);
+        // `edges[0]` is never compared with; it makes the first difference come out right.
+        let mut edges = Vec::with_capacity(n + 1);
+        edges.push(low);
+        for k in 1..n {
+            let limit = k as f64 / n as f64;
+            let (mut below, mut above) = (edges[k - 1].max(low), high);
+            if self.rate(above) <= limit {
+                below = above;
+            } else if self.rate(below) > limit {
+                (below, above) = (f64::NEG_INFINITY, f64::NEG_INFINITY);
+            }
+            // Ends when the two are neighbours: some 60 halvings.
+            while below < above {
+                let middle = below + 0.5 * (above - below);
+                if middle <= below || middle >= above {
+                    break;
+                }
+                if self.rate(middle) <= limit { below = middle } else { above = middle }
+            }
+            edges.push(below);
+        }
+        if n > 0 {
+            edges.push(high);
+        }
+        edges
+    }
+}
