@@ -1,1 +1,7 @@
-//! (being written)
+//! Facts about graphs, as side tables: parameters and floating-point operations.
+
+pub mod cost;
+pub mod params;
+
+pub use cost::{Cost, flops, flops_conventions};
+pub use params::{ParamCount, count_params};

@@ -1,0 +1,63 @@
+//! From logits to loss, and from loss to gradients.
+
+use super::ops::{Input, Mismatch, nll::Nll, weighted_sum::WeightedSum};
+use super::validate::{Invalid, validate};
+use super::vjp::differentiate;
+use super::{Dim, Elem, Graph, Node, Op, Type, ValidGraph, Value};
+
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum TrainingError {
+    #[error("{0}")]
+    Mismatch(#[from] Mismatch),
+    #[error("the training graph is unsound: {0:?}")]
+    Invalid(Vec<Invalid>),
+}
+
+/// The loss graph: outputs `loss` (scalar) and `nll` (`[B, T]`, nats), without a backward pass.
+///
+/// Assumes the model's output `logits`. `live` ids can be predicted; see [`Nll`].
+pub fn loss_graph(model: &ValidGraph, live: u64) -> Result<ValidGraph, TrainingError> {
+    let mut graph = model.graph().clone();
+    add_loss(&mut graph, live)?;
+    validate(graph).map_err(TrainingError::Invalid)
+}
+
+/// The training graph: outputs `loss`, `nll`, and `grad.PATH` for every parameter that the loss
+/// reaches (a list for a parameter of a region). Gradients are wide.
+pub fn training_graph(model: &ValidGraph, live: u64) -> Result<ValidGraph, TrainingError> {
+    let mut graph = model.graph().clone();
+    let loss = add_loss(&mut graph, live)?;
+    let grads = differentiate(&mut graph, loss)?;
+    for (id, value) in grads {
+        if let Some(path) = graph.param(id).map(|p| p.path.clone()) {
+            graph.outputs.push((format!("grad.{path}"), value));
+        }
+    }
+    validate(graph).map_err(TrainingError::Invalid)
+}
+
+fn add_loss(graph: &mut Graph, live: u64) -> Result<Value, Mismatch> {
+    let logits = graph.output("logits").ok_or_else(|| Mismatch("a model without logits".into()))?;
+    let Some(root) = graph.bodies.first_mut() else { return Err(Mismatch("a graph without a root".into())) };
+    let logits_type = root.type_of(logits).cloned().unwrap_or_default();
+    let mut input = |input: Input, ty: Type| {
+        let node = Node { op: Op::Input(input), span: None, scope: "loss".into(), types: vec![ty] };
+        Value { node: root.add(node, &[]), port: 0 }
+    };
+    let rows = [Dim::Batch, Dim::Time];
+    let targets = input(Input::Targets, Type::new(Elem::Index { cardinality: live }, rows));
+    let weights = input(Input::Weights, Type::wide(rows));
+    let mut op = |op: Op, inputs: &[Value]| -> Result<Value, Mismatch> {
+        let types: Vec<Type> = inputs.iter().map(|v| root.type_of(*v).cloned().unwrap_or_default()).collect();
+        let types = match op.operation() {
+            Some(operation) => operation.infer(&types.iter().collect::<Vec<_>>())?,
+            None => vec![],
+        };
+        Ok(Value { node: root.add(Node { op, span: None, scope: "loss".into(), types }, inputs), port: 0 })
+    };
+    debug_assert_eq!(logits_type.shape.len(), 3);
+    let nll = op(Nll { live }.into(), &[logits, targets])?;
+    let loss = op(WeightedSum.into(), &[nll, weights])?;
+    graph.outputs = vec![("loss".into(), loss), ("nll".into(), nll)];
+    Ok(loss)
+}
