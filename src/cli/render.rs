@@ -51,7 +51,8 @@ fn summary(all: &[&Diagnostic]) -> String {
         let n = all.iter().filter(|d| d.severity == severity).count();
         (n > 0).then(|| format!("{n} {word}{}", if n == 1 { "" } else { "s" }))
     };
-    let parts: Vec<String> = [count(Severity::Error, "error"), count(Severity::Warning, "warning")].into_iter().flatten().collect();
+    let parts: Vec<String> =
+        [count(Severity::Error, "error"), count(Severity::Warning, "warning")].into_iter().flatten().collect();
     parts.join(", ")
 }
 
@@ -115,10 +116,14 @@ fn shown(diagnostic: &Diagnostic, files: &Lines<'_>) -> Shown<u32> {
     };
     let mut labels = vec![];
     if let Some(label) = &diagnostic.primary {
-        labels.extend(files.range(label.span).map(|r| ShownLabel::primary(label.span.file.0, r).with_message(&label.text)));
+        labels.extend(
+            files.range(label.span).map(|r| ShownLabel::primary(label.span.file.0, r).with_message(&label.text)),
+        );
     }
     for label in &diagnostic.related {
-        labels.extend(files.range(label.span).map(|r| ShownLabel::secondary(label.span.file.0, r).with_message(&label.text)));
+        labels.extend(
+            files.range(label.span).map(|r| ShownLabel::secondary(label.span.file.0, r).with_message(&label.text)),
+        );
     }
     Shown::new(severity)
         .with_code(diagnostic.code)

@@ -160,7 +160,11 @@ impl Reader<'_> {
         if items.len() < n_items {
             return None;
         }
-        if tuple { Some(Expr { kind: ExprKind::Tuple(items), span }) } else { items.pop().map(|item| Expr { span, ..item }) }
+        if tuple {
+            Some(Expr { kind: ExprKind::Tuple(items), span })
+        } else {
+            items.pop().map(|item| Expr { span, ..item })
+        }
     }
 
     fn list(&mut self, pair: Pair<'_, Rule>, depth: usize) -> Option<ExprKind> {
@@ -223,7 +227,9 @@ impl Reader<'_> {
         let upper = word.to_ascii_uppercase();
         let message = format!("`{word}` touches the number {digits}");
         let error = if Unit::parse(word).is_some() {
-            Diagnostic::error(code::SYNTAX, message).at(at, "a unit").help(format!("a unit takes a space: `{digits} {word}`"))
+            Diagnostic::error(code::SYNTAX, message)
+                .at(at, "a unit")
+                .help(format!("a unit takes a space: `{digits} {word}`"))
         } else if matches!(upper.as_str(), "K" | "M" | "B" | "T" | "G") {
             let suffix = if upper == "G" { "B" } else { &upper };
             let help = format!("thousands are K, millions M, billions B, trillions T: `{digits}{suffix}`");
@@ -247,7 +253,8 @@ impl Reader<'_> {
         error = match suggest(text, plain()) {
             Some(close) => error.help(format!("did you mean `{close}`?")),
             None => {
-                let all: Vec<&str> = Unit::ALL.iter().map(|(unit, _)| unit.word()).filter(|word| *word != "%").collect();
+                let all: Vec<&str> =
+                    Unit::ALL.iter().map(|(unit, _)| unit.word()).filter(|word| *word != "%").collect();
                 error.help(format!("the units are {}", all.join(", ")))
             }
         };

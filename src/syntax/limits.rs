@@ -74,7 +74,8 @@ struct Open {
 pub fn scan(file: FileId, text: &str, findings: &mut Findings) -> Option<Balanced> {
     if text.len() > MAX_BYTES {
         let message = format!("this file has {} KiB; a spec has at most 512 KiB", text.len().div_ceil(1024));
-        let data = "a spec describes an experiment; what it trains on is named with `source:` and stays in its own files";
+        let data =
+            "a spec describes an experiment; what it trains on is named with `source:` and stays in its own files";
         findings.push(Diagnostic::error(code::TOO_LARGE, message).at(Span::new(file, 0, 0), "").help(data));
         return None;
     }
@@ -257,7 +258,8 @@ impl<'a> Scan<'a> {
     }
 
     fn close_brace(&mut self) {
-        while self.stack.last().is_some_and(|open| open.mark != b'{') && self.stack.iter().any(|open| open.mark == b'{') {
+        while self.stack.last().is_some_and(|open| open.mark != b'{') && self.stack.iter().any(|open| open.mark == b'{')
+        {
             self.unclosed_group();
         }
         if self.by_layout && self.line_start {
@@ -279,7 +281,13 @@ impl<'a> Scan<'a> {
 
     fn stray(&mut self) {
         let mark = char::from(self.byte(self.at));
-        self.fault(self.at, self.at + 1, format!("this `{mark}` closes nothing"), "", Some("remove it, or open what it should close"));
+        self.fault(
+            self.at,
+            self.at + 1,
+            format!("this `{mark}` closes nothing"),
+            "",
+            Some("remove it, or open what it should close"),
+        );
         self.replace();
     }
 

@@ -72,7 +72,7 @@ impl Reader<'_> {
         let start = pair.as_span().start();
         let text = pair.as_str().trim_end();
         let whole = self.place(start, start + text.len());
-        if self.findings.is_full() || self.balanced.has_fault(whole.start as usize, whole.end as usize) {
+        if self.findings.is_full() || self.faulty_line(whole) {
             return self.already_reported(whole);
         }
         if let Some(diagnostic) = self.known_mistake(text, whole, place) {
@@ -88,7 +88,7 @@ impl Reader<'_> {
         let start = pair.as_span().start();
         let text = pair.as_str().trim_end();
         let whole = self.place(start, start + text.len());
-        if self.findings.is_full() || self.balanced.has_fault(whole.start as usize, whole.end as usize) {
+        if self.findings.is_full() || self.faulty_line(whole) {
             return self.already_reported(whole);
         }
         let before = self.source.get(..whole.start as usize).unwrap_or("");
@@ -112,6 +112,13 @@ impl Reader<'_> {
         self.report(diagnostic);
     }
 
+    /// Whether a bracket or quote on the line, up to the end of `whole`, is reported already.
+    fn faulty_line(&self, whole: Span) -> bool {
+        let (start, end) = (whole.start as usize, whole.end as usize);
+        let line = self.source.get(..start).and_then(|before| before.rfind('\n')).map_or(0, |i| i + 1);
+        self.balanced.has_fault(line, end)
+    }
+
     /// A swallowed line without a message of its own. It still counts where the list is full.
     fn already_reported(&mut self, whole: Span) {
         if self.findings.is_full() {
@@ -132,7 +139,7 @@ impl Reader<'_> {
         } else {
             self.place(start + at, start + at + length)
         };
-        let expected = words::list(&sorted(failure.expected));
+        let expected = words::list(&sorted(&failure.expected));
         let message = match expected.as_str() {
             "" => format!("{found} does not fit here"),
             expected => format!("expected {expected}, found {found}"),
@@ -142,7 +149,11 @@ impl Reader<'_> {
             diagnostic = diagnostic.help(*help);
         } else if is_reserved(found.trim_matches('`')) {
             diagnostic = diagnostic.help(format!("{found} is a word of the language and no name"));
-        } else if let Some(help) = usual_form(text, place) {
+        } else if blank.starts_with(|c: char| c.is_alphabetic() && !c.is_ascii()) {
+            diagnostic = diagnostic.help("names are made of the letters a to z and A to Z, digits and `_`");
+        } else if !amid_value(&failure.expected, length > 0)
+            && let Some(help) = usual_form(text, place)
+        {
             diagnostic = diagnostic.help(help);
         }
         diagnostic
@@ -172,11 +183,15 @@ impl Reader<'_> {
                     diagnostic.help(format!("a definition begins with one of {}", ITEM_WORDS.join(", ")))
                 })
             }
-            Place::Entry if ITEM_WORDS.contains(&word) && probe(Rule::probe_name, after.split('{').next()?).is_none() => {
+            Place::Entry
+                if ITEM_WORDS.contains(&word) && probe(Rule::probe_name, after.split('{').next()?).is_none() =>
+            {
                 let message = "a definition cannot stand inside of another";
-                Some(Diagnostic::error(code::SYNTAX, message).at(word_span, "").help(format!(
-                    "move it out of the braces, or write a field: `{word}: ...`"
-                )))
+                Some(
+                    Diagnostic::error(code::SYNTAX, message)
+                        .at(word_span, "")
+                        .help(format!("move it out of the braces, or write a field: `{word}: ...`")),
+                )
             }
             Place::Entry if text.len() <= PROBED_BYTES && !text.is_empty() && text == word && !is_reserved(word) => {
                 Some(error(format!("`{word}` has no value"), "").help(format!("a field is written `{word}: value`")))
@@ -185,6 +200,14 @@ impl Reader<'_> {
                 Some(error("this value has no name".to_string(), "").help("a field is written `name: value`"))
             }
             Place::Statement if text.len() <= PROBED_BYTES && probe(Rule::value_only, text).is_none() => {
+                let before = self.source.get(..whole.start as usize).unwrap_or("");
+                let line = before.rsplit('\n').next().unwrap_or("").trim_start();
+                if leading_word(line) == "return" {
+                    return Some(
+                        error("a second value after `return`".to_string(), "")
+                            .help("several are returned as `return (a, b)`"),
+                    );
+                }
                 let help = "give it one, `y = ...`, or hand it out with `return`";
                 Some(error("this value is given no name, so it is lost".to_string(), "").help(help))
             }
@@ -230,7 +253,9 @@ fn known_junk(text: &str, before: &str, whole: Span, place: Place) -> Option<Dia
             let end = above.len();
             let span = Span::new(whole.file, end - operator.len_utf8(), end);
             let message = format!("nothing follows this `{operator}`");
-            return Some(at(span, &message).help("an expression goes on after an operator, on the next line if need be"));
+            return Some(
+                at(span, &message).help("an expression goes on after an operator, on the next line if need be"),
+            );
         }
     }
     if matches!(place, Place::Item) && ITEM_WORDS.contains(&leading_word(text)) {
@@ -281,14 +306,22 @@ fn found(text: &str) -> (String, usize) {
         marks.iter().find(|mark| text.starts_with(**mark)).map_or(first.len_utf8(), |mark| mark.len())
     };
     let shown = text.get(..length).unwrap_or("");
-    let name = if first.is_control() { format!("the character U+{:04X}", u32::from(first)) } else { format!("`{shown}`") };
+    let name =
+        if first.is_control() { format!("the character U+{:04X}", u32::from(first)) } else { format!("`{shown}`") };
     (name, length)
 }
 
 /// Specific marks first, then kinds of values; the grammar's order within.
-fn sorted(mut rules: Vec<Rule>) -> Vec<Rule> {
+fn sorted(rules: &[Rule]) -> Vec<Rule> {
+    let mut rules = rules.to_vec();
     rules.sort_by_key(|rule| (!words::word(*rule).starts_with('`'), *rule == Rule::EOI));
     rules
+}
+
+/// Whether the mistake lies inside a value, so that the form around it is not the question.
+fn amid_value(expected: &[Rule], found_something: bool) -> bool {
+    let inside = |rule: &Rule| matches!(words::word(*rule), "an operator" | "`)`" | "`]`" | "`}`");
+    expected.iter().any(inside) || (found_something && expected.contains(&Rule::digits))
 }
 
 fn leading_word(text: &str) -> &str {

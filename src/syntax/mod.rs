@@ -58,7 +58,9 @@ pub fn parse(file: FileId, text: &str) -> (File, Diagnostics) {
     });
     if out.items.is_empty() && findings.is_empty() {
         let help = "a spec defines something: `experiment NAME { ... }`, or a `model` for others to use";
-        findings.push(Diagnostic::error(code::EMPTY_FILE, "this file has nothing in it").at(Span::new(file, 0, 0), "").help(help));
+        findings.push(
+            Diagnostic::error(code::EMPTY_FILE, "this file has nothing in it").at(Span::new(file, 0, 0), "").help(help),
+        );
     }
     (out, findings.into_diagnostics())
 }
@@ -92,7 +94,11 @@ pub fn parse_value(file: FileId, text: &str) -> (Option<Expr>, Diagnostics) {
 }
 
 /// Runs `read` where the stack is deep enough; `None` where the system gives no such thread.
-fn with_stack<T: Send>(nesting: usize, findings: &mut Findings, read: impl FnOnce(&mut Findings) -> T + Send) -> Option<T> {
+fn with_stack<T: Send>(
+    nesting: usize,
+    findings: &mut Findings,
+    read: impl FnOnce(&mut Findings) -> T + Send,
+) -> Option<T> {
     if nesting <= DEEP {
         return Some(read(findings));
     }

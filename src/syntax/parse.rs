@@ -6,8 +6,8 @@ use super::grammar::Rule;
 use super::limits::Balanced;
 use super::report::Findings;
 use crate::ast::{
-    Binding, Block, Definition, DimExpr, Expr, Field, File, Ident, Item, Param, ParamType, Schedule, ShapeExpr, Stmt, Use,
-    UseName,
+    Binding, Block, Definition, DimExpr, Expr, Field, File, Ident, Item, Param, ParamType, Schedule, ShapeExpr, Stmt,
+    Use, UseName,
 };
 use crate::base::diag::code;
 use crate::base::{Diagnostic, FileId, Span};
@@ -76,7 +76,11 @@ impl Reader<'_> {
                 Rule::bad_item => self.swallowed(&part, Place::Item),
                 Rule::rest => self.junk(start, &part, Place::Item),
                 Rule::joined_item => {
-                    self.missing_separator(&part, "two definitions on one line", "begin each definition on a line of its own");
+                    self.missing_separator(
+                        &part,
+                        "two definitions on one line",
+                        "begin each definition on a line of its own",
+                    );
                     if let Some(item) = part.into_inner().next() {
                         items.extend(self.item(item));
                     }
@@ -197,7 +201,9 @@ impl Reader<'_> {
         let (mut path, mut value) = (vec![], None);
         for part in pair.into_inner() {
             match part.as_rule() {
-                Rule::path => path = part.into_inner().filter(|p| p.as_rule() == Rule::ident).map(|p| self.ident(&p)).collect(),
+                Rule::path => {
+                    path = part.into_inner().filter(|p| p.as_rule() == Rule::ident).map(|p| self.ident(&p)).collect()
+                }
                 Rule::wrong_equals => self.wrong_mark(&part, "a field takes `:`, not `=`", ":"),
                 Rule::expr => value = self.expr(part, depth),
                 _ => {}

@@ -38,7 +38,8 @@ impl Findings {
         let mut all = self.shown;
         if let Some(first) = self.first_omitted {
             let message = format!("{} more mistakes in this file", self.omitted);
-            let mut more = Diagnostic::error(code::SYNTAX, message).help("mend those above first: many may come from one");
+            let mut more =
+                Diagnostic::error(code::SYNTAX, message).help("mend those above first: many may come from one");
             more.primary = first.primary.map(|label| crate::base::Label { text: "for one".to_string(), ..label });
             all.push(more);
         }
