@@ -5,6 +5,7 @@ pub mod hash;
 pub mod number;
 pub mod philox;
 pub mod source;
+pub mod suggest;
 pub mod units;
 
 pub use diag::{Code, Diagnostic, Diagnostics, Label, Severity};

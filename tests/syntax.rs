@@ -1,0 +1,490 @@
+//! Reading specs: what is understood, what is refused, and in which words.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::time::{Duration, Instant};
+
+use dlmc::ast::{BinaryOp, Expr, ExprKind, File, Item, Stmt};
+use dlmc::base::diag::code;
+use dlmc::base::{Diagnostics, FileId, Number, SourceMap, Unit};
+use dlmc::cli::render;
+use dlmc::syntax::{MAX_BYTES, MAX_FINDINGS, parse, parse_value};
+use proptest::prelude::*;
+
+const QUICKSTART: &str = include_str!("../specs/quickstart.dlm");
+const DECODER: &str = include_str!("../specs/lib/decoder.dlm");
+const FILE: FileId = FileId(0);
+
+fn read(text: &str) -> (File, Diagnostics) {
+    parse(FILE, text)
+}
+
+/// The input, then what is said about it.
+fn report(text: &str) -> String {
+    let (_, diagnostics) = read(text);
+    let mut sources = SourceMap::default();
+    sources.add("a.dlm", text);
+    format!("{}\n{}\n{}", text.trim_end(), "-".repeat(72), render::human(&diagnostics, &sources, false))
+}
+
+/// The tree of a text without mistakes.
+fn good(text: &str) -> File {
+    let (file, diagnostics) = read(text);
+    assert!(diagnostics.is_empty(), "{}", report(text));
+    file
+}
+
+fn value(text: &str) -> Expr {
+    let (value, diagnostics) = parse_value(FILE, text);
+    assert!(diagnostics.is_empty(), "{text}: {diagnostics:?}");
+    value.expect(text)
+}
+
+/// An expression with every bracket that its tree implies.
+fn bracketed(e: &Expr) -> String {
+    let all = |items: &[Expr]| items.iter().map(bracketed).collect::<Vec<_>>().join(", ");
+    match &e.kind {
+        ExprKind::Number(n) => {
+            format!("{}{}", n.value, n.unit.map_or(String::new(), |(u, _)| format!(" {}", u.word())))
+        }
+        ExprKind::Str(s) => format!("{s:?}"),
+        ExprKind::Bool(b) => b.to_string(),
+        ExprKind::None => "none".into(),
+        ExprKind::Name(n) => n.clone(),
+        ExprKind::Call { callee, args, alias } => {
+            let args: Vec<String> = args
+                .iter()
+                .map(|a| a.name.as_ref().map_or(String::new(), |n| format!("{}: ", n.text)) + &bracketed(&a.value))
+                .collect();
+            let alias = alias.as_ref().map_or(String::new(), |a| format!(" as {}", a.text));
+            format!("{}({}){alias}", callee.text, args.join(", "))
+        }
+        ExprKind::Unary { operand, .. } => format!("(-{})", bracketed(operand)),
+        ExprKind::Binary { op, left, right, .. } => {
+            format!("({} {} {})", bracketed(left), op.symbol(), bracketed(right))
+        }
+        ExprKind::Tuple(items) => format!("tuple({})", all(items)),
+        ExprKind::List { items, unit } => {
+            format!("[{}]{}", all(items), unit.map_or(String::new(), |(u, _)| format!(" {}", u.word())))
+        }
+        ExprKind::Record(fields) => {
+            let fields: Vec<String> = fields
+                .iter()
+                .map(|f| {
+                    let path: Vec<&str> = f.path.iter().map(|i| i.text.as_str()).collect();
+                    format!("{}: {}", path.join("."), bracketed(&f.value))
+                })
+                .collect();
+            format!("{{{}}}", fields.join(", "))
+        }
+    }
+}
+
+fn depth(text: &str) -> Expr {
+    value(text)
+}
+
+// ---- what is understood ----
+
+#[test]
+fn the_real_specs_parse_without_a_word() {
+    let file = good(QUICKSTART);
+    assert_eq!(file.doc.as_deref(), Some("Does repeating a hundred thousand bytes of Python code favour diffusion?"));
+    assert_eq!(file.items.len(), 6);
+    let Some(Item::Experiment(experiment)) = file.items.last() else { panic!("{:?}", file.items.last()) };
+    let names: Vec<&str> = experiment.fields.iter().map(|f| f.path[0].text.as_str()).collect();
+    assert_eq!(names, ["model", "data", "train", "eval", "arms", "expect"]);
+    let expect = bracketed(&experiment.fields[5].value);
+    assert_eq!(expect, "{: crossover(loss(valid), of: mdm, under: ar)}");
+    assert_eq!(good(DECODER).items.len(), 3);
+}
+
+#[test]
+fn operators_bind_as_in_mathematics() {
+    for (text, tree) in [
+        ("1 + 2 * 3 - 4", "((1 + (2 * 3)) - 4)"),
+        ("8 / 4 / 2", "((8 / 4) / 2)"),
+        ("2 ^ 3 ^ 2", "(2 ^ (3 ^ 2))"),
+        ("-x ^ 2", "(-(x ^ 2))"),
+        ("x ^ -2", "(x ^ (-2))"),
+        ("--a * -b", "((-(-a)) * (-b))"),
+        ("(1 + 2) * 3", "((1 + 2) * 3)"),
+        ("a\n  + b", "(a + b)"),
+        ("a +\n\n  b", "(a + b)"),
+        ("f(a, n: 2) as p * g() as q", "(f(a, n: 2) as p * g() as q)"),
+        ("(a, b,)", "tuple(a, b)"),
+        ("[1, 2] tokens", "[1, 2] tokens"),
+        ("{ a.b: 1, c: none }", "{a.b: 1, c: none}"),
+        ("f(\n  a,\n  b: 2,\n)", "f(a, b: 2)"),
+        (r#""say \"x\" \\ \n""#, r#""say \"x\" \\ \n""#),
+    ] {
+        assert_eq!(bracketed(&value(text)), tree, "{text}");
+    }
+}
+
+#[test]
+fn numbers_are_exact_and_know_their_units() {
+    for (text, number, unit) in [
+        ("10_000", Number::int(10_000), None),
+        ("1e-3", Number::ratio(1, 1000), None),
+        ("0.1", Number::ratio(1, 10), None),
+        ("1.5B tokens", Number::int(1_500_000_000), Some(Unit::Tokens)),
+        ("100K", Number::int(100_000), None),
+        ("2M seqs", Number::int(2_000_000), Some(Unit::Seqs)),
+        ("1T", Number::int(1_000_000_000_000), None),
+        ("10%", Number::int(10), Some(Unit::Percent)),
+        ("1 epoch", Number::int(1), Some(Unit::Epochs)),
+        ("1e300", Number::Real(1e300), None),
+    ] {
+        let ExprKind::Number(lit) = value(text).kind else { panic!("{text}") };
+        assert_eq!((lit.value, lit.unit.map(|(u, _)| u)), (number, unit), "{text}");
+    }
+    assert!(matches!(value("0.1").kind, ExprKind::Number(n) if matches!(n.value, Number::Exact(_))));
+}
+
+#[test]
+fn a_unit_never_takes_the_name_of_the_next_field() {
+    let file = good("data d {\n epochs: 40\n seq: 128\n total: 3 tokens, steps: 4\n}");
+    let Item::Data(data) = &file.items[0] else { panic!() };
+    assert_eq!(data.fields.len(), 4);
+}
+
+#[test]
+fn blocks_take_all_their_forms() {
+    let file = good(
+        "block pair(x: [B, T, D], n: int = 2, on: bool = true, e: real = 1e-5,) -> ([B, T, D], [D, 4]) {\n\
+         (y, v) = split(x), z = y\n\
+         repeat n * 2 as layer { z = f(z) as g }\n\
+         repeat 3 { z = f(z) }\n\
+         return (z, v)\n}",
+    );
+    let Item::Block(block) = &file.items[0] else { panic!() };
+    assert_eq!((block.params.len(), block.returns.len(), block.body.len()), (4, 2, 5));
+    assert!(matches!(&block.body[0], Stmt::Bind { targets, .. } if targets.len() == 2));
+    assert!(matches!(&block.body[2], Stmt::Repeat { label: Some(l), .. } if l.text == "layer"));
+    assert!(matches!(&block.body[4], Stmt::Return { values, .. } if values.len() == 2));
+}
+
+#[test]
+fn spans_are_places_in_the_text() {
+    let text = "//! Doc.\n// é\nschedule keep(t) = 1 - t ^ 2\n";
+    let file = good(text);
+    let Item::Schedule(s) = &file.items[0] else { panic!() };
+    let cut = |span: dlmc::base::Span| &text[span.start as usize..span.end as usize];
+    assert_eq!((cut(s.name.span), cut(s.variable.span), cut(s.formula.span)), ("keep", "t", "1 - t ^ 2"));
+    let ExprKind::Binary { op: BinaryOp::Sub, op_span, right, .. } = &s.formula.kind else { panic!() };
+    assert_eq!((cut(*op_span), cut(right.span)), ("-", "t ^ 2"));
+}
+
+#[test]
+fn a_file_may_come_from_anywhere() {
+    let file = good("\u{FEFF}//! Doc.\r\n//! More.\r\n\r\ntrain a {\r\n\tclip: 1.0\r\n}\r\n// end");
+    assert_eq!(file.doc.as_deref(), Some("Doc.\nMore."));
+    assert_eq!(file.items.len(), 1);
+}
+
+// ---- what is refused, and how ----
+
+macro_rules! refused {
+    ($($name:ident: $text:expr;)*) => {$(
+        #[test]
+        fn $name() {
+            insta::assert_snapshot!(report($text));
+        }
+    )*};
+}
+
+refused! {
+    equals_in_a_field: "train a {\n    batch = 32 seqs\n    clip: 1.0\n}";
+    colon_in_a_binding: "block a(x: [B, T, D]) {\n    y: f(x)\n    return y\n}";
+    equals_in_an_argument: "objective mdm = masked_diffusion(schedule = keep)";
+    colon_after_objective: "objective mdm : masked_diffusion(schedule: keep)";
+    two_fields_on_a_line: "data d {\n    epochs: 40 seq: 128\n}";
+    two_statements_on_a_line: "block a(x: [B, T, D]) {\n    y = f(x) z = g(y)\n    return z\n}";
+    two_definitions_on_a_line: "train a { clip: 1.0 } train b { clip: 2.0 }";
+    no_colon: "train a {\n    batch 32 seqs\n}";
+    no_value: "train a {\n    batch:\n    clip: 1.0\n}";
+    no_name: "train a {\n    32 seqs\n}";
+    name_alone: "train a {\n    batch\n}";
+    unknown_unit: "data d {\n    unique: 100K tokns\n    valid: 3 bananas\n}";
+    unit_touches_its_number: "train a {\n    batch: 32seqs\n    unique: 100k\n    x: 12ab\n}";
+    percent_apart: "train a {\n    warmup: 10 %\n}";
+    number_too_large: "train a {\n    lr: 1e999\n    n: 1000000000000000000000000000000000000000000\n}";
+    value_without_a_name: "block a(x: [B, T, D]) {\n    linear(x, D)\n    return x\n}";
+    parenthesis_apart: "block a(x: [B, T, D]) {\n    y = linear (x, D)\n    return y\n}";
+    operator_at_the_end: "block a(x: [B, T, D]) {\n    y = x +\n    z = y\n    return z *\n}";
+    operator_at_the_beginning: "train a {\n    clip: * 2\n}";
+    argument_without_a_comma: "block a(x: [B, T, D]) {\n    q = linear(x\n        heads)\n    return q\n}";
+    unclosed_parenthesis: "block a(x: [B, T, D]) {\n    q = heads(linear(x, D), 4\n    k = linear(x, D)\n    return k\n}";
+    stray_parenthesis: "block a(x: [B, T, D]) {\n    q = linear(x, D))\n    return q\n}";
+    unclosed_text: "use \"lib/decoder.dlm { decoder }\n\ntrain a { clip: 1.0 }";
+    unclosed_brace_at_the_end: "experiment a {\n    model: m()\n    train: { clip: 1.0 }\n";
+    unclosed_brace_inside: "experiment a {\n    train: {\n        clip: 1.0\n    eval: { loss: valid }\n}\n";
+    unclosed_brace_before_a_definition: "data d {\n    seq: 128\n\nexperiment a {\n    data: d\n}\n";
+    stray_brace: "train a {\n    clip: 1.0\n}\n}\n";
+    misspelt_definition: "experimnt a {\n    data: d\n}";
+    field_outside: "seq: 128\ny = f(x)\n";
+    definition_without_a_name: "experiment {\n    model: m(a b)\n}";
+    definition_without_a_body: "experiment a\n\ntrain b { clip: 1.0 }";
+    definition_inside: "experiment a {\n    train recipe { clip: 1.0 }\n}";
+    parameter_without_a_type: "block a(x: [B, T, D], heads) {\n    return f(x y)\n}";
+    parameter_of_unknown_type: "block a(x: [B, T, D], rate: float) {\n    return x\n}";
+    shape_without_commas: "block a(x: [B T D]) {\n    return x\n}";
+    repeat_without_a_count: "model m(n: int) {\n    repeat as layer {\n        x = f(x)\n    }\n    return x\n}";
+    repeat_without_a_body: "model m(n: int) {\n    repeat n as layer\n    return x\n}";
+    foreign_marks: "train a {\n    clip: 1.0;\n    note: 'x'\n    # comment\n    lr: 2 ** 3\n}";
+    foreign_statements: "block a(x: [B, T, D]) {\n    if on { y = x }\n    return x, x\n}";
+    reserved_words: "train as {\n    none: 3\n}\nblock a(x: [B]) {\n    return = 3\n    true = 4\n}";
+    alias_of_a_name: "block a(x: [B, T, D]) {\n    y = x as z\n    w = (f(x)) as z\n    return y\n}";
+    unknown_escape: "data d {\n    source: files(\"a\\qb\")\n}";
+    commas_too_many: "train a { clip: 1.0,, lr: 1e-3 }";
+    bad_import: "use lib/decoder.dlm { decoder }\nuse \"a.dlm\"\nuse \"b.dlm\" { }";
+    objective_is_no_call: "objective a = next_token";
+    no_text_at_all: "just some words\nand more words\n";
+    strange_characters: "train a {\n    clip: 1.0 é\n    α: 2\n    x: \u{7}\n}";
+    empty: "";
+    nothing_but_comments: "\n// nothing\n//! here\n\n";
+}
+
+#[test]
+fn ten_mistakes_give_ten_errors_and_the_rest_is_kept() {
+    let text = "\
+//! Ten mistakes.
+use \"lib/decoder.dlm\" { decoder }
+schedule keep(t) = 1 - * t
+objective ar = next_token()
+objektive mdm = masked_diffusion(schedule: keep)
+
+data python {
+    tokenizer: bytes
+    unique = 100K tokens
+    epochs: 40 seq: 128
+    valid: 64K tokns
+    order strict()
+}
+
+block swiglu(x: [B, T, D], hidden: int) {
+    g = linear(x, hidden) as gate
+    u : linear(x, hidden) as up
+    linear(x, D)
+    return linear (g * u, D) as down
+}
+
+experiment e {
+    data: python
+    train: {
+        batch: 32seqs
+        clip: 1.0
+    }
+    arms: { ar: { objective: ar } }
+}
+";
+    let (file, diagnostics) = read(text);
+    assert_eq!(diagnostics.n_errors(), 10, "{}", report(text));
+    assert_eq!(file.items.len(), 6);
+    let Item::Data(data) = &file.items[3] else { panic!() };
+    assert_eq!(data.fields.len(), 4);
+    let Item::Block(block) = &file.items[4] else { panic!() };
+    assert_eq!(block.body.len(), 3);
+    let Item::Experiment(experiment) = &file.items[5] else { panic!() };
+    assert_eq!(experiment.fields.len(), 3);
+    insta::assert_snapshot!(report(text));
+}
+
+#[test]
+fn values_on_the_command_line_are_checked_alike() {
+    for (text, n) in
+        [("", 1), ("1 +", 1), ("a b", 1), ("(1", 1), ("3 bananas", 1), ("f(a: 1)", 0), ("{ a 1 }", 1), ("'x'", 1)]
+    {
+        let (value, diagnostics) = parse_value(FILE, text);
+        assert_eq!(diagnostics.n_errors(), n, "{text}: {diagnostics:?}");
+        assert!(value.is_some() == (n == 0) || text.starts_with('{'), "{text}");
+    }
+}
+
+#[test]
+fn the_json_document_is_stable() {
+    let text = "train a {\n    batch = 32 seqs\n    x: 3 bananas\n";
+    let (_, mut diagnostics) = read(text);
+    diagnostics.push(dlmc::base::Diagnostic::warning(code::FEW_DOCUMENTS, "no place").note("a note"));
+    let mut sources = SourceMap::default();
+    sources.add("a.dlm", text);
+    let document = serde_json::to_string_pretty(&render::json(&diagnostics, &sources)).unwrap();
+    insta::assert_snapshot!(format!("{text}{}\n{document}", "-".repeat(72)));
+}
+
+#[test]
+fn rendering_takes_any_diagnostic() {
+    use dlmc::base::{Diagnostic, Span};
+    let mut sources = SourceMap::default();
+    let a = sources.add("a.dlm", "é: 1\nb: 2\n");
+    let b = sources.add("lib/b.dlm", "c: 3");
+    let mut all = Diagnostics::default();
+    all.push(Diagnostic::error(code::UNREADABLE, "cannot read `x.dlm`: no such file").help("check the path"));
+    all.push(
+        Diagnostic::error(code::HEADS, "two files").at(Span::new(a, 8, 9), "here").also(Span::new(b, 0, 1), "and here"),
+    );
+    all.push(
+        Diagnostic::warning(code::FEW_DOCUMENTS, "a span beyond the end").at(Span::new(a, 5, 999), "").note("so it is"),
+    );
+    all.push(Diagnostic::error(code::SYNTAX, "a span that cuts a character").at(Span::new(a, 1, 1), "x"));
+    all.push(Diagnostic::error(code::SYNTAX, "no such file").at(Span::new(FileId(9), 1, 1), "x"));
+    insta::assert_snapshot!(render::human(&all, &sources, false));
+    assert!(render::human(&all, &sources, true).contains("\u{1b}["));
+    assert_eq!(render::human(&Diagnostics::default(), &sources, false), "");
+}
+
+// ---- limits ----
+
+fn only_code(text: &str) -> &'static str {
+    let (_, diagnostics) = read(text);
+    let codes: Vec<&str> = diagnostics.iter().map(|d| d.code.0).collect();
+    assert_eq!(codes.len(), 1, "{codes:?}");
+    codes[0]
+}
+
+fn timed<T>(limit: Duration, f: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let out = f();
+    assert!(start.elapsed() < limit, "took {:?}", start.elapsed());
+    out
+}
+
+#[test]
+fn nesting_is_bounded_at_256() {
+    let nested = |n: usize| format!("{}1{}", "(".repeat(n), ")".repeat(n));
+    timed(Duration::from_millis(500), || depth(&nested(256)));
+    assert_eq!(only_code(&format!("schedule a(t) = f{}", nested(257))), "E0105");
+    let calls = format!("schedule a(t) = {}t{}", "f(".repeat(256 - 1) + "g(", ")".repeat(256));
+    timed(Duration::from_millis(500), || good(&calls));
+    let records = format!("train a {}{}", "{ a: ".repeat(255) + "{ a: 1", "}".repeat(256));
+    timed(Duration::from_millis(500), || good(&records));
+    let loops = format!("model m() {}x = 1{}", "{ repeat 2 ".repeat(255) + "{ ", " }".repeat(256));
+    timed(Duration::from_millis(500), || good(&loops));
+    timed(Duration::from_millis(500), || assert_eq!(only_code(&"(".repeat(100_000)), "E0105"));
+}
+
+#[test]
+fn operators_are_bounded_at_256() {
+    for (part, end) in [("1 + ", "1"), ("t ^ ", "t"), ("-", "t"), ("1 - -", "t")] {
+        let n = part.matches(['+', '^', '-']).count();
+        good(&format!("schedule a(t) = {}{end}", part.repeat(256 / n)));
+        assert_eq!(only_code(&format!("schedule a(t) = {}{end}", part.repeat(256 / n + 1))), "E0105", "{part}");
+    }
+    // Together they are bounded as well.
+    let both = format!("schedule a(t) = {}t{}", "(1 + ".repeat(200), ")".repeat(200));
+    assert_eq!(only_code(&both), "E0105");
+}
+
+#[test]
+fn size_is_bounded_at_512_kib() {
+    let line = "// a comment that fills the file with something to read past\n";
+    let comments = line.repeat(MAX_BYTES / line.len());
+    assert_eq!(only_code(&comments), "E0103");
+    assert_eq!(only_code(&(comments + line)), "E0104");
+}
+
+#[test]
+fn the_worst_text_is_read_in_reasonable_time() {
+    // A debug build on a busy machine; a release build takes far less.
+    let limit = Duration::from_secs(10);
+    let full = |part: &str, bytes: usize| part.repeat(bytes / part.len());
+    for part in ["x\n", "}\n", ")", "data a {\n", "\"\n", "a: 1\n", "1 + ", "\n", "é", "x.", "f(a) "] {
+        let start = Instant::now();
+        timed(limit, || read(&full(part, MAX_BYTES / 4)));
+        let t1 = start.elapsed();
+        let body = full(part, MAX_BYTES / 16);
+        timed(limit, || read(&format!("train a {{\n{body}\n}}")));
+        timed(limit, || read(&format!("block a(x: [B]) {{\n{body}\n}}")));
+        println!("{part:?} {t1:?} {:?}", start.elapsed());
+    }
+    let (_, diagnostics) = timed(limit, || read(&full("x\n", MAX_BYTES)));
+    assert_eq!(diagnostics.n_errors(), MAX_FINDINGS + 1);
+    // Recovery inside recovery: every other level of brackets holds a mistake.
+    let start = Instant::now();
+    let nested = format!("train a {{ {}{}{} }}", "a: ({ ".repeat(120), "x: 1\n".repeat(2_000), "} j) ".repeat(120));
+    timed(limit, || read(&nested));
+    println!("nested {:?}", start.elapsed());
+    let nested = format!("train a {{ {}{}{} }}", "a: { ".repeat(250), "x: 1\n".repeat(2_000), "} j ".repeat(250));
+    timed(limit, || read(&nested));
+    println!("nested {:?}", start.elapsed());
+}
+
+// ---- anything at all ----
+
+#[derive(Clone, Debug)]
+enum Edit {
+    Delete(usize, usize),
+    Copy(usize, usize, usize),
+    Insert(usize, String),
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    let at = 0usize..4000;
+    let marks = prop::sample::select(vec![
+        "{", "}", "(", ")", "[", "]", "\"", "\n", ",", ":", "=", "//", "é", "as", "1e", "%", "\u{0}",
+    ]);
+    prop_oneof![
+        (at.clone(), 1usize..60).prop_map(|(a, n)| Edit::Delete(a, n)),
+        (at.clone(), 1usize..200, at.clone()).prop_map(|(a, n, b)| Edit::Copy(a, n, b)),
+        (at.clone(), marks).prop_map(|(a, s)| Edit::Insert(a, s.to_string())),
+        (at, ".{0,12}").prop_map(|(a, s)| Edit::Insert(a, s)),
+    ]
+}
+
+fn apply(text: &str, edits: &[Edit]) -> String {
+    let mut chars: Vec<char> = text.chars().collect();
+    for edit in edits {
+        let n = chars.len();
+        let range = |a: usize, length: usize| (a % (n + 1), (a % (n + 1) + length).min(n));
+        match edit {
+            Edit::Delete(a, length) => {
+                let (a, b) = range(*a, *length);
+                chars.drain(a..b);
+            }
+            Edit::Copy(a, length, to) => {
+                let (a, b) = range(*a, *length);
+                let part = chars[a..b].to_vec();
+                let to = to % (n + 1);
+                chars.splice(to..to, part);
+            }
+            Edit::Insert(a, s) => {
+                let a = a % (n + 1);
+                chars.splice(a..a, s.chars());
+            }
+        }
+    }
+    chars.into_iter().collect()
+}
+
+/// Reads and renders; places must lie in the text.
+fn survives(text: &str) {
+    timed(Duration::from_secs(1), || {
+        let (_, diagnostics) = read(text);
+        for diagnostic in diagnostics.iter() {
+            let span = diagnostic.primary.as_ref().expect("a place").span;
+            assert!(text.get(span.start as usize..span.end as usize).is_some(), "{diagnostic:?} in {text:?}");
+            assert!(!diagnostic.message.is_empty());
+        }
+        report(text)
+    });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(192) })]
+
+    #[test]
+    fn mutated_specs_never_break_the_reader(which in 0..2usize, edits in prop::collection::vec(edit(), 1..8)) {
+        survives(&apply([QUICKSTART, DECODER][which], &edits));
+    }
+
+    #[test]
+    fn random_bytes_never_break_the_reader(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+        survives(&String::from_utf8_lossy(&bytes));
+    }
+
+    #[test]
+    fn random_marks_never_break_the_reader(text in "[a-c1 \\n{}()\\[\\]\",:=+*^/.-]{0,300}") {
+        survives(&text);
+        survives(&format!("block a(x: [B]) {{\n{text}\n}}"));
+    }
+}
