@@ -5,7 +5,7 @@
 //! other way. The forward body of such a region is extended to collect what the backward body
 //! reads, as lists over the index. Work and size depend on the bodies, not on their counts.
 
-use super::ops::{Mismatch, Operation, cast::Cast, zeros_like::ZerosLike};
+use super::ops::{Mismatch, cast::Cast, zeros_like::ZerosLike};
 use super::{Body, BodyId, Elem, Graph, Node, Op, ParamId, Region, Run, Type, Value};
 use crate::base::Span;
 use petgraph::graph::NodeIndex;
@@ -35,13 +35,13 @@ struct Mark {
 impl Vjp<'_> {
     /// The forward input, as a value the backward pass can read.
     pub fn input(&mut self, i: usize) -> Value {
-        let value = self.inputs.get(i).copied().unwrap_or(INVALID);
+        let value = self.inputs.get(i).copied().unwrap_or_else(invalid);
         self.builder.bring(self.forward, value)
     }
 
     /// The forward output, as a value the backward pass can read.
     pub fn output(&mut self, i: usize) -> Value {
-        let value = self.outputs.get(i).copied().unwrap_or(INVALID);
+        let value = self.outputs.get(i).copied().unwrap_or_else(invalid);
         self.builder.bring(self.forward, value)
     }
 
@@ -62,7 +62,10 @@ impl Vjp<'_> {
     }
 }
 
-const INVALID: Value = Value { node: NodeIndex::new(u32::MAX as usize - 1), port: 0 };
+/// Stands in for a value after an internal inconsistency, which `Builder::failure` then holds.
+fn invalid() -> Value {
+    Value { node: NodeIndex::end(), port: 0 }
+}
 
 /// The body that is being differentiated.
 struct Forward {
@@ -133,7 +136,7 @@ impl Builder {
             return Value { node: *node, port: 0 };
         }
         let made = self.add(Op::Argument(0), &[], vec![ty.clone()], &Mark::default());
-        let value = made.first().copied().unwrap_or(INVALID);
+        let value = made.first().copied().unwrap_or_else(invalid);
         self.arguments.push((role, value.node, ty));
         value
     }
@@ -147,14 +150,14 @@ impl Builder {
         if let Some(here) = self.brought.get(&value) {
             return *here;
         }
-        let Some(node) = forward.body.node(value.node) else { return INVALID };
+        let Some(node) = forward.body.node(value.node) else { return invalid() };
         let ty = node.types.get(value.port as usize).cloned().unwrap_or_default();
         let carried_end = forward.n_carried;
         let invariant_end = carried_end + forward.n_invariant;
         let here = match &node.op {
             Op::Param(_) | Op::Input(_) => {
                 let mark = Mark { span: node.span, scope: node.scope.clone() };
-                self.add(node.op.clone(), &[], vec![ty], &mark).first().copied().unwrap_or(INVALID)
+                self.add(node.op.clone(), &[], vec![ty], &mark).first().copied().unwrap_or_else(invalid)
             }
             Op::Argument(i) if (carried_end..invariant_end).contains(i) => {
                 self.argument(Role::Invariant(i - carried_end), ty)
@@ -178,7 +181,7 @@ impl Builder {
             return value;
         }
         let wide = elem == Elem::Wide;
-        self.emit(Cast { wide }.into(), &[value], mark).first().copied().unwrap_or(INVALID)
+        self.emit(Cast { wide }.into(), &[value], mark).first().copied().unwrap_or_else(invalid)
     }
 
     /// `a + b`; of different precisions, the wider.
@@ -189,11 +192,11 @@ impl Builder {
             self.failure.get_or_insert(Mismatch("a parameter of a region is used by two regions".into()));
             return a;
         }
-        self.emit(super::ops::add::Add.into(), &[a, b], mark).first().copied().unwrap_or(INVALID)
+        self.emit(super::ops::add::Add.into(), &[a, b], mark).first().copied().unwrap_or_else(invalid)
     }
 
     fn zeros_like(&mut self, value: Value, mark: &Mark) -> Value {
-        self.emit(ZerosLike.into(), &[value], mark).first().copied().unwrap_or(INVALID)
+        self.emit(ZerosLike.into(), &[value], mark).first().copied().unwrap_or_else(invalid)
     }
 }
 
@@ -444,25 +447,25 @@ fn differentiate_region(
         back_inputs.push(match arriving.get(*i).copied().flatten() {
             Some(value) => builder.in_elem(value, ty.elem, mark),
             None => {
-                let like = builder.bring(outer, inputs.get(*i).copied().unwrap_or(INVALID));
+                let like = builder.bring(outer, inputs.get(*i).copied().unwrap_or_else(invalid));
                 builder.zeros_like(like, mark)
             }
         });
         debug_assert_eq!(slot + 1, back_inputs.len());
     }
     for i in &invariant {
-        let like = builder.bring(outer, inputs.get(*i).copied().unwrap_or(INVALID));
+        let like = builder.bring(outer, inputs.get(*i).copied().unwrap_or_else(invalid));
         back_inputs.push(builder.zeros_like(like, mark));
     }
     for (id, _) in &shared {
         let shape: Vec<super::Dim> =
             graph.param(**id).map_or(vec![], |p| p.shape.iter().map(|n| super::Dim::Fixed(*n)).collect());
         let param = builder.add(Op::Param(**id), &[], vec![Type::compute(shape)], mark);
-        let zero = builder.zeros_like(param.first().copied().unwrap_or(INVALID), mark);
+        let zero = builder.zeros_like(param.first().copied().unwrap_or_else(invalid), mark);
         back_inputs.push(builder.in_elem(zero, Elem::Wide, mark));
     }
     for i in n_carried..n_carried + n_invariant + region.n_mapped {
-        back_inputs.push(builder.bring(outer, inputs.get(i).copied().unwrap_or(INVALID)));
+        back_inputs.push(builder.bring(outer, inputs.get(i).copied().unwrap_or_else(invalid)));
     }
     for i in &collected {
         back_inputs.extend(arriving.get(n_carried + i).copied().flatten());

@@ -14,8 +14,8 @@ pub(super) struct Frame {
     pub n_carried: usize,
     /// Values of the enclosing body that this one reads, in argument order after the carried ones.
     pub invariants: Vec<Value>,
-    imported: BTreeMap<Value, Value>,
-    inputs: BTreeMap<Input, Value>,
+    pub imported: BTreeMap<Value, Value>,
+    pub inputs: BTreeMap<Input, Value>,
     /// Iterations of the region this is the body of; absent for the root.
     pub count: Option<u64>,
 }
