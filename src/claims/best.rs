@@ -2,7 +2,7 @@
 //! documents and reported on the other, so that the choice does not flatter the figure.
 
 use super::bootstrap::{Interval, N_RESAMPLES, Resamples, interval, mean_loss};
-use super::series::{Point, Series};
+use super::series::{Completion, Point, Series};
 
 /// An arm's best checkpoint and its loss on the documents that did not choose it.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +24,8 @@ pub struct BestAgainstBest {
     pub interval: Interval,
     /// In the half that reports.
     pub n_documents: usize,
+    /// Whether both runs are finished: the best so far is not the best.
+    pub complete: bool,
 }
 
 impl BestAgainstBest {
@@ -74,6 +76,7 @@ pub fn best_against_best(of: &Series, than: &Series) -> Result<BestAgainstBest, 
         difference: mean_loss(&p) - mean_loss(&q),
         interval: interval(paired),
         n_documents: p.len(),
+        complete: of.completion == Completion::Finished && than.completion == Completion::Finished,
     })
 }
 
