@@ -38,14 +38,30 @@ pub struct Difference {
 pub enum Verdict {
     /// It crossed and stayed. `low` and `high` may be infinite: before the first, after the last evaluation.
     /// `from_epoch` is the first evaluation from which every one is significant.
-    Held { epoch: f64, low: f64, high: f64, from_epoch: f64 },
+    Held {
+        epoch: f64,
+        low: f64,
+        high: f64,
+        from_epoch: f64,
+    },
     /// It crossed, but only while the learning rate was falling, which moves the curves by itself.
-    InsideDecay { epoch: f64, low: f64, high: f64, from_epoch: f64 },
+    InsideDecay {
+        epoch: f64,
+        low: f64,
+        high: f64,
+        from_epoch: f64,
+    },
     /// No crossing seen: later than every epoch, if there is one. `last_epoch`: the last before the decay.
-    Censored { last_epoch: f64 },
+    Censored {
+        last_epoch: f64,
+    },
     /// `of` is where the claim wants it without ever having been significantly behind: nothing was crossed.
-    NeverBehind { from_epoch: f64 },
-    Undecided { why: String },
+    NeverBehind {
+        from_epoch: f64,
+    },
+    Undecided {
+        why: String,
+    },
 }
 
 /// What a verdict means for the claim, and for the exit code under `--strict`.
@@ -127,19 +143,27 @@ pub fn crossover(question: Question<'_>, of: Option<&Series>, than: Option<&Seri
     // By resample, then evaluation.
     let mut gaps: Vec<Vec<f64>> = vec![vec![]; N_RESAMPLES];
     for (p, q) in of.points.iter().zip(&than.points) {
-        let resampled: Vec<f64> = resamples
-            .means(&p.documents)
-            .into_iter()
-            .zip(resamples.means(&q.documents))
-            .map(|(p, q)| p - q)
-            .collect();
+        let resampled: Vec<f64> =
+            resamples.means(&p.documents).into_iter().zip(resamples.means(&q.documents)).map(|(p, q)| p - q).collect();
         for (gap, value) in gaps.iter_mut().zip(&resampled) {
             gap.push(sign * value);
         }
         let interval = interval(resampled);
         let side = match (interval.low > 0.0, interval.high < 0.0) {
-            (true, _) => if question.under { Side::Than } else { Side::Of },
-            (_, true) => if question.under { Side::Of } else { Side::Than },
+            (true, _) => {
+                if question.under {
+                    Side::Than
+                } else {
+                    Side::Of
+                }
+            }
+            (_, true) => {
+                if question.under {
+                    Side::Of
+                } else {
+                    Side::Than
+                }
+            }
             _ => Side::Neither,
         };
         result.differences.push(Difference {
@@ -190,9 +214,9 @@ fn paired(of: &Series, than: &Series) -> Result<(), String> {
     }
     let targets = |series: &Series| series.points.first().map(|p| p.documents.iter().map(|d| d[1]).collect::<Vec<_>>());
     let first = targets(of);
-    let all_alike = [of, than].iter().all(|series| {
-        series.points.iter().all(|p| Some(p.documents.iter().map(|d| d[1]).collect()) == first)
-    });
+    let all_alike = [of, than]
+        .iter()
+        .all(|series| series.points.iter().all(|p| Some(p.documents.iter().map(|d| d[1]).collect()) == first));
     if !all_alike {
         return Err("the evaluations do not cover the same documents and targets".into());
     }

@@ -20,9 +20,15 @@ pub struct Point {
 pub enum Completion {
     Finished,
     /// Ended on purpose or by a failure before the budget's end.
-    Stopped { step: u64, reason: EndReason, message: Option<String> },
+    Stopped {
+        step: u64,
+        reason: EndReason,
+        message: Option<String>,
+    },
     /// No record says how it ended: still running, or killed.
-    Open { step: u64 },
+    Open {
+        step: u64,
+    },
     /// The log holds no start.
     NotStarted,
 }
@@ -36,8 +42,7 @@ impl Completion {
                 Record::Start(_) => state = Completion::Open { step: 0 },
                 Record::End(end) if end.reason == EndReason::Finished => state = Completion::Finished,
                 Record::End(end) => {
-                    state =
-                        Completion::Stopped { step: end.step, reason: end.reason, message: end.message.clone() };
+                    state = Completion::Stopped { step: end.step, reason: end.reason, message: end.message.clone() };
                 }
                 Record::Step(_) | Record::Eval(_) | Record::Checkpoint(_) => {}
             }

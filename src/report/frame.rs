@@ -25,8 +25,6 @@ pub const MARK: RGBColor = RGBColor(0xb0, 0x52, 0xc8);
 /// Pixels are whole numbers in plotters; drawing at three times the shown size makes them fine enough.
 const SCALE: f64 = 3.0;
 const FONT: f64 = 13.0;
-/// Of the font size; generous for a proportional face, as text cannot be measured here.
-const CHAR_WIDTH: f64 = 0.56;
 const LEFT: f64 = 62.0;
 const RIGHT: f64 = 16.0;
 const BOTTOM: f64 = 46.0;
@@ -40,11 +38,30 @@ pub fn arm_colour(i: usize) -> RGBColor {
 /// breaks a line.
 pub enum Layer {
     /// A vertical strip.
-    Strip { from: f64, to: f64, colour: RGBColor, alpha: f64 },
+    Strip {
+        from: f64,
+        to: f64,
+        colour: RGBColor,
+        alpha: f64,
+    },
     /// (x, low, high)
-    Band { points: Vec<(f64, f64, f64)>, colour: RGBColor },
-    Line { points: Vec<(f64, f64)>, colour: RGBColor, width: f64, alpha: f64, dashed: bool },
-    Dots { points: Vec<(f64, f64)>, colour: RGBColor, filled: bool },
+    Band {
+        points: Vec<(f64, f64, f64)>,
+        colour: RGBColor,
+        alpha: f64,
+    },
+    Line {
+        points: Vec<(f64, f64)>,
+        colour: RGBColor,
+        width: f64,
+        alpha: f64,
+        dashed: bool,
+    },
+    Dots {
+        points: Vec<(f64, f64)>,
+        colour: RGBColor,
+        filled: bool,
+    },
 }
 
 pub enum Swatch {
@@ -100,7 +117,7 @@ impl Picture {
     }
 
     fn key_width(key: &Key) -> f64 {
-        34.0 + key.text.chars().count() as f64 * FONT * CHAR_WIDTH + 14.0
+        33.0 + text_width(&key.text) + 20.0
     }
 
     /// Left ends and middles of the legend's entries, broken into rows.
@@ -178,22 +195,20 @@ impl Picture {
                 }
                 Ok(())
             }
-            Layer::Band { points, colour } => {
+            Layer::Band { points, colour, alpha } => {
                 let inside = |y: f64| y.clamp(self.y.0, self.y.1);
                 let finite = || points.iter().filter(|(_, low, high)| low.is_finite() && high.is_finite());
-                let mut outline: Vec<(i32, i32)> =
-                    finite().map(|(x, low, _)| self.map((*x, inside(*low)))).collect();
+                let mut outline: Vec<(i32, i32)> = finite().map(|(x, low, _)| self.map((*x, inside(*low)))).collect();
                 outline.extend(finite().rev().map(|(x, _, high)| self.map((*x, inside(*high)))));
                 if outline.len() > 3 {
-                    area.draw(&Polygon::new(outline, colour.mix(0.18).filled())).map_err(text)?;
+                    area.draw(&Polygon::new(outline, colour.mix(*alpha).filled())).map_err(text)?;
                 }
                 Ok(())
             }
             Layer::Line { points, colour, width, alpha, dashed } => {
                 let style = colour.mix(*alpha).stroke_width(px(*width) as u32);
                 for piece in clip(points, self.y) {
-                    let mapped: Vec<(f64, f64)> =
-                        piece.iter().map(|(x, y)| (self.map_x(*x), self.map_y(*y))).collect();
+                    let mapped: Vec<(f64, f64)> = piece.iter().map(|(x, y)| (self.map_x(*x), self.map_y(*y))).collect();
                     let pieces = if *dashed { dashes(&mapped, 6.0, 4.0) } else { vec![mapped] };
                     for piece in pieces {
                         let path: Vec<(i32, i32)> = piece.into_iter().map(point).collect();
@@ -243,6 +258,17 @@ fn write(
     let font = ("system-ui, sans-serif", FONT * 1.24 * SCALE).into_font().transform(turn);
     let style = TextStyle::from(font).color(&colour).pos(Pos::new(h, v));
     area.draw(&Text::new(words.to_owned(), point(place), style)).map_err(text)
+}
+
+/// Text cannot be measured here; a generous guess for a wide proportional face.
+fn text_width(words: &str) -> f64 {
+    let ems = |c: char| match c {
+        'i' | 'l' | 'j' | '.' | ',' | ':' | ';' | '\'' | '|' | ' ' | '(' | ')' | '[' | ']' => 0.36,
+        'f' | 't' | 'r' | '-' => 0.44,
+        'm' | 'w' | 'M' | 'W' | '%' => 0.98,
+        _ => 0.66,
+    };
+    words.chars().map(ems).sum::<f64>() * FONT
 }
 
 fn px(x: f64) -> i32 {
@@ -299,7 +325,15 @@ pub fn clip(points: &[(f64, f64)], (low, high): (f64, f64)) -> Vec<Vec<(f64, f64
             continue;
         }
         let at = |y: f64| if y1 == y0 { x0 } else { x0 + (y - y0) / (y1 - y0) * (x1 - x0) };
-        let inside = |x: f64, y: f64| if y < low { (at(low), low) } else if y > high { (at(high), high) } else { (x, y) };
+        let inside = |x: f64, y: f64| {
+            if y < low {
+                (at(low), low)
+            } else if y > high {
+                (at(high), high)
+            } else {
+                (x, y)
+            }
+        };
         if piece.is_empty() {
             piece.push(inside(x0, y0));
         }

@@ -64,8 +64,8 @@ fn claims(input: &ReportInput, findings: &Findings) -> Result<Markup, ReportErro
                 div.claim.(class_of(verdict.outcome())) {
                     p.verdict { (verdict.headline()) }
                     p { code { (finding.text) } }
-                    p { (capital(&words::finding(&finding.result))) "." }
-                    @for remark in &finding.result.remarks { p { (capital(remark)) "." } }
+                    p { (ticked(&capital(&words::finding(&finding.result)))) "." }
+                    @for remark in &finding.result.remarks { p { (ticked(&capital(remark))) "." } }
                     @if verdict.outcome() != Outcome::Undecided {
                         p.quiet { "One seed: three replicates would make it a verdict." }
                     }
@@ -134,7 +134,7 @@ fn best(findings: &Findings) -> Markup {
             @if findings.best.is_empty() { p { "There are not two arms to compare." } }
             @for finding in &findings.best {
                 @match &finding.result {
-                    Err(why) => p { (finding.of) " against " (finding.than) ": " (why) "." },
+                    Err(why) => p { (finding.of) " against " (finding.than) ": " (ticked(why)) "." },
                     Ok(result) => {
                         p { (words::best_against_best(result)) ", on " (result.n_documents) " documents." }
                         div.wide { table {
@@ -172,7 +172,9 @@ fn matched(matched: &Matched, input: &ReportInput) -> Markup {
             @if matched.rows.is_empty() {
                 p { "There are not two runs to compare." }
             } @else {
-                @if let Some(summary) = matched.summary() { p { (capital(&summary)) "." } }
+                @if let Some(summary) = matched.summary() {
+                    p.different[matched.different().next().is_some()] { (capital(&summary)) "." }
+                }
                 @if !matched.skipped.is_empty() { p { "Not compared, as not started: " (matched.skipped.join(", ")) "." } }
                 (rows_table(&matched.runs, &matched.rows, true))
                 @if input.runs.iter().filter(|run| run.lock.is_some()).count() > 1 {
@@ -194,8 +196,8 @@ fn rows_table(runs: &[String], rows: &[Row], marks: bool) -> Markup {
                     tr {
                         th scope="row" { (row.name) }
                         @if marks { td.(mark_class(row.mark)) { (row.mark.words()) } }
-                        @if row.mark == Mark::Equal {
-                            td.value colspan=(runs.len()) { (row.values.first().and_then(Option::as_deref).unwrap_or("-")) }
+                        @if let (Some(value), true) = (row.common(), marks) {
+                            td.value colspan=(runs.len()) { (value) }
                         } @else {
                             @for value in &row.values { td.value { (value.as_deref().unwrap_or("-")) } }
                         }
@@ -296,6 +298,15 @@ fn mark_class(mark: Mark) -> &'static str {
         Mark::Equal => "equal",
         Mark::Different => "different",
         Mark::Unknown => "unknown",
+    }
+}
+
+/// Names between backticks in the typewriter face.
+fn ticked(text: &str) -> Markup {
+    html! {
+        @for (i, part) in text.split('`').enumerate() {
+            @if i % 2 == 1 { code { (part) } } @else { (part) }
+        }
     }
 }
 

@@ -22,13 +22,21 @@ impl Mark {
     }
 }
 
-/// One fact in every run. Equal values are given once.
+/// One fact in every run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     pub name: String,
     /// By run; `None` where the run does not say.
     pub values: Vec<Option<String>>,
     pub mark: Mark,
+}
+
+impl Row {
+    /// The value that all runs share, if they do.
+    pub fn common(&self) -> Option<&str> {
+        let first = self.values.first()?.as_deref()?;
+        self.values.iter().all(|v| v.as_deref() == Some(first)).then_some(first)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,10 +108,13 @@ impl Matched {
     /// As plain text, one row a line.
     pub fn to_text(&self) -> String {
         let mut out = format!("arms: {}\n", self.runs.join(", "));
-        for row in self.rows.iter().chain(&self.fields) {
+        let facts = self.rows.iter().map(|row| (row, row.mark.words()));
+        // A field that differs may be the very factor under test, so no alarm is raised over it.
+        let fields = self.fields.iter().map(|row| (row, "differs"));
+        for (row, mark) in facts.chain(fields) {
             let values: Vec<&str> = row.values.iter().map(|v| v.as_deref().unwrap_or("-")).collect();
-            let shown = if row.mark == Mark::Equal { values.first().copied().unwrap_or("-").into() } else { values.join(" | ") };
-            out.push_str(&format!("{:<18} {:<10} {shown}\n", row.name, row.mark.words()));
+            let shown = row.common().map_or(values.join(" | "), str::to_owned);
+            out.push_str(&format!("{:<18} {:<10} {shown}\n", row.name, mark));
         }
         out
     }
@@ -135,11 +146,8 @@ fn batches(runs: &[&RunRecord]) -> Row {
     };
     let common: Vec<u64> =
         first.keys().copied().filter(|step| others.iter().all(|other| other.contains_key(step))).collect();
-    let differ: Vec<u64> = common
-        .iter()
-        .copied()
-        .filter(|step| others.iter().any(|other| other.get(step) != first.get(step)))
-        .collect();
+    let differ: Vec<u64> =
+        common.iter().copied().filter(|step| others.iter().any(|other| other.get(step) != first.get(step))).collect();
     let (text, mark) = match (common.len() as u64, differ.first()) {
         (0, _) => ("no step in common".to_owned(), Mark::Unknown),
         (n, None) => (format!("all {} common steps", count(n)), Mark::Equal),
@@ -149,9 +157,7 @@ fn batches(runs: &[&RunRecord]) -> Row {
             (text, Mark::Different)
         }
     };
-    let mut values = vec![Some(text)];
-    values.resize(runs.len(), if mark == Mark::Equal { values.first().cloned().flatten() } else { None });
-    Row { name: "batches".into(), values, mark }
+    Row { name: "batches".into(), values: vec![Some(text); runs.len()], mark }
 }
 
 fn differing_fields(runs: &[&RunRecord]) -> Vec<Row> {
@@ -172,9 +178,11 @@ fn differing_fields(runs: &[&RunRecord]) -> Vec<Row> {
     paths.iter().map(|path| row(path, locks.iter().map(|lock| lock.map(|lock| value(lock, path))).collect())).collect()
 }
 
+type Fact<'a> = (&'a str, &'a dyn Fn(&RunRecord) -> Option<String>);
+
 /// What a run cost and how it went: one column a run.
 pub fn costs(runs: &[RunRecord]) -> Vec<Row> {
-    let facts: [(&str, &dyn Fn(&RunRecord) -> Option<String>); 11] = [
+    let facts: [Fact<'_>; 11] = [
         ("state", &|run| Some(run.completion().words())),
         ("steps done", &|run| run.steps().next_back().map(|s| count(s.step))),
         ("tokens seen", &|run| run.steps().next_back().map(|s| count(s.tokens))),

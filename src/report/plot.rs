@@ -43,13 +43,13 @@ pub fn validation(input: &ReportInput, findings: &Findings) -> Result<Option<Str
             keys.push(line_key(format!("{name}: training"), colour, 1.0, 0.6));
         }
         under.push(Layer::Line { points: training, colour, width: 1.0, alpha: 0.6, dashed: false });
-        bands.push(Layer::Band { points: band, colour });
+        bands.push(Layer::Band { points: band, colour, alpha: 0.2 });
         lines.push(Layer::Line { points: curve.clone(), colour, width: 2.4, alpha: 1.0, dashed: false });
         lines.push(Layer::Dots { points: curve, colour, filled: true });
     }
     let Some(y) = range.padded() else { return Ok(None) };
     let mut layers = vec![];
-    if let Some(from) = decay_from(findings) {
+    if let Some(from) = decay_from(findings).filter(|from| *from < x_end) {
         layers.push(Layer::Strip { from, to: f64::INFINITY, colour: INK, alpha: 0.14 });
         keys.push(box_key("learning-rate decay".into(), INK, 0.3));
     }
@@ -77,7 +77,7 @@ pub fn validation(input: &ReportInput, findings: &Findings) -> Result<Option<Str
         height: 440.0,
         x_label: "epochs of the unique tokens".into(),
         y_label: format!("loss, {}", unit(input)),
-        x: (0.0, x_end.max(1e-9)),
+        x: (0.0, epochs_end(x_end)),
         y,
         log_y: false,
         layers,
@@ -108,17 +108,29 @@ pub fn difference(input: &ReportInput, findings: &Findings, result: &Crossover) 
         line_key(word(&result.of), of, 5.0, 1.0),
         line_key(word(&result.than), than, 5.0, 1.0),
         line_key("no clear difference".into(), INK, 5.0, 0.8),
-        box_key("95% interval".into(), INK, 0.3),
+        box_key("95% interval".into(), INK, 0.45),
     ];
-    if let Some(from) = decay_from(findings) {
+    if let Some(from) = decay_from(findings).filter(|from| *from < last.epoch) {
         layers.push(Layer::Strip { from, to: f64::INFINITY, colour: INK, alpha: 0.14 });
         keys.push(box_key("learning-rate decay".into(), INK, 0.3));
     }
-    layers.push(Layer::Band { points: band, colour: INK });
-    layers.push(Layer::Line { points: vec![(0.0, 0.0), (last.epoch, 0.0)], colour: INK, width: 1.2, alpha: 1.0, dashed: true });
+    layers.push(Layer::Band { points: band, colour: INK, alpha: 0.35 });
+    layers.push(Layer::Line {
+        points: vec![(0.0, 0.0), (epochs_end(last.epoch), 0.0)],
+        colour: INK,
+        width: 1.2,
+        alpha: 1.0,
+        dashed: true,
+    });
     if let Some((epoch, low, high)) = crossing(result) {
         layers.push(Layer::Strip { from: low, to: high, colour: MARK, alpha: 0.2 });
-        layers.push(Layer::Line { points: vec![(epoch, y.0), (epoch, y.1)], colour: MARK, width: 1.6, alpha: 1.0, dashed: true });
+        layers.push(Layer::Line {
+            points: vec![(epoch, y.0), (epoch, y.1)],
+            colour: MARK,
+            width: 1.6,
+            alpha: 1.0,
+            dashed: true,
+        });
     }
     layers.push(Layer::Line { points: curve, colour: INK, width: 1.6, alpha: 0.9, dashed: false });
     layers.push(Layer::Dots { points: side(Side::Neither), colour: INK, filled: false });
@@ -129,7 +141,7 @@ pub fn difference(input: &ReportInput, findings: &Findings, result: &Crossover) 
         height: 300.0,
         x_label: "epochs of the unique tokens".into(),
         y_label: format!("{} - {}, {}", result.of, result.than, unit(input)),
-        x: (0.0, last.epoch.max(1e-9)),
+        x: (0.0, epochs_end(last.epoch)),
         y,
         log_y: false,
         layers,
@@ -190,7 +202,13 @@ pub fn gradient_norm(input: &ReportInput, findings: &Findings) -> Result<Option<
     }
     if let Some(clip) = clip_threshold(input).filter(|_| !layers.is_empty()) {
         range.include(clip);
-        layers.push(Layer::Line { points: vec![(0.0, clip), (x_end, clip)], colour: INK, width: 1.2, alpha: 1.0, dashed: true });
+        layers.push(Layer::Line {
+            points: vec![(0.0, clip), (epochs_end(x_end), clip)],
+            colour: INK,
+            width: 1.2,
+            alpha: 1.0,
+            dashed: true,
+        });
         let swatch = Swatch::Line { width: 1.2, alpha: 1.0, dashed: true };
         keys.push(Key { text: format!("clipped above {}", words::plain(clip)), colour: INK, swatch });
     }
@@ -200,7 +218,7 @@ pub fn gradient_norm(input: &ReportInput, findings: &Findings) -> Result<Option<
         height: 300.0,
         x_label: "epochs of the unique tokens".into(),
         y_label: "gradient norm before clipping".into(),
-        x: (0.0, x_end.max(1e-9)),
+        x: (0.0, epochs_end(x_end)),
         y: (low / 1.15, high * 1.15),
         log_y: true,
         layers,
@@ -233,6 +251,11 @@ fn unit(input: &ReportInput) -> String {
 
 fn decay_from(findings: &Findings) -> Option<f64> {
     findings.series.iter().flatten().find_map(crate::claims::Series::decay_from_epoch)
+}
+
+/// The axis ends with the last epoch, which the budget may miss by part of a step.
+fn epochs_end(last: f64) -> f64 {
+    if last.ceil() - last < 0.05 { last.ceil().max(1e-9) } else { last.max(1e-9) }
 }
 
 fn crossing(result: &Crossover) -> Option<(f64, f64, f64)> {

@@ -110,12 +110,8 @@ pub fn legend(input: &ReportInput) -> String {
 }
 
 fn arms(input: &ReportInput, findings: &Findings) -> String {
-    let mut rows = vec![[
-        "arm".to_owned(),
-        "best loss(valid)".to_owned(),
-        "last loss(valid)".to_owned(),
-        legend(input),
-    ]];
+    let mut rows =
+        vec![["arm".to_owned(), "best loss(valid)".to_owned(), "last loss(valid)".to_owned(), legend(input)]];
     for ((run, series), name) in input.runs.iter().zip(&findings.series).zip(&findings.names) {
         let series = series.as_ref();
         rows.push([

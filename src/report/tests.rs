@@ -22,7 +22,9 @@ struct Arm {
 
 const AR: Arm = Arm {
     name: "ar",
-    valid: |e| 2.0 + 1.6 * (-e / 1.8).exp() + 0.062 * (e - 6.0).max(0.0) - if e > 36.0 { 0.02 * (e - 36.0) } else { 0.0 },
+    valid: |e| {
+        2.0 + 1.6 * (-e / 1.8).exp() + 0.062 * (e - 6.0).max(0.0) - if e > 36.0 { 0.02 * (e - 36.0) } else { 0.0 }
+    },
     train: |e| 0.25 + 3.2 * (-e / 5.0).exp(),
     end: Some((N_STEPS, EndReason::Finished)),
 };
@@ -78,7 +80,7 @@ fn records(arm: &Arm) -> Vec<Record> {
         let decile = |i: usize| {
             let x = i as f64 / 9.0;
             let of = if arm.name == "ar" { 1.3 - 0.4 * x } else { 0.3 + 1.2 * x };
-            (arm.name == "ar" || (step as usize + i) % 3 != 0).then_some(loss * of)
+            (arm.name == "ar" || !(step as usize + i).is_multiple_of(3)).then_some(loss * of)
         };
         records.push(Record::Step(Step {
             step,
@@ -89,7 +91,10 @@ fn records(arm: &Arm) -> Vec<Record> {
             loss_by_decile: (0..10).map(decile).collect(),
             masked_fraction: if arm.name == "ar" { 1.0 } else { 0.5 },
             lr: 1e-3,
-            grad_norm: 0.3 + 2.0 * (-e).exp() + 0.1 * (1.0 + wobble(s, 2.0)) + if arm.name == "ar" { 0.02 * e } else { 0.0 },
+            grad_norm: 0.3
+                + 2.0 * (-e).exp()
+                + 0.1 * (1.0 + wobble(s, 2.0))
+                + if arm.name == "ar" { 0.02 * e } else { 0.0 },
             clip_fraction: 0.034,
             update_ratio: 1.2e-3 * (0.1 + (PI * e / 80.0).cos()),
             tokens_per_s: 21_500.0 + 300.0 * wobble(s, 3.0),
@@ -101,7 +106,8 @@ fn records(arm: &Arm) -> Vec<Record> {
             let documents: Vec<[f64; 2]> = (0..128)
                 .map(|i| {
                     let hard = 0.65 * wobble(f64::from(i), 4.0);
-                    let own = 0.05 * wobble(f64::from(i), s) + 0.5 * wobble(f64::from(i), if arm.name == "ar" { 5.0 } else { 6.0 });
+                    let own = 0.05 * wobble(f64::from(i), s)
+                        + 0.5 * wobble(f64::from(i), if arm.name == "ar" { 5.0 } else { 6.0 });
                     [511.0 * ((arm.valid)(e) + hard + own), 511.0]
                 })
                 .collect();
@@ -143,7 +149,11 @@ fn lock(arm: &Arm) -> Lock {
         threads: 2,
         fields: vec![
             field("data.seq", "128", "quickstart.dlm:14"),
-            field("objective", if arm.name == "ar" { "next_token()" } else { "masked_diffusion(keep)" }, "quickstart.dlm:33"),
+            field(
+                "objective",
+                if arm.name == "ar" { "next_token()" } else { "masked_diffusion(keep)" },
+                "quickstart.dlm:33",
+            ),
             field("train.batch", "32 seqs", "quickstart.dlm:24"),
             field("train.clip", "1", "quickstart.dlm:27"),
         ],
@@ -200,10 +210,15 @@ fn a_finished_experiment_reads_from_verdict_to_environment() {
     let input = input(&runs, &[AR, MDM], &[]);
     let page = write(&runs.join("quickstart"), &input).unwrap();
     let findings = Findings::of(&input);
-    insta::assert_snapshot!("finished", table::render(&input, &findings, Some(Path::new("runs/quickstart/report.html"))));
+    insta::assert_snapshot!(
+        "finished",
+        table::render(&input, &findings, Some(Path::new("runs/quickstart/report.html")))
+    );
     insta::assert_snapshot!("matched", findings.matched.to_text());
     let costs = matched::costs(&input.runs);
-    let lines = costs.iter().map(|row| format!("{}: {}\n", row.name, row.values.iter().flatten().cloned().collect::<Vec<_>>().join(" | ")));
+    let lines = costs
+        .iter()
+        .map(|row| format!("{}: {}\n", row.name, row.values.iter().flatten().cloned().collect::<Vec<_>>().join(" | ")));
     insta::assert_snapshot!("costs", lines.collect::<String>());
 
     let html = std::fs::read_to_string(&page).unwrap();
@@ -291,7 +306,10 @@ fn numbers_are_worded_for_people() {
     assert_eq!(words::with_error(2.0, 0.061), "2.000 ± 0.061");
     assert_eq!(words::with_error(2.0, 0.5), "2.00 ± 0.50");
     assert_eq!(words::with_error(f64::NAN, f64::NAN), "not finite ± not finite");
-    assert_eq!([0.0, 0.512, 37.06, 21_500.0, 6.81e20, 1.2e-5].map(words::short), ["0", "0.512", "37.1", "21,500", "6.81e20", "1.20e-5"]);
+    assert_eq!(
+        [0.0, 0.512, 37.06, 21_500.0, 6.81e20, 1.2e-5].map(words::short),
+        ["0", "0.512", "37.1", "21,500", "6.81e20", "1.20e-5"]
+    );
     assert_eq!([12.5, 187.4, 7500.0].map(words::duration), ["12.5 s", "3 min 07 s", "2 h 05 min"]);
     assert_eq!(words::epoch_interval(18.0, 15.6, 20.4, 1.0, 40.0), "epoch 18 [16, 20]");
     assert_eq!(words::epoch_interval(18.04, 17.5, f64::INFINITY, 1.0, 36.0), "epoch 18 [18, after 36]");

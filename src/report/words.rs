@@ -7,7 +7,7 @@ pub fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -71,7 +71,13 @@ pub fn bytes(n: u64) -> String {
 /// `epoch 18 [16, 20]`, with decimals where the interval is narrow.
 pub fn epoch_interval(at: f64, low: f64, high: f64, first: f64, last: f64) -> String {
     let width = high - low;
-    let decimals = if width < 0.2 { 2 } else if width < 4.0 { 1 } else { 0 };
+    let decimals = if width < 0.2 {
+        2
+    } else if width < 4.0 {
+        1
+    } else {
+        0
+    };
     let low = if low.is_finite() { format!("{low:.decimals$}") } else { format!("before {}", epoch(first)) };
     let high = if high.is_finite() { format!("{high:.decimals$}") } else { format!("after {}", epoch(last)) };
     format!("epoch {at:.decimals$} [{low}, {high}]")

@@ -14,9 +14,9 @@ fn pairs_or_nan<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<[f64; 2]>, D::
     Ok(pairs.into_iter().map(|pair| pair.map(|x| x.unwrap_or(f64::NAN))).collect())
 }
 
-
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant)] // nearly all records of a log are steps, which are large too
 pub enum Record {
     Start(Start),
     Step(Step),
