@@ -1,15 +1,41 @@
 //! The record of a run: one JSON object a line, tagged by `kind`. This file is the schema.
+//!
+//! JSON has no word for NaN or infinity: such a number is written as `null` and read back as NaN, so
+//! that the line that tells of a diverged loss stays readable.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+
+fn number_or_nan<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(from)?.unwrap_or(f64::NAN))
+}
+
+fn pairs_or_nan<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<[f64; 2]>, D::Error> {
+    let pairs = Vec::<[Option<f64>; 2]>::deserialize(from)?;
+    Ok(pairs.into_iter().map(|pair| pair.map(|x| x.unwrap_or(f64::NAN))).collect())
+}
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant)] // nearly all records of a log are steps, which are large too
 pub enum Record {
     Start(Start),
     Step(Step),
     Eval(Eval),
     Checkpoint(Checkpoint),
     End(End),
+}
+
+impl Record {
+    /// The step this record belongs to; for a start, the one it continues from.
+    pub fn step(&self) -> u64 {
+        match self {
+            Record::Start(start) => start.from_step,
+            Record::Step(step) => step.step,
+            Record::Eval(eval) => eval.step,
+            Record::Checkpoint(checkpoint) => checkpoint.step,
+            Record::End(end) => end.step,
+        }
+    }
 }
 
 /// Written when a run starts or continues.
@@ -30,6 +56,7 @@ pub struct Start {
     pub unique_tokens: u64,
     pub params: u64,
     /// Matrix-product FLOPs of one training step (forward and backward), counted.
+    #[serde(deserialize_with = "number_or_nan")]
     pub flops_per_step: f64,
     pub init_hash: String,
     pub data_hash: String,
@@ -50,23 +77,32 @@ pub struct Step {
     /// Counts from 1: the number of finished updates.
     pub step: u64,
     pub tokens: u64,
+    #[serde(deserialize_with = "number_or_nan")]
     pub epoch: f64,
     /// The training loss, weighted as the objective says, nats per target.
+    #[serde(deserialize_with = "number_or_nan")]
     pub loss: f64,
     /// Mean cross-entropy over the positions the loss reads, unweighted.
+    #[serde(deserialize_with = "number_or_nan")]
     pub loss_plain: f64,
     /// Mean cross-entropy by decile of the row's mask rate (masked diffusion) or of the position in
-    /// the sequence (next token); `null` where the step had none.
+    /// the sequence (next token); `null` where the step had none (or one that is not a number).
     pub loss_by_decile: Vec<Option<f64>>,
     /// Positions read over all target positions (1 for next token).
+    #[serde(deserialize_with = "number_or_nan")]
     pub masked_fraction: f64,
+    #[serde(deserialize_with = "number_or_nan")]
     pub lr: f64,
     /// Before clipping.
+    #[serde(deserialize_with = "number_or_nan")]
     pub grad_norm: f64,
     /// Share of the steps so far that were clipped.
+    #[serde(deserialize_with = "number_or_nan")]
     pub clip_fraction: f64,
     /// ||update|| / ||weights||, over all parameters.
+    #[serde(deserialize_with = "number_or_nan")]
     pub update_ratio: f64,
+    #[serde(deserialize_with = "number_or_nan")]
     pub tokens_per_s: f64,
     /// Peak resident memory of the process so far (CPU) or peak allocated memory (CUDA).
     pub memory_bytes: u64,
@@ -80,15 +116,20 @@ pub struct Eval {
     pub step: u64,
     /// Training tokens seen, exactly.
     pub tokens: u64,
+    #[serde(deserialize_with = "number_or_nan")]
     pub epoch: f64,
     /// Nats per target token: exact NLL, or the exact-count bound.
+    #[serde(deserialize_with = "number_or_nan")]
     pub loss: f64,
     /// Standard error over documents.
+    #[serde(deserialize_with = "number_or_nan")]
     pub se: f64,
     /// Whether the learning rate was already decaying.
     pub in_decay: bool,
     /// `[sum of NLL in nats, targets]` per document, in a fixed order equal in all arms.
+    #[serde(deserialize_with = "pairs_or_nan")]
     pub documents: Vec<[f64; 2]>,
+    #[serde(deserialize_with = "number_or_nan")]
     pub seconds: f64,
 }
 
@@ -106,7 +147,9 @@ pub struct End {
     pub step: u64,
     pub reason: EndReason,
     /// Seconds of training and of evaluation in this process.
+    #[serde(deserialize_with = "number_or_nan")]
     pub train_seconds: f64,
+    #[serde(deserialize_with = "number_or_nan")]
     pub eval_seconds: f64,
     pub message: Option<String>,
 }
@@ -121,4 +164,17 @@ pub enum EndReason {
     Interrupted,
     /// A loss or gradient that is not a number, or exploded.
     NonFinite,
+}
+
+impl EndReason {
+    /// In the words of the reports.
+    pub fn words(self) -> &'static str {
+        match self {
+            EndReason::Finished => "finished",
+            EndReason::StepLimit => "stopped at the step limit",
+            EndReason::TimeLimit => "stopped at the time limit",
+            EndReason::Interrupted => "interrupted",
+            EndReason::NonFinite => "failed: a loss or gradient was not a finite number",
+        }
+    }
 }

@@ -1,2 +1,19 @@
 //! The run folder: lock, metrics log, checkpoints. Tensors cross as name, dtype, shape, bytes.
+pub mod checkpoint;
+pub mod error;
+pub mod lock;
+pub mod log;
 pub mod metrics;
+pub mod run_folder;
+
+pub use checkpoint::{
+    DType, SavedCheckpoint, TensorData, checkpoints, latest_checkpoint, read_checkpoint, verify_checkpoint,
+    write_checkpoint,
+};
+pub use error::{Result, StoreError};
+pub use lock::{Lock, LockDifference, LockField};
+pub use log::{MetricsLog, read_metrics, truncate_after};
+pub use run_folder::{RunFolder, run_id};
+
+#[cfg(test)]
+mod tests;

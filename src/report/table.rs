@@ -1,0 +1,141 @@
+//! The verdict in the terminal, and the curves as CSV.
+
+use super::findings::Findings;
+use super::words::{self, count};
+use super::{ReportInput, RunRecord};
+use crate::claims::{Completion, Point, Series, Verdict};
+use crate::store::metrics::Record;
+use std::path::Path;
+
+/// The block that `dlmc run` and `dlmc report` print at the end.
+pub fn render(input: &ReportInput, findings: &Findings, report: Option<&Path>) -> String {
+    let mut out = headline(input);
+    out.push_str(&arms(input, findings));
+    for claim in &findings.claims {
+        let verdict = &claim.result.verdict;
+        out.push_str(&format!("  {:<16}   {}: {}\n", verdict.headline(), claim.text, words::finding(&claim.result)));
+        for remark in &claim.result.remarks {
+            out.push_str(&format!("        {remark}\n"));
+        }
+    }
+    let best: Vec<String> = findings
+        .best
+        .iter()
+        .filter_map(|best| best.result.as_ref().ok())
+        .map(|result| format!("Best against best, {}", words::best_against_best(result)))
+        .collect();
+    let decided = findings.claims.iter().any(|c| !matches!(c.result.verdict, Verdict::Undecided { .. }));
+    let seed = if decided { "one seed: three replicates would make it a verdict. " } else { "" };
+    if !best.is_empty() || decided {
+        out.push_str(&format!("        {seed}{}\n", best.join(". ")));
+    }
+    if let Some(summary) = findings.matched.summary() {
+        out.push_str(&format!("        {summary}\n"));
+    }
+    if let Some(path) = report {
+        out.push_str(&format!("  {}\n", path.display()));
+    }
+    out
+}
+
+/// One row an evaluation, for whoever wants to plot it elsewhere.
+pub fn curves_csv(input: &ReportInput) -> String {
+    let mut out = String::from("experiment,arm,run,step,tokens,epoch,loss,se,exact,in_decay,documents\n");
+    for run in &input.runs {
+        let Some(series) = run.series() else { continue };
+        for p in &series.points {
+            out.push_str(&format!(
+                "{},{},{},{},{},{},{},{},{},{},{}\n",
+                input.experiment,
+                run.arm,
+                run.name(),
+                p.step,
+                p.tokens,
+                p.epoch,
+                p.loss,
+                p.se,
+                series.exact,
+                p.in_decay,
+                p.documents.len()
+            ));
+        }
+    }
+    out
+}
+
+/// `quickstart: 2 arms, 40 epochs of 100,000 unique tokens`
+pub fn headline(input: &ReportInput) -> String {
+    let n_arms = input.runs.len() + input.missing.len();
+    let plural = if n_arms == 1 { "arm" } else { "arms" };
+    let budget = input.runs.iter().find_map(RunRecord::start).map(|start| {
+        let epochs = (start.steps * start.tokens_per_step) as f64 / start.unique_tokens.max(1) as f64;
+        format!(", {} epochs of {} unique tokens", words::epoch(epochs), count(start.unique_tokens))
+    });
+    format!("{}: {n_arms} {plural}{}\n", input.experiment, budget.unwrap_or_default())
+}
+
+/// What follows an arm's figures: that they are bounds, or that the run is not what it should be.
+pub fn note(run: &RunRecord, series: Option<&Series>) -> String {
+    let mut notes = vec![];
+    if series.is_some_and(|s| !s.exact) {
+        notes.push("a bound: the true value is at most this".to_owned());
+    }
+    let completion = run.completion();
+    if completion != Completion::Finished {
+        notes.push(completion.words());
+    }
+    if let Some(problem) = run.problems.first() {
+        notes.push(problem.clone());
+    }
+    notes.join("; ")
+}
+
+pub fn best_cell(point: Option<&Point>) -> String {
+    point.map_or("-".into(), |p| format!("{} (epoch {})", words::with_error(p.loss, p.se), words::epoch(p.epoch)))
+}
+
+pub fn last_cell(point: Option<&Point>) -> String {
+    point.map_or("-".into(), |p| words::with_error(p.loss, p.se))
+}
+
+/// `nats/byte, 128 documents, ± one standard error`
+pub fn legend(input: &ReportInput) -> String {
+    let Some(start) = input.runs.iter().find_map(RunRecord::start) else { return String::new() };
+    let n = input.runs.iter().flat_map(|run| &run.records).find_map(|r| match r {
+        Record::Eval(eval) => Some(eval.documents.len() as u64),
+        _ => None,
+    });
+    let n = n.unwrap_or(start.n_valid_documents);
+    format!("{}, {} documents, ± one standard error", start.loss_unit, count(n))
+}
+
+fn arms(input: &ReportInput, findings: &Findings) -> String {
+    let mut rows =
+        vec![["arm".to_owned(), "best loss(valid)".to_owned(), "last loss(valid)".to_owned(), legend(input)]];
+    for ((run, series), name) in input.runs.iter().zip(&findings.series).zip(&findings.names) {
+        let series = series.as_ref();
+        rows.push([
+            name.clone(),
+            best_cell(series.and_then(Series::best)),
+            last_cell(series.and_then(Series::last)),
+            note(run, series),
+        ]);
+    }
+    for arm in &input.missing {
+        rows.push([arm.clone(), "-".into(), "-".into(), "missing: no run yet".into()]);
+    }
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max();
+    let widths: Vec<usize> = (0..3).map(|c| width(c).unwrap_or(0)).collect();
+    let mut out = String::new();
+    for row in &rows {
+        let mut line = String::from("  ");
+        for (i, cell) in row.iter().enumerate() {
+            line.push_str(cell);
+            let fill = widths.get(i).map_or(0, |w| w + 3 - cell.chars().count());
+            line.extend(std::iter::repeat_n(' ', fill));
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}

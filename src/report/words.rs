@@ -1,0 +1,154 @@
+//! How numbers and verdicts are worded, the same in the terminal and on the page.
+
+use crate::claims::{BestAgainstBest, Crossover, Interval, Verdict};
+
+/// `1,234,567`
+pub fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A loss with its standard error, to two significant digits of the latter: `2.00 ± 0.06`.
+pub fn with_error(loss: f64, se: f64) -> String {
+    let decimals = decimals_of_error(se);
+    format!("{} ± {}", fixed(loss, decimals), fixed(se, decimals))
+}
+
+/// Two digits of an error, but no fewer than two and no more than four decimals.
+fn decimals_of_error(se: f64) -> usize {
+    if !(se.is_finite() && se > 0.0) {
+        return 2;
+    }
+    (1.0 - se.log10().floor()).clamp(2.0, 4.0) as usize
+}
+
+pub fn fixed(x: f64, decimals: usize) -> String {
+    if x.is_finite() { format!("{x:.decimals$}") } else { "not finite".into() }
+}
+
+/// Three significant digits with an exponent where the number is large: `6.81e20`, `0.512`, `37.1`.
+pub fn short(x: f64) -> String {
+    let size = x.abs();
+    match x {
+        _ if !x.is_finite() => "not finite".into(),
+        0.0 => "0".into(),
+        _ if !(1e-3..1e6).contains(&size) => format!("{x:.2e}"),
+        _ if size >= 1e3 => count_signed(x),
+        _ => format!("{x:.*}", (2.0 - size.log10().floor()).clamp(0.0, 5.0) as usize),
+    }
+}
+
+fn count_signed(x: f64) -> String {
+    format!("{}{}", if x < 0.0 { "-" } else { "" }, count(x.abs().round() as u64))
+}
+
+/// `2 h 05 min`, `3 min 20 s`, `12.5 s`
+pub fn duration(seconds: f64) -> String {
+    let whole = seconds.max(0.0).round() as u64;
+    match whole {
+        0..=99 => format!("{seconds:.1} s"),
+        100..=5_999 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+pub fn bytes(n: u64) -> String {
+    let n = n as f64;
+    match n {
+        _ if n >= 1024f64.powi(3) => format!("{:.1} GiB", n / 1024f64.powi(3)),
+        _ if n >= 1024f64.powi(2) => format!("{:.0} MiB", n / 1024f64.powi(2)),
+        _ => format!("{:.0} KiB", n / 1024.0),
+    }
+}
+
+/// `epoch 18 [16, 20]`, with decimals where the interval is narrow.
+pub fn epoch_interval(at: f64, low: f64, high: f64, first: f64, last: f64) -> String {
+    let width = high - low;
+    let decimals = if width < 0.2 {
+        2
+    } else if width < 4.0 {
+        1
+    } else {
+        0
+    };
+    let low = if low.is_finite() { format!("{low:.decimals$}") } else { format!("before {}", epoch(first)) };
+    let high = if high.is_finite() { format!("{high:.decimals$}") } else { format!("after {}", epoch(last)) };
+    format!("epoch {at:.decimals$} [{low}, {high}]")
+}
+
+/// `[0.15, 0.29]`
+pub fn interval(interval: Interval, decimals: usize) -> String {
+    format!("[{}, {}]", fixed(interval.low, decimals), fixed(interval.high, decimals))
+}
+
+/// An epoch to one decimal: an evaluation due at an epoch's end happens at the first step past it, and
+/// a budget ends a little before its last epoch does.
+pub fn epoch(x: f64) -> String {
+    let text = format!("{x:.1}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// Up to two decimals, without trailing zeros.
+pub fn plain(x: f64) -> String {
+    let text = format!("{x:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// What was found, after the claim's own text.
+pub fn finding(result: &Crossover) -> String {
+    let first = result.differences.first().map_or(0.0, |d| d.epoch);
+    let last = result.differences.last().map_or(0.0, |d| d.epoch);
+    let wanted = if result.under { "below" } else { "above" };
+    let resamplings = || format!("paired over {} resamplings of documents", count(result.n_resamples as u64));
+    match &result.verdict {
+        Verdict::Held { epoch, low, high, .. } => {
+            format!("{}, {}", epoch_interval(*epoch, *low, *high, first, last), resamplings())
+        }
+        Verdict::InsideDecay { epoch, low, high, .. } => {
+            let where_ = epoch_interval(*epoch, *low, *high, first, last);
+            format!("{where_}, but settled only inside the learning-rate decay; {}", resamplings())
+        }
+        Verdict::Censored { last_epoch } => {
+            let until = if result.differences.iter().any(|d| d.in_decay) { ", the last before the decay" } else { "" };
+            format!("no crossing up to epoch {}{until}; {}", epoch(*last_epoch), resamplings())
+        }
+        Verdict::NeverBehind { from_epoch } => format!(
+            "`{}` is {wanted} `{}` from epoch {} on and never was on the other side, so nothing was crossed; {}",
+            result.of,
+            result.than,
+            epoch(*from_epoch),
+            resamplings()
+        ),
+        Verdict::Undecided { why } => why.clone(),
+    }
+}
+
+/// `ar is ahead by at most 0.22 [0.15, 0.29]`
+pub fn best_against_best(best: &BestAgainstBest) -> String {
+    let (ahead, gap, clear) = best.ahead();
+    let range = if best.difference < 0.0 {
+        Interval { low: -best.interval.high, high: -best.interval.low }
+    } else {
+        best.interval
+    };
+    let range = interval(range, 2);
+    let gap = fixed(gap, 2);
+    let so_far = if best.complete { "" } else { " so far, with a run that is not complete" };
+    if clear {
+        format!("{} is ahead by {}{gap} {range}{so_far}", ahead.arm, best.gap_words())
+    } else {
+        format!("{} and {} cannot be told apart: {gap} {range}{so_far}", best.of.arm, best.than.arm)
+    }
+}
+
+/// An axis label on a logarithmic scale: `0.05`, `20`, `1e-5`.
+pub fn plain_small(x: f64) -> String {
+    if (1e-3..1e5).contains(&x.abs()) { format!("{}", (x * 1e6).round() / 1e6) } else { format!("{x:.0e}") }
+}

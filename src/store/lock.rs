@@ -1,0 +1,132 @@
+//! `spec.lock.ron`: the experiment as it was run. Two locks compare field by field, so a resume can
+//! say what changed and a report can prove what the arms share.
+
+use super::error::{At, Result, StoreError};
+use super::run_folder::write_atomic;
+use crate::check::spec::{Arm, FlatField};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Of the file's layout; a reader refuses one that it does not know.
+pub const LOCK_VERSION: u32 = 1;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lock {
+    pub version: u32,
+    pub experiment: String,
+    pub arm: String,
+    pub run: String,
+    pub data_hash: String,
+    pub valid_hash: String,
+    pub init_hash: String,
+    /// Version of dlmc, with the commit where it is known.
+    pub code: String,
+    pub libtorch: String,
+    pub threads: u64,
+    /// Sorted by path.
+    pub fields: Vec<LockField>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockField {
+    pub path: String,
+    pub value: String,
+    pub origin: String,
+}
+
+/// One thing in which two locks differ. `None`: that lock has no such field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockDifference {
+    pub path: String,
+    pub left: Option<String>,
+    pub right: Option<String>,
+}
+
+impl Lock {
+    /// The spec's side of a lock; hashes and environment are the caller's to fill in.
+    pub fn of_arm(experiment: &str, arm: &Arm, run: &str) -> Lock {
+        let mut fields: Vec<LockField> = arm.flat.iter().map(LockField::from).collect();
+        fields.sort_by(|a, b| a.path.cmp(&b.path));
+        Lock {
+            version: LOCK_VERSION,
+            experiment: experiment.to_owned(),
+            arm: arm.name.clone(),
+            run: run.to_owned(),
+            data_hash: String::new(),
+            valid_hash: String::new(),
+            init_hash: String::new(),
+            code: String::new(),
+            libtorch: String::new(),
+            threads: 0,
+            fields,
+        }
+    }
+
+    pub fn to_text(&self) -> String {
+        let pretty = ron::ser::PrettyConfig::new().struct_names(true).indentor("  ").new_line("\n");
+        // Plain strings and numbers always serialise; an empty text would be refused on reading.
+        ron::ser::to_string_pretty(self, pretty).map(|text| text + "\n").unwrap_or_default()
+    }
+
+    pub fn write(&self, path: &Path) -> Result<()> {
+        write_atomic(path, self.to_text().as_bytes())
+    }
+
+    pub fn read(path: &Path) -> Result<Lock> {
+        let text = std::fs::read_to_string(path).at(path)?;
+        let refused = |message: String| StoreError::Lock { path: path.to_owned(), message };
+        let lock: Lock = ron::from_str(&text).map_err(|e| refused(e.to_string()))?;
+        if lock.version != LOCK_VERSION {
+            return Err(refused(format!("version {} (this dlmc reads {LOCK_VERSION})", lock.version)));
+        }
+        Ok(lock)
+    }
+
+    /// The fields of the spec whose values differ (origins do not count), by path.
+    pub fn spec_differences(&self, other: &Lock) -> Vec<LockDifference> {
+        compare(&self.values(), &other.values())
+    }
+
+    /// Everything that differs: spec fields, hashes, code, libtorch, threads.
+    pub fn differences(&self, other: &Lock) -> Vec<LockDifference> {
+        let with_environment = |lock: &Lock| {
+            let mut all = lock.values();
+            all.insert("experiment".into(), lock.experiment.clone());
+            all.insert("arm".into(), lock.arm.clone());
+            all.insert("(data hash)".into(), lock.data_hash.clone());
+            all.insert("(valid hash)".into(), lock.valid_hash.clone());
+            all.insert("(init hash)".into(), lock.init_hash.clone());
+            all.insert("(code)".into(), lock.code.clone());
+            all.insert("(libtorch)".into(), lock.libtorch.clone());
+            all.insert("(threads)".into(), lock.threads.to_string());
+            all
+        };
+        compare(&with_environment(self), &with_environment(other))
+    }
+
+    fn values(&self) -> BTreeMap<String, String> {
+        self.fields.iter().map(|f| (f.path.clone(), f.value.clone())).collect()
+    }
+}
+
+impl From<&FlatField> for LockField {
+    fn from(field: &FlatField) -> LockField {
+        LockField { path: field.path.clone(), value: field.value.clone(), origin: field.origin.clone() }
+    }
+}
+
+fn compare(left: &BTreeMap<String, String>, right: &BTreeMap<String, String>) -> Vec<LockDifference> {
+    let mut paths: Vec<&String> = left.keys().chain(right.keys()).collect();
+    paths.sort();
+    paths.dedup();
+    paths
+        .into_iter()
+        .filter(|path| left.get(*path) != right.get(*path))
+        .map(|path| LockDifference {
+            path: path.clone(),
+            left: left.get(path).cloned(),
+            right: right.get(path).cloned(),
+        })
+        .collect()
+}

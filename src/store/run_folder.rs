@@ -1,0 +1,163 @@
+//! `runs/<experiment>/<arm>-<id>/`: where a run keeps its lock, log, checkpoints and samples, and
+//! what its id is made of.
+
+use super::error::{At, Result};
+use super::lock::Lock;
+use super::log::MetricsLog;
+use crate::check::spec::{Arm, FlatField};
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Fields of the flattened spec that can change neither a weight nor a metric: names, citations,
+/// claims, paths, device, how often the state is saved. A path is excluded with all below it.
+const NOT_IN_ID: &[&str] =
+    &["name", "cite", "expect", "device", "data.name", "data.source", "data.files", "train.checkpoint"];
+
+/// Sixteen hexadecimal digits: one accidental collision is due after some four billion runs.
+const ID_DIGITS: usize = 16;
+
+/// The id of the run of this arm on this data: a hash of exactly what can change weights or metrics.
+/// The text of the data is in `data_hash`; where it was read from is not part of it.
+///
+/// Assumes that `arm.flat` speaks for the whole arm: what it leaves out cannot tell two runs apart.
+pub fn run_id(arm: &Arm, data_hash: &str) -> String {
+    id_of_fields(&arm.flat, data_hash)
+}
+
+pub(super) fn id_of_fields(flat: &[FlatField], data_hash: &str) -> String {
+    let mut fields: Vec<(&str, &str)> =
+        flat.iter().filter(|f| is_in_id(&f.path)).map(|f| (f.path.as_str(), f.value.as_str())).collect();
+    fields.sort_unstable();
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(b"dlmc run v1");
+    let mut put = |text: &str| {
+        // A length before each text, or ("ab", "c") and ("a", "bc") would be one run.
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    };
+    for (path, value) in fields {
+        put(path);
+        put(value);
+    }
+    put("data");
+    put(data_hash);
+    hasher.finalize().to_hex().chars().take(ID_DIGITS).collect()
+}
+
+fn is_in_id(path: &str) -> bool {
+    !NOT_IN_ID.iter().any(|out| path.strip_prefix(out).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+}
+
+/// The folder of one run. Holding one says nothing about what is in it yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+impl RunFolder {
+    /// The folder of a run, made if it is not there.
+    pub fn create(runs: &Path, experiment: &str, arm: &str, id: &str) -> Result<RunFolder> {
+        let path = runs.join(experiment).join(format!("{arm}-{id}"));
+        let checkpoints = path.join("checkpoints");
+        fs::create_dir_all(&checkpoints).at(&checkpoints)?;
+        Ok(RunFolder { path })
+    }
+
+    /// An existing folder, taken as it is.
+    pub fn at(path: impl Into<PathBuf>) -> RunFolder {
+        RunFolder { path: path.into() }
+    }
+
+    /// The run with this id under any experiment: one run serves every experiment that contains it.
+    /// With several, the first by name.
+    pub fn find(runs: &Path, id: &str) -> Option<RunFolder> {
+        let ending = format!("-{id}");
+        let mut found: Vec<PathBuf> = sub_folders(runs)
+            .iter()
+            .flat_map(|experiment| sub_folders(experiment))
+            .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(&ending)))
+            .collect();
+        found.sort();
+        found.into_iter().next().map(RunFolder::at)
+    }
+
+    /// Every run of an experiment's folder, by name.
+    pub fn list(experiment: &Path) -> Vec<RunFolder> {
+        let is_run = |path: &PathBuf| path.join("metrics.jsonl").exists() || path.join("spec.lock.ron").exists();
+        let mut all: Vec<PathBuf> = sub_folders(experiment).into_iter().filter(is_run).collect();
+        all.sort();
+        all.into_iter().map(RunFolder::at).collect()
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// `<arm>-<id>`
+    pub fn name(&self) -> String {
+        self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    pub fn lock_path(&self) -> PathBuf {
+        self.path.join("spec.lock.ron")
+    }
+
+    pub fn metrics_path(&self) -> PathBuf {
+        self.path.join("metrics.jsonl")
+    }
+
+    pub fn checkpoints_path(&self) -> PathBuf {
+        self.path.join("checkpoints")
+    }
+
+    pub fn samples_path(&self) -> PathBuf {
+        self.path.join("samples.txt")
+    }
+
+    pub fn write_lock(&self, lock: &Lock) -> Result<()> {
+        lock.write(&self.lock_path())
+    }
+
+    pub fn read_lock(&self) -> Result<Lock> {
+        Lock::read(&self.lock_path())
+    }
+
+    /// The log, ready to append; a torn last line is cut off.
+    pub fn open_log(&self) -> Result<MetricsLog> {
+        MetricsLog::open(&self.metrics_path())
+    }
+
+    pub fn write_samples(&self, text: &str) -> Result<()> {
+        write_atomic(&self.samples_path(), text.as_bytes())
+    }
+}
+
+fn sub_folders(path: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(path) else { return vec![] };
+    entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+}
+
+/// Writes a whole file or nothing: a temporary beside it, synced, then renamed over it.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut temporary = tempfile::NamedTempFile::new_in(folder).at(folder)?;
+    temporary.write_all(bytes).at(path)?;
+    temporary.as_file().sync_all().at(path)?;
+    // A temporary is readable by its owner alone; a run's files are for everyone to read.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        temporary.as_file().set_permissions(fs::Permissions::from_mode(0o644)).at(path)?;
+    }
+    temporary.persist(path).map_err(|e| e.error).at(path)?;
+    sync_folder(folder)
+}
+
+/// Makes a rename in this folder last through a power cut.
+pub(super) fn sync_folder(folder: &Path) -> Result<()> {
+    #[cfg(unix)]
+    fs::File::open(folder).and_then(|f| f.sync_all()).at(folder)?;
+    let _ = folder;
+    Ok(())
+}
