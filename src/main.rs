@@ -1,1 +1,5 @@
-fn main() {}
+//! `dlmc`: the front half. Links no libtorch.
+
+fn main() -> std::process::ExitCode {
+    dlmc::cli::main()
+}

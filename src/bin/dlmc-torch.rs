@@ -1,1 +1,5 @@
-fn main() {}
+//! `dlmc-torch`: trains, samples and measures with libtorch.
+
+fn main() -> std::process::ExitCode {
+    dlmc::cli::torch_main()
+}

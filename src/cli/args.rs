@@ -1,0 +1,219 @@
+//! The command line. Flags choose which and where; what an experiment is stands in its spec, and
+//! `--set` is the one door into it, checked like the file and recorded in the lock.
+
+use crate::resolve::Override;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+#[derive(Parser, Debug)]
+#[command(name = "dlmc", version, about = "Compiles language-model pre-training experiments", max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Every error of a spec at once, with place, reason and fix
+    Check(CheckArgs),
+    /// The compiled graph of an arm
+    Graph(GraphArgs),
+    /// What a spec would run: parameters, tokens, steps, FLOPs, what is matched
+    Plan(PlanArgs),
+    /// Train every arm and write the report
+    Run(RunArgs),
+    /// Generate text from a run's last checkpoint
+    Sample(SampleArgs),
+    /// Tables, curves and the verdict of finished runs
+    Report(ReportArgs),
+    /// Measure training steps of one arm
+    Bench(BenchArgs),
+    /// Write a run's batches, masks and initial weights for another trainer
+    Export(ExportArgs),
+}
+
+/// Which spec, with which values set.
+#[derive(Args, Debug, Clone)]
+pub struct SpecArgs {
+    /// The spec file
+    pub file: PathBuf,
+    /// Which experiment, where the file has several
+    #[arg(long, value_name = "NAME")]
+    pub experiment: Option<String>,
+    /// Set a value, as `train.precision=fp32`; checked like the file
+    #[arg(long, value_name = "PATH=VALUE", value_parser = parse_set)]
+    pub set: Vec<Override>,
+}
+
+fn parse_set(text: &str) -> Result<Override, String> {
+    match text.split_once('=') {
+        Some((path, value)) if !path.trim().is_empty() && !value.trim().is_empty() => {
+            Ok(Override { path: path.trim().to_string(), value: value.trim().to_string() })
+        }
+        _ => Err("write PATH=VALUE, for example train.batch='16 seqs'".into()),
+    }
+}
+
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// Spec files
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// One JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// Set a value, as `train.precision=fp32`; checked like the file
+    #[arg(long, value_name = "PATH=VALUE", value_parser = parse_set)]
+    pub set: Vec<Override>,
+}
+
+#[derive(Args, Debug)]
+pub struct GraphArgs {
+    #[command(flatten)]
+    pub spec: SpecArgs,
+    /// Which arm; the first by default
+    #[arg(long)]
+    pub arm: Option<String>,
+    #[arg(long, value_enum, default_value_t = Stage::Checked)]
+    pub stage: Stage,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Stage {
+    /// The model as elaborated
+    Built,
+    /// With the types that were proved
+    Checked,
+    /// With loss and backward pass
+    Training,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Ron,
+    Dot,
+    Text,
+}
+
+#[derive(Args, Debug)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub spec: SpecArgs,
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub spec: SpecArgs,
+    /// Only this arm
+    #[arg(long)]
+    pub arm: Option<String>,
+    /// Stop each arm after this many steps in all (the schedule stays that of the spec)
+    #[arg(long)]
+    pub steps: Option<u64>,
+    /// Stop after this long, with a checkpoint: 90s, 9m, 2h
+    #[arg(long, value_parser = parse_duration, value_name = "TIME")]
+    pub time_limit: Option<f64>,
+    /// cpu, cuda or cuda:N
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
+    /// Where run folders go
+    #[arg(long, default_value = "runs", value_name = "DIR")]
+    pub out: PathBuf,
+    /// Exit with 1 unless every claim held
+    #[arg(long)]
+    pub strict: bool,
+}
+
+fn parse_duration(text: &str) -> Result<f64, String> {
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match text.get(number.len()..).unwrap_or("") {
+        "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return Err("write a time such as 90s, 9m or 2h".into()),
+    };
+    match number.parse::<f64>() {
+        Ok(n) if n > 0.0 && n.is_finite() => Ok(n * factor),
+        _ => Err("write a time such as 90s, 9m or 2h".into()),
+    }
+}
+
+#[derive(Args, Debug)]
+pub struct SampleArgs {
+    /// A run folder, `runs/quickstart/ar-1234...`
+    pub run: PathBuf,
+    /// Tokens to generate; at most the model's sequence length, prompt included
+    #[arg(long, default_value_t = 96)]
+    pub tokens: u64,
+    /// How many texts
+    #[arg(long, default_value_t = 2)]
+    pub count: u64,
+    /// Text to continue
+    #[arg(long, default_value = "")]
+    pub prompt: String,
+    /// Divides the logits; 0 takes the most likely token
+    #[arg(long, default_value_t = 1.0)]
+    pub temperature: f64,
+    /// Network calls of masked diffusion; as many as tokens by default
+    #[arg(long)]
+    pub steps: Option<u64>,
+    #[arg(long, default_value_t = 1)]
+    pub seed: u32,
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
+}
+
+#[derive(Args, Debug)]
+pub struct ReportArgs {
+    /// A spec file, or the folder of an experiment's runs
+    pub what: PathBuf,
+    /// Where run folders are
+    #[arg(long, default_value = "runs", value_name = "DIR")]
+    pub out: PathBuf,
+    /// Exit with 1 unless every claim held
+    #[arg(long)]
+    pub strict: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct BenchArgs {
+    #[command(flatten)]
+    pub spec: SpecArgs,
+    /// Which arm; the first by default
+    #[arg(long)]
+    pub arm: Option<String>,
+    /// Steps that are measured
+    #[arg(long, default_value_t = 30)]
+    pub steps: u64,
+    /// Steps before them
+    #[arg(long, default_value_t = 5)]
+    pub warmup: u64,
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
+    /// One JSON line
+    #[arg(long)]
+    pub json: bool,
+    /// Seconds by kind of instruction
+    #[arg(long)]
+    pub profile: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct ExportArgs {
+    #[command(flatten)]
+    pub spec: SpecArgs,
+    /// Which arm; the first by default
+    #[arg(long)]
+    pub arm: Option<String>,
+    /// A new folder
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+    /// Steps to export; all by default
+    #[arg(long)]
+    pub steps: Option<u64>,
+}

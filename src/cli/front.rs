@@ -1,0 +1,163 @@
+//! The front half in one call: file to checked spec and valid graphs.
+
+use crate::base::diag::code;
+use crate::base::{Diagnostic, Diagnostics, SourceMap, Sources};
+use crate::check::spec::Arm;
+use crate::check::{self, CheckedSpec};
+use crate::data::{self, CorpusEnv};
+use crate::graph::build::{ModelInputs, build};
+use crate::graph::validate::validate;
+use crate::graph::{Graph, ValidGraph};
+use crate::objective;
+use crate::resolve::{self, Override};
+use std::path::Path;
+use std::rc::Rc;
+
+/// Room for the deepest nesting that the limits allow, in any build.
+const STACK: usize = 64 << 20;
+
+/// A checked spec and the graph of each arm's model; arms of one model and pattern share a graph.
+pub struct Compiled {
+    pub spec: CheckedSpec,
+    /// Parallel to `spec.arms()`.
+    pub models: Vec<Rc<ValidGraph>>,
+}
+
+/// What became of a file. `compiled` is there if and only if there is an experiment without errors.
+pub struct Outcome {
+    pub sources: SourceMap,
+    pub diagnostics: Diagnostics,
+    pub compiled: Option<Compiled>,
+    /// Definitions of the file, for a library that holds no experiment.
+    pub n_definitions: usize,
+}
+
+/// Compiles on a thread with a stack that fits the deepest input. Sources that are not `Sync` stay
+/// on this thread: the closure only borrows them there.
+pub fn compile(
+    path: &Path,
+    sources: &(dyn Sources + Sync),
+    experiment: Option<&str>,
+    overrides: &[Override],
+    env: Option<&CorpusEnv>,
+) -> Outcome {
+    let work = || SendOutcome(compile_here(path, sources, experiment, overrides, env));
+    let result = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
+        thread.ok().and_then(|t| t.join().ok())
+    });
+    match result {
+        Some(SendOutcome(outcome)) => outcome,
+        // No thread to be had: this one may do.
+        None => compile_here(path, sources, experiment, overrides, env),
+    }
+}
+
+/// Moves an outcome out of the thread that made it.
+struct SendOutcome(Outcome);
+
+// SAFETY: the `Rc`s inside were all made on the finished thread and move out together; no clone of
+// them stays behind.
+#[allow(unsafe_code)]
+unsafe impl Send for SendOutcome {}
+
+fn compile_here(
+    path: &Path,
+    sources: &dyn Sources,
+    experiment: Option<&str>,
+    overrides: &[Override],
+    env: Option<&CorpusEnv>,
+) -> Outcome {
+    let mut map = SourceMap::default();
+    let (library, mut out) = resolve::load(path, sources, &mut map);
+    let n_definitions = library.defs().filter(|(_, d)| Some(d.file()) == library.main).count();
+    // Text that could not be read leaves names undefined; reporting those too would bury the cause.
+    let readable = !out.has_errors();
+    let mut names = Diagnostics::default();
+    let resolved = resolve::resolve_experiment(library, &mut map, experiment, overrides, &mut names);
+    if readable {
+        out.extend(names);
+    } else {
+        extend_unless_missing(&mut out, names);
+    }
+    let spec = resolved.and_then(|resolved| {
+        let mut found = Diagnostics::default();
+        let spec = check::check(&resolved, &map, &mut found);
+        if readable {
+            out.extend(found);
+        } else {
+            extend_unless_missing(&mut out, found);
+        }
+        spec
+    });
+    let compiled = spec.and_then(|spec| {
+        let models = build_models(&spec, &mut out);
+        if let Some(env) = env {
+            for arm in spec.arms() {
+                if let Err(error) = data::probe(&arm.data, &arm.vocab, env) {
+                    out.push(error.diagnose(&arm.data));
+                }
+            }
+        }
+        let models = models?;
+        (!out.has_errors()).then_some(Compiled { spec, models })
+    });
+    Outcome { sources: map, diagnostics: out, compiled, n_definitions }
+}
+
+/// After a syntax error only those later findings count that a lost line cannot have caused.
+fn extend_unless_missing(out: &mut Diagnostics, found: Diagnostics) {
+    let caused = [code::UNKNOWN_NAME, code::MISSING_FIELD, code::UNUSED, code::WRONG_KIND, code::BUDGET_OPEN];
+    for diagnostic in found.iter().filter(|d| !caused.contains(&d.code)) {
+        out.push(diagnostic.clone());
+    }
+}
+
+/// One graph per distinct (model, arguments, pattern, vocabulary, length).
+fn build_models(spec: &CheckedSpec, out: &mut Diagnostics) -> Option<Vec<Rc<ValidGraph>>> {
+    let mut built: Vec<(usize, ModelInputs, Option<Rc<ValidGraph>>)> = vec![];
+    let arms = spec.arms();
+    let mut models = vec![];
+    for (i, arm) in arms.iter().enumerate() {
+        let inputs = model_inputs(arm);
+        let same = built.iter().find(|(j, of, _)| {
+            arms.get(*j).is_some_and(|other| {
+                let (a, b) = (&other.model, &arm.model);
+                let key = |m: &ModelInputs| (m.vocab, m.seq, m.pattern);
+                a.model == b.model && values(a) == values(b) && key(of) == key(&inputs)
+            })
+        });
+        let graph = match same {
+            Some((_, _, graph)) => graph.clone(),
+            None => {
+                let graph = build(&arm.model, inputs, out).and_then(|graph| valid(graph, arm, out)).map(Rc::new);
+                built.push((i, inputs, graph.clone()));
+                graph
+            }
+        };
+        models.push(graph);
+    }
+    models.into_iter().collect()
+}
+
+fn values(call: &check::spec::ModelCall) -> Vec<(&String, check::spec::Static)> {
+    call.args.iter().map(|(name, arg)| (name, arg.value)).collect()
+}
+
+/// What an arm's model is built for.
+pub fn model_inputs(arm: &Arm) -> ModelInputs {
+    ModelInputs { vocab: arm.vocab.size, seq: arm.data.seq, pattern: objective::pattern(&arm.objective) }
+}
+
+fn valid(graph: Graph, arm: &Arm, out: &mut Diagnostics) -> Option<ValidGraph> {
+    match validate(graph) {
+        Ok(valid) => Some(valid),
+        Err(invalid) => {
+            for problem in invalid {
+                let message = format!("dlmc made an unsound graph, which is a mistake of dlmc: {problem}");
+                out.push(Diagnostic::error(code::SHAPE_MISMATCH, message).at(arm.model.span, "from this model"));
+            }
+            None
+        }
+    }
+}
