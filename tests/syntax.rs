@@ -99,6 +99,16 @@ fn the_real_specs_parse_without_a_word() {
 }
 
 #[test]
+fn the_examples_of_the_language_reference_parse() {
+    let page = include_str!("../grammar/README.md");
+    let examples: Vec<&str> = page.split("```dlm\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(examples.len() >= 4);
+    for example in examples {
+        good(example);
+    }
+}
+
+#[test]
 fn operators_bind_as_in_mathematics() {
     for (text, tree) in [
         ("1 + 2 * 3 - 4", "((1 + (2 * 3)) - 4)"),
