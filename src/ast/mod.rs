@@ -73,7 +73,7 @@ pub struct Definition {
     pub span: Span,
 }
 
-/// `a.b: value`
+/// `a.b: value`, or a bare call such as a claim of an `expect` record, whose path is empty.
 #[derive(Clone, Debug)]
 pub struct Field {
     pub path: Vec<Ident>,

@@ -14,6 +14,8 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+use std::num::NonZeroUsize;
+
 use pest::Parser;
 
 use crate::ast::{Expr, File};
@@ -31,6 +33,9 @@ pub use report::MAX_FINDINGS;
 const DEEP: usize = 24;
 /// Enough for 256 nested brackets in a debug build, several times over.
 const DEEP_STACK: usize = 64 << 20;
+/// The most rules and marks that pest tries in one text. A full file of dense, correct text takes less than half.
+/// Only mistakes that alternate with brackets, level by level, come near; they are refused as a whole.
+const MAX_STEPS: usize = 40_000_000;
 
 /// Reads one spec file.
 ///
@@ -41,12 +46,13 @@ pub fn parse(file: FileId, text: &str) -> (File, Diagnostics) {
     let Some(balanced) = limits::scan(file, text, &mut findings) else {
         return (File::default(), findings.into_diagnostics());
     };
+    pest::set_call_limit(NonZeroUsize::new(MAX_STEPS));
     let read = |findings: &mut Findings| match DlmParser::parse(Rule::file, &balanced.text) {
         Ok(mut pairs) => {
             let mut reader = Reader { file, source: text, balanced: &balanced, findings };
             pairs.next().map(|pair| reader.read_file(pair)).unwrap_or_default()
         }
-        // The grammar recovers from everything, so this takes a mistake in the grammar itself.
+        // The grammar recovers from everything, so this is a text that takes too many steps.
         Err(error) => {
             findings.push(unreadable(file, text, &balanced, &error));
             File::default()
@@ -71,6 +77,7 @@ pub fn parse_value(file: FileId, text: &str) -> (Option<Expr>, Diagnostics) {
     let Some(balanced) = limits::scan(file, text, &mut findings) else {
         return (None, findings.into_diagnostics());
     };
+    pest::set_call_limit(NonZeroUsize::new(MAX_STEPS));
     let read = |findings: &mut Findings| {
         let reported = !findings.is_empty();
         let mut reader = Reader { file, source: text, balanced: &balanced, findings };
@@ -120,5 +127,6 @@ fn unreadable(file: FileId, text: &str, balanced: &Balanced, error: &pest::error
         pest::error::InputLocation::Pos(at) | pest::error::InputLocation::Span((at, _)) => balanced.original(at),
     };
     let at = at.min(text.len());
-    Diagnostic::error(code::SYNTAX, "this text does not fit the language").at(Span::new(file, at, at), "")
+    Diagnostic::error(code::SYNTAX, "this text holds too many mistakes to be read")
+        .at(Span::new(file, at, at), "reading stopped here")
 }

@@ -17,9 +17,14 @@ pub fn word(rule: Rule) -> &'static str {
         Rule::wrong_equals | Rule::wrong_colon | Rule::tail => HIDDEN,
         Rule::joined_field | Rule::joined_statement | Rule::joined_item | Rule::call_head => HIDDEN,
         Rule::junk | Rule::rest | Rule::bad_entry | Rule::bad_statement | Rule::bad_item | Rule::bad_head => HIDDEN,
-        Rule::swallowed | Rule::group_round | Rule::group_square | Rule::group_curly | Rule::inside | Rule::plain => {
-            HIDDEN
-        }
+        Rule::swallowed
+        | Rule::group_round
+        | Rule::group_square
+        | Rule::group_curly
+        | Rule::inside
+        | Rule::inner_plain
+        | Rule::inner_char
+        | Rule::plain => HIDDEN,
         Rule::file | Rule::items | Rule::head_doc | Rule::raw_string => HIDDEN,
         // Right, but never what a reader is looking for.
         Rule::suffix | Rule::percent | Rule::dot | Rule::alias | Rule::alias_as | Rule::arg_colon => HIDDEN,

@@ -1,0 +1,1 @@
+// error[E0103]: comments alone are nothing

@@ -1,0 +1,4 @@
+// error[E0108]: too large
+train recipe {
+    clip: 1e999
+}

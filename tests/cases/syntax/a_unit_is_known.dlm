@@ -1,0 +1,4 @@
+// error[E0109]: did you mean `tokens`?
+data python {
+    unique: 100K tokns
+}
