@@ -144,13 +144,28 @@ pub enum ExprKind {
     None,
     Name(String),
     /// `f(a, name: b)`, and `f(...) as alias`, which names the parameters the call makes.
-    Call { callee: Ident, args: Vec<Arg>, alias: Option<Ident> },
-    Unary { op: UnaryOp, operand: Box<Expr> },
-    Binary { op: BinaryOp, op_span: Span, left: Box<Expr>, right: Box<Expr> },
+    Call {
+        callee: Ident,
+        args: Vec<Arg>,
+        alias: Option<Ident>,
+    },
+    Unary {
+        op: UnaryOp,
+        operand: Box<Expr>,
+    },
+    Binary {
+        op: BinaryOp,
+        op_span: Span,
+        left: Box<Expr>,
+        right: Box<Expr>,
+    },
     /// `(a, b)`; a single parenthesised expression is that expression.
     Tuple(Vec<Expr>),
     /// `[a, b]`, and `[a, b] tokens`: the unit goes to each element.
-    List { items: Vec<Expr>, unit: Option<(Unit, Span)> },
+    List {
+        items: Vec<Expr>,
+        unit: Option<(Unit, Span)>,
+    },
     Record(Vec<Field>),
 }
 

@@ -52,8 +52,7 @@ impl Number {
 
     /// `num / den`; a real where the fraction does not exist.
     pub fn ratio(num: i64, den: i64) -> Number {
-        Rational::new(i128::from(num), i128::from(den))
-            .map_or(Number::Real(num as f64 / den as f64), Number::Exact)
+        Rational::new(i128::from(num), i128::from(den)).map_or(Number::Real(num as f64 / den as f64), Number::Exact)
     }
 
     pub fn to_f64(self) -> f64 {
@@ -75,7 +74,12 @@ impl Number {
         self.to_f64().is_finite()
     }
 
-    fn with(self, other: Number, exact: impl Fn(Rational, Rational) -> Option<Rational>, real: impl Fn(f64, f64) -> f64) -> Number {
+    fn with(
+        self,
+        other: Number,
+        exact: impl Fn(Rational, Rational) -> Option<Rational>,
+        real: impl Fn(f64, f64) -> f64,
+    ) -> Number {
         if let (Number::Exact(a), Number::Exact(b)) = (self, other)
             && let Some(r) = exact(a, b)
         {

@@ -42,7 +42,9 @@ pub fn solve(data: &Data, mut amounts: Amounts, batch_seqs: u64, cx: &mut Cx<'_>
             (Some(unique), (unique as f64 * epochs.value).round() as u64)
         }
         (Some(Given { value: unique, .. }), _, Some(total)) => (unique.map(whole_chunks), total.value),
-        (None, Some(epochs), Some(total)) => (Some(whole_chunks((total.value as f64 / epochs.value).round() as u64)), total.value),
+        (None, Some(epochs), Some(total)) => {
+            (Some(whole_chunks((total.value as f64 / epochs.value).round() as u64)), total.value)
+        }
         (Some(Given { value: None, .. }), _, None) => return open("`total`", cx),
         (None, None, Some(_)) => return open("`unique` and `epochs`", cx),
         (Some(_), None, None) => return open("`epochs` and `total`", cx),
@@ -51,9 +53,12 @@ pub fn solve(data: &Data, mut amounts: Amounts, batch_seqs: u64, cx: &mut Cx<'_>
     if unique == Some(0) {
         let span = amounts.unique.map_or(amounts.span, |g| g.span);
         cx.out.push(
-            Diagnostic::error(code::OUT_OF_RANGE, format!("the unique data is less than one chunk of {} tokens", data.seq))
-                .at(span, "no whole chunk fits")
-                .help("raise `unique`, or lower `seq`"),
+            Diagnostic::error(
+                code::OUT_OF_RANGE,
+                format!("the unique data is less than one chunk of {} tokens", data.seq),
+            )
+            .at(span, "no whole chunk fits")
+            .help("raise `unique`, or lower `seq`"),
         );
         return None;
     }
@@ -102,11 +107,14 @@ fn agree(unique: Given<Option<u64>>, epochs: Given<f64>, total: Given<u64>, cx: 
         return Some(());
     }
     cx.out.push(
-        Diagnostic::error(code::BUDGET_CONFLICT, format!("{n} unique tokens x {} epochs are not {} tokens", epochs.value, total.value))
-            .at(total.span, format!("{} tokens in all", total.value))
-            .also(unique.span, format!("{n} unique tokens"))
-            .also(epochs.span, format!("{} epochs, so {product} tokens", epochs.value))
-            .help("take one of the three out; it is derived from the other two"),
+        Diagnostic::error(
+            code::BUDGET_CONFLICT,
+            format!("{n} unique tokens x {} epochs are not {} tokens", epochs.value, total.value),
+        )
+        .at(total.span, format!("{} tokens in all", total.value))
+        .also(unique.span, format!("{n} unique tokens"))
+        .also(epochs.span, format!("{} epochs, so {product} tokens", epochs.value))
+        .help("take one of the three out; it is derived from the other two"),
     );
     None
 }

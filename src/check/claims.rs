@@ -28,7 +28,11 @@ fn claim(node: &Node, arms: &[String], cx: &mut Cx<'_>) -> Option<Claim> {
         (Some(n), None) => (arm(&n, arms, cx), true),
         (None, Some(n)) => (arm(&n, arms, cx), false),
         (given, _) => {
-            let message = if given.is_some() { "a crossover goes under or over, not both" } else { "a crossover goes under or over another arm" };
+            let message = if given.is_some() {
+                "a crossover goes under or over, not both"
+            } else {
+                "a crossover goes under or over another arm"
+            };
             cx.out.push(
                 Diagnostic::error(code::BAD_CLAIM, message)
                     .at(node.span, "one of `under: ARM` and `over: ARM`")
@@ -40,7 +44,10 @@ fn claim(node: &Node, arms: &[String], cx: &mut Cx<'_>) -> Option<Claim> {
     reader.finish(cx);
     let (metric, of, than) = (metric?, of?, than?);
     if of == than {
-        cx.out.push(Diagnostic::error(code::BAD_CLAIM, format!("`{of}` against itself")).at(node.span, "two different arms are compared"));
+        cx.out.push(
+            Diagnostic::error(code::BAD_CLAIM, format!("`{of}` against itself"))
+                .at(node.span, "two different arms are compared"),
+        );
         return None;
     }
     Some(Claim::Crossover { metric, of, than, under: is_under, text: cx.map.text(node.span).to_string() })

@@ -48,13 +48,12 @@ pub fn read(name: &str, reader: &mut Reader, cx: &mut Cx<'_>) -> (Option<Data>, 
             cx.note("data.unique", "all", Some(&node.origin));
             Some(Given::new(None, &node))
         }
-        Some(node) => reader
-            .quantity("unique", &node, Takes::TOKENS, cx)
-            .and_then(|q| whole("data.unique", q, 1, cx))
-            .map(|n| {
+        Some(node) => {
+            reader.quantity("unique", &node, Takes::TOKENS, cx).and_then(|q| whole("data.unique", q, 1, cx)).map(|n| {
                 cx.note("data.unique", format!("{n} tokens"), Some(&node.origin));
                 Given::new(Some(n), &node)
-            }),
+            })
+        }
         None => None,
     };
     let epochs = reader.get("epochs").and_then(|node| {
@@ -105,11 +104,13 @@ pub fn read(name: &str, reader: &mut Reader, cx: &mut Cx<'_>) -> (Option<Data>, 
             cx.note("data.split", "documents", None);
             Some(Split::Documents)
         }
-        Some(node) => Reader::call(&node, "data.split", &[("documents", &[]), ("tail", &[])], cx).map(|(word, inner)| {
-            inner.finish(cx);
-            cx.note("data.split", word, Some(&node.origin));
-            if word == "tail" { Split::Tail } else { Split::Documents }
-        }),
+        Some(node) => {
+            Reader::call(&node, "data.split", &[("documents", &[]), ("tail", &[])], cx).map(|(word, inner)| {
+                inner.finish(cx);
+                cx.note("data.split", word, Some(&node.origin));
+                if word == "tail" { Split::Tail } else { Split::Documents }
+            })
+        }
     };
     if let (Some(Split::Tail), true) = (split, max_unique.is_some() || max_valid.is_some())
         && let Some(node) = reader.get("max_per_document")
@@ -167,7 +168,8 @@ fn read_source(node: &Node, cx: &mut Cx<'_>) -> Option<(Vec<String>, Span, PathB
     for arg in &args.positional {
         match &arg.value {
             Value::Str(pattern) if pattern.is_empty() => {
-                cx.out.push(Diagnostic::error(code::OUT_OF_RANGE, "an empty file pattern").at(arg.span, "names no file"));
+                cx.out
+                    .push(Diagnostic::error(code::OUT_OF_RANGE, "an empty file pattern").at(arg.span, "names no file"));
             }
             Value::Str(pattern) => files.push(pattern.clone()),
             _ => cx.wrong_type(arg, "data.source", "a text in quotes"),

@@ -97,10 +97,9 @@ impl Formula {
                 bx(Sub(bx(Mul(bx(a.differentiate()), b.clone())), bx(Mul(a.clone(), bx(b.differentiate()))))),
                 bx(Pow(b.clone(), bx(Const(2.0)))),
             ),
-            Pow(a, n) if n.is_constant() => Mul(
-                bx(Mul(n.clone(), bx(Pow(a.clone(), bx(Sub(n.clone(), bx(Const(1.0)))))))),
-                bx(a.differentiate()),
-            ),
+            Pow(a, n) if n.is_constant() => {
+                Mul(bx(Mul(n.clone(), bx(Pow(a.clone(), bx(Sub(n.clone(), bx(Const(1.0)))))))), bx(a.differentiate()))
+            }
             // a^b = exp(b log a)
             Pow(a, b) => {
                 let exponent = Mul(b.clone(), bx(Call(Function::Log, a.clone())));
@@ -164,7 +163,9 @@ impl Formula {
                 (Neg(x), Neg(y)) => Mul(x, y).simplify(),
                 (Neg(x), y) => Neg(bx(Mul(x, bx(y)).simplify())),
                 (x, Neg(y)) => Neg(bx(Mul(bx(x), y).simplify())),
-                (Const(x), Mul(y, z)) if matches!(*y, Const(_)) => Mul(bx(Mul(bx(Const(x)), y).simplify()), z).simplify(),
+                (Const(x), Mul(y, z)) if matches!(*y, Const(_)) => {
+                    Mul(bx(Mul(bx(Const(x)), y).simplify()), z).simplify()
+                }
                 (x, Const(c)) => Mul(bx(Const(c)), bx(x)),
                 (x, y) => Mul(bx(x), bx(y)),
             },

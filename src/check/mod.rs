@@ -80,9 +80,12 @@ fn factors(spec: &ResolvedSpec, map: &SourceMap, out: &mut Diagnostics) -> Vec<S
         for (path, places) in &set {
             if let (false, Some((arm, span))) = (declared.iter().any(|(f, _)| covers(f, path)), places.first()) {
                 out.push(
-                    Diagnostic::error(code::UNDECLARED_DIFFERENCE, format!("the arms differ in `{path}`, which is no declared factor"))
-                        .at(*span, format!("set in the arm `{}`", arm.name))
-                        .help("add it to `factors`, or move it out of the arm"),
+                    Diagnostic::error(
+                        code::UNDECLARED_DIFFERENCE,
+                        format!("the arms differ in `{path}`, which is no declared factor"),
+                    )
+                    .at(*span, format!("set in the arm `{}`", arm.name))
+                    .help("add it to `factors`, or move it out of the arm"),
                 );
             }
         }
@@ -158,8 +161,7 @@ fn read_arm(arm: &ResolvedArm, spec: &ResolvedSpec, map: &SourceMap, out: &mut D
         };
         model::read(&node, *id, &spec.library, cx)
     });
-    let objective =
-        field("objective", "ar", cx).and_then(|node| objective::read(&node, &spec.library, cx));
+    let objective = field("objective", "ar", cx).and_then(|node| objective::read(&node, &spec.library, cx));
     let mut data_reader = record("data", "python", cx);
     let data_name = arm.names.get("data").and_then(|id| spec.library.def(*id)).map_or("data", |d| d.name.text.as_str());
     let data = data_reader.as_mut().map(|reader| data::read(data_name, reader, cx));
@@ -230,7 +232,10 @@ fn finish_arm(draft: Draft, needs_mask: bool, map: &SourceMap, out: &mut Diagnos
             cx.out.push(
                 Diagnostic::error(code::OUT_OF_RANGE, format!("a vocabulary of {declared} has no room for {used} ids"))
                     .at(span, format!("between {used} and {MAX_VOCAB} are possible"))
-                    .note(format!("{n_ids} from the tokenizer, end of document{}", if needs_mask { ", mask" } else { "" })),
+                    .note(format!(
+                        "{n_ids} from the tokenizer, end of document{}",
+                        if needs_mask { ", mask" } else { "" }
+                    )),
             );
             return None;
         }

@@ -34,7 +34,8 @@ pub fn read(node: &Node, library: &Library, cx: &mut Cx<'_>) -> Option<Objective
         Some(node) => read_t(&node, cx),
     };
     let weight = choice(&mut reader, "weight", &[("elbo", LossWeight::Elbo), ("flat", LossWeight::Flat)], cx);
-    let estimator = choice(&mut reader, "estimator", &[("count", Estimator::Count), ("bernoulli", Estimator::Bernoulli)], cx);
+    let estimator =
+        choice(&mut reader, "estimator", &[("count", Estimator::Count), ("bernoulli", Estimator::Bernoulli)], cx);
     reader.finish(cx);
     let ((schedule_name, schedule, ends), t, weight, estimator) = (schedule?, t?, weight?, estimator?);
     let bound = label(&schedule, ends, t, weight, estimator);
@@ -53,7 +54,13 @@ pub fn read(node: &Node, library: &Library, cx: &mut Cx<'_>) -> Option<Objective
 }
 
 /// Whether the training loss bounds the negative log-likelihood from above, and why.
-fn label(schedule: &Formula, ends: Ends, t: TSampling, weight: LossWeight, estimator: Estimator) -> Result<String, String> {
+fn label(
+    schedule: &Formula,
+    ends: Ends,
+    t: TSampling,
+    weight: LossWeight,
+    estimator: Estimator,
+) -> Result<String, String> {
     if weight == LossWeight::Flat {
         return Err("weight `flat` counts every masked token once, whatever its noise level".into());
     }
@@ -72,7 +79,12 @@ fn label(schedule: &Formula, ends: Ends, t: TSampling, weight: LossWeight, estim
     }
 }
 
-fn choice<T: Copy>(reader: &mut Reader, name: &'static str, choices: &[(&'static str, T)], cx: &mut Cx<'_>) -> Option<T> {
+fn choice<T: Copy>(
+    reader: &mut Reader,
+    name: &'static str,
+    choices: &[(&'static str, T)],
+    cx: &mut Cx<'_>,
+) -> Option<T> {
     let path = reader.sub_path(name);
     match reader.get(name) {
         None => choices.first().map(|(word, value)| {
@@ -181,14 +193,20 @@ fn check_schedule(alpha: &Formula, name: &str, span: Span, out: &mut Diagnostics
                 Diagnostic::error(code::SCHEDULE_ENDS, message)
                     .at(span, format!("= {alpha}"))
                     .note("a masked bound covers all mask rates from 0 to 1")
-                    .help(if t == 0.0 { "at t = 0 nothing is masked: alpha(0) = 1" } else { "at t = 1 all is masked: alpha(1) = 0" }),
+                    .help(if t == 0.0 {
+                        "at t = 0 nothing is masked: alpha(0) = 1"
+                    } else {
+                        "at t = 1 all is masked: alpha(1) = 0"
+                    }),
             );
         } else {
             ends = Ends::Near;
             out.push(
-                Diagnostic::warning(code::SCHEDULE_NEAR_ENDS, message)
-                    .at(span, format!("= {alpha}"))
-                    .note(format!("mask rates cover {:.4} to {:.4}", 1.0 - alpha.eval(0.0), 1.0 - alpha.eval(1.0))),
+                Diagnostic::warning(code::SCHEDULE_NEAR_ENDS, message).at(span, format!("= {alpha}")).note(format!(
+                    "mask rates cover {:.4} to {:.4}",
+                    1.0 - alpha.eval(0.0),
+                    1.0 - alpha.eval(1.0)
+                )),
             );
         }
     }
@@ -226,8 +244,9 @@ pub fn formula(expr: &Expr, variable: &str, out: &mut Diagnostics) -> Option<For
         ExprKind::Call { callee, args, .. } => {
             let names = || Function::ALL.iter().map(|f| f.name());
             let Some(function) = Function::ALL.iter().find(|f| f.name() == callee.text) else {
-                let diagnostic = Diagnostic::error(code::UNKNOWN_NAME, format!("there is no function `{}`", callee.text))
-                    .at(callee.span, "not known in a formula");
+                let diagnostic =
+                    Diagnostic::error(code::UNKNOWN_NAME, format!("there is no function `{}`", callee.text))
+                        .at(callee.span, "not known in a formula");
                 out.push(match suggest(&callee.text, names()) {
                     Some(closest) => diagnostic.help(format!("did you mean `{closest}`?")),
                     None => diagnostic.help(format!("there are {}", names().collect::<Vec<_>>().join(", "))),
@@ -235,7 +254,9 @@ pub fn formula(expr: &Expr, variable: &str, out: &mut Diagnostics) -> Option<For
                 return None;
             };
             match args.as_slice() {
-                [only] if only.name.is_none() => Some(Formula::Call(*function, bx(formula(&only.value, variable, out)?))),
+                [only] if only.name.is_none() => {
+                    Some(Formula::Call(*function, bx(formula(&only.value, variable, out)?)))
+                }
                 _ => {
                     let message = format!("`{}` takes one value", function.name());
                     out.push(Diagnostic::error(code::MISSING_FIELD, message).at(expr.span, "here"));
@@ -245,8 +266,11 @@ pub fn formula(expr: &Expr, variable: &str, out: &mut Diagnostics) -> Option<For
         }
         _ => {
             out.push(
-                Diagnostic::error(code::WRONG_TYPE, "a formula is made of numbers, its variable, + - * / ^ and functions")
-                    .at(expr.span, "this is none of them"),
+                Diagnostic::error(
+                    code::WRONG_TYPE,
+                    "a formula is made of numbers, its variable, + - * / ^ and functions",
+                )
+                .at(expr.span, "this is none of them"),
             );
             None
         }

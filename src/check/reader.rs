@@ -98,7 +98,12 @@ impl Reader {
     }
 
     /// A call of one of `forms` (name, parameters in order); a bare name is a call without arguments.
-    pub fn call<'f>(node: &Node, path: &str, forms: &[(&'f str, &[&'static str])], cx: &mut Cx<'_>) -> Option<(&'f str, Reader)> {
+    pub fn call<'f>(
+        node: &Node,
+        path: &str,
+        forms: &[(&'f str, &[&'static str])],
+        cx: &mut Cx<'_>,
+    ) -> Option<(&'f str, Reader)> {
         let (name, name_span, args) = match &node.value {
             Value::Call { name, name_span, args } => (name, *name_span, Some(args)),
             Value::Word(word) => (word, node.span, None),
@@ -129,7 +134,11 @@ impl Reader {
                     None => cx.out.push(
                         Diagnostic::error(code::UNKNOWN_FIELD, format!("`{form}` takes {} arguments", params.len()))
                             .at(value.span, "one too many")
-                            .help(if params.is_empty() { "write the name alone".into() } else { format!("it takes {}", params.join(", ")) }),
+                            .help(if params.is_empty() {
+                                "write the name alone".into()
+                            } else {
+                                format!("it takes {}", params.join(", "))
+                            }),
                     ),
                 }
             }
@@ -198,7 +207,15 @@ impl Reader {
     }
 
     /// A whole number of at least `min`; noted under its path.
-    pub fn whole(&mut self, name: &'static str, takes: Takes, min: u64, default: Option<u64>, example: &str, cx: &mut Cx<'_>) -> Option<u64> {
+    pub fn whole(
+        &mut self,
+        name: &'static str,
+        takes: Takes,
+        min: u64,
+        default: Option<u64>,
+        example: &str,
+        cx: &mut Cx<'_>,
+    ) -> Option<u64> {
         let path = self.sub_path(name);
         let unit = takes.units.first().map_or(String::new(), |u| format!(" {}", u.word()));
         let node = if let Some(default) = default {
@@ -245,7 +262,9 @@ impl Reader {
     pub fn sub(&mut self, name: &'static str, cx: &mut Cx<'_>) -> Reader {
         let path = self.sub_path(name);
         match self.get(name) {
-            Some(Node { value: Value::Record(record), span, .. }) => Reader::record(&path, &format!("`{path}`"), span, &record, cx),
+            Some(Node { value: Value::Record(record), span, .. }) => {
+                Reader::record(&path, &format!("`{path}`"), span, &record, cx)
+            }
             Some(node) => {
                 cx.wrong_type(&node, &path, "a record `{ ... }`");
                 Reader::record(&path, &format!("`{path}`"), node.span, &Record::default(), cx)

@@ -263,10 +263,21 @@ pub struct AdamW {
 /// Lengths in steps; `floor` is the final rate as a fraction of the peak.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LrSchedule {
-    Constant { warmup: u64 },
-    Cosine { warmup: u64, floor: f64, steps: u64 },
+    Constant {
+        warmup: u64,
+    },
+    Cosine {
+        warmup: u64,
+        floor: f64,
+        steps: u64,
+    },
     /// Warm-up, stable, decay. Decay over `decay` steps as Megatron's exponential WSD (domain A.1).
-    Wsd { warmup: u64, decay: u64, floor: f64, steps: u64 },
+    Wsd {
+        warmup: u64,
+        decay: u64,
+        floor: f64,
+        steps: u64,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,8 +18,7 @@ pub fn read_batch(reader: &mut Reader, cx: &mut Cx<'_>) -> Option<(u64, u64)> {
     let micro = reader.whole("micro_batch", Takes::SEQS, 1, Some(batch), "8 seqs", cx)?;
     if batch % micro != 0 {
         let span = given.map_or(reader.span, |n| n.span);
-        let fits: Vec<String> =
-            (1..=batch).filter(|m| batch % m == 0).rev().take(6).map(|m| m.to_string()).collect();
+        let fits: Vec<String> = (1..=batch).filter(|m| batch % m == 0).rev().take(6).map(|m| m.to_string()).collect();
         cx.out.push(
             Diagnostic::error(code::BATCH_SPLIT, format!("micro-batches of {micro} do not divide a batch of {batch}"))
                 .at(span, format!("{batch} / {micro} leaves {}", batch % micro))
@@ -200,8 +199,11 @@ fn read_lr_schedule(node: &Node, budget: &Budget, cx: &mut Cx<'_>) -> Option<LrS
     let (warmup, decay, floor) = (warmup?, decay?, floor?);
     if warmup + decay > steps {
         cx.out.push(
-            Diagnostic::error(code::OUT_OF_RANGE, format!("warm-up and decay take {} of {steps} steps", warmup + decay))
-                .at(node.span, format!("{warmup} steps of warm-up, {decay} of decay")),
+            Diagnostic::error(
+                code::OUT_OF_RANGE,
+                format!("warm-up and decay take {} of {steps} steps", warmup + decay),
+            )
+            .at(node.span, format!("{warmup} steps of warm-up, {decay} of decay")),
         );
         return None;
     }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 pub fn corpus() -> CorpusEnv {
     let given = std::env::var_os("LIBTORCH").map(PathBuf::from);
     let exe = std::env::current_exe().ok();
-    let roots = std::env::current_dir().ok().into_iter().chain(exe.iter().flat_map(|e| e.ancestors().map(Path::to_path_buf)));
+    let roots =
+        std::env::current_dir().ok().into_iter().chain(exe.iter().flat_map(|e| e.ancestors().map(Path::to_path_buf)));
     let mut candidates = given.into_iter().chain(roots.map(|root| root.join(".venv/libtorch")));
     CorpusEnv { torch: candidates.find(|path| path.is_dir()) }
 }

@@ -11,7 +11,7 @@ use crate::graph::{Graph, ValidGraph};
 use crate::objective;
 use crate::resolve::{self, Override};
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Room for the deepest nesting that the limits allow, in any build.
 const STACK: usize = 64 << 20;
@@ -20,7 +20,7 @@ const STACK: usize = 64 << 20;
 pub struct Compiled {
     pub spec: CheckedSpec,
     /// Parallel to `spec.arms()`.
-    pub models: Vec<Rc<ValidGraph>>,
+    pub models: Vec<Arc<ValidGraph>>,
 }
 
 /// What became of a file. `compiled` is there if and only if there is an experiment without errors.
@@ -32,8 +32,7 @@ pub struct Outcome {
     pub n_definitions: usize,
 }
 
-/// Compiles on a thread with a stack that fits the deepest input. Sources that are not `Sync` stay
-/// on this thread: the closure only borrows them there.
+/// Compiles on a thread with a stack that fits the deepest input.
 pub fn compile(
     path: &Path,
     sources: &(dyn Sources + Sync),
@@ -41,25 +40,14 @@ pub fn compile(
     overrides: &[Override],
     env: Option<&CorpusEnv>,
 ) -> Outcome {
-    let work = || SendOutcome(compile_here(path, sources, experiment, overrides, env));
+    let work = || compile_here(path, sources, experiment, overrides, env);
     let result = std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
         thread.ok().and_then(|t| t.join().ok())
     });
-    match result {
-        Some(SendOutcome(outcome)) => outcome,
-        // No thread to be had: this one may do.
-        None => compile_here(path, sources, experiment, overrides, env),
-    }
+    // No thread to be had: this one may do.
+    result.unwrap_or_else(work)
 }
-
-/// Moves an outcome out of the thread that made it.
-struct SendOutcome(Outcome);
-
-// SAFETY: the `Rc`s inside were all made on the finished thread and move out together; no clone of
-// them stays behind.
-#[allow(unsafe_code)]
-unsafe impl Send for SendOutcome {}
 
 fn compile_here(
     path: &Path,
@@ -114,8 +102,8 @@ fn extend_unless_missing(out: &mut Diagnostics, found: Diagnostics) {
 }
 
 /// One graph per distinct (model, arguments, pattern, vocabulary, length).
-fn build_models(spec: &CheckedSpec, out: &mut Diagnostics) -> Option<Vec<Rc<ValidGraph>>> {
-    let mut built: Vec<(usize, ModelInputs, Option<Rc<ValidGraph>>)> = vec![];
+fn build_models(spec: &CheckedSpec, out: &mut Diagnostics) -> Option<Vec<Arc<ValidGraph>>> {
+    let mut built: Vec<(usize, ModelInputs, Option<Arc<ValidGraph>>)> = vec![];
     let arms = spec.arms();
     let mut models = vec![];
     for (i, arm) in arms.iter().enumerate() {
@@ -130,7 +118,7 @@ fn build_models(spec: &CheckedSpec, out: &mut Diagnostics) -> Option<Vec<Rc<Vali
         let graph = match same {
             Some((_, _, graph)) => graph.clone(),
             None => {
-                let graph = build(&arm.model, inputs, out).and_then(|graph| valid(graph, arm, out)).map(Rc::new);
+                let graph = build(&arm.model, inputs, out).and_then(|graph| valid(graph, arm, out)).map(Arc::new);
                 built.push((i, inputs, graph.clone()));
                 graph
             }

@@ -4,7 +4,8 @@ use super::view::value_text;
 use super::{Body, BodyId, Graph, Op, Value};
 
 pub fn dot(graph: &Graph) -> String {
-    let mut out = String::from("digraph model {\n  rankdir=TB;\n  node [shape=box, fontname=\"monospace\", fontsize=10];\n");
+    let mut out =
+        String::from("digraph model {\n  rankdir=TB;\n  node [shape=box, fontname=\"monospace\", fontsize=10];\n");
     if graph.body(Graph::ROOT).is_some() {
         body(graph, Graph::ROOT, 1, &mut out);
     }

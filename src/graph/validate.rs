@@ -106,7 +106,9 @@ fn check_node(graph: &Graph, id: BodyId, body: &Body, index: NodeIndex, node: &N
     }
     let ports: BTreeSet<u16> =
         body.dag.edges_directed(index, petgraph::Direction::Incoming).map(|e| e.weight().to).collect();
-    if ports.len() != inputs.len() || ports.iter().next_back().is_some_and(|last| usize::from(*last) + 1 != inputs.len()) {
+    if ports.len() != inputs.len()
+        || ports.iter().next_back().is_some_and(|last| usize::from(*last) + 1 != inputs.len())
+    {
         return bad(format!("{} has gaps or doubles in its inputs", node.op.name()));
     }
     let types: Vec<&Type> = inputs.iter().filter_map(|v| body.type_of(*v)).collect();
@@ -145,7 +147,14 @@ fn check_node(graph: &Graph, id: BodyId, body: &Body, index: NodeIndex, node: &N
     }
 }
 
-fn check_region(graph: &Graph, id: BodyId, region: &Region, node: &Node, inputs: &[&Type], bad: &mut dyn FnMut(String)) {
+fn check_region(
+    graph: &Graph,
+    id: BodyId,
+    region: &Region,
+    node: &Node,
+    inputs: &[&Type],
+    bad: &mut dyn FnMut(String),
+) {
     if region.n_carried + region.n_invariant + region.n_mapped != inputs.len() {
         return bad(format!("the region `{}` has {} inputs", region.label, inputs.len()));
     }

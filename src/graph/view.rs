@@ -90,8 +90,11 @@ pub fn node_lines(graph: &Graph, body: &Body, types: bool) -> Vec<String> {
                 Op::Input(input) => input.name().to_string(),
                 Op::Param(id) => format!("param {}", graph.param(*id).map_or("?", |p| &p.path)),
                 Op::Repeat(region) => {
-                    let runs: Vec<String> =
-                        region.runs.iter().map(|r| format!("body{} x {} from {}", r.body.0, r.count, r.first)).collect();
+                    let runs: Vec<String> = region
+                        .runs
+                        .iter()
+                        .map(|r| format!("body{} x {} from {}", r.body.0, r.count, r.first))
+                        .collect();
                     let back = if region.reversed { ", reversed" } else { "" };
                     format!(
                         "repeat {} [{}{back}] carried {}, invariant {}, mapped {} ({})",

@@ -108,8 +108,7 @@ impl Default for Type {
 
 impl Builder {
     fn emit(&mut self, op: Op, inputs: &[Value], mark: &Mark) -> Vec<Value> {
-        let types: Vec<Type> =
-            inputs.iter().map(|v| self.body.type_of(*v).cloned().unwrap_or_default()).collect();
+        let types: Vec<Type> = inputs.iter().map(|v| self.body.type_of(*v).cloned().unwrap_or_default()).collect();
         let inferred = match op.operation() {
             Some(operation) => operation.infer(&types.iter().collect::<Vec<_>>()),
             None => Err(Mismatch(format!("{} is structure", op.name()))),
@@ -269,7 +268,8 @@ fn walk(
             }
             op => {
                 let Some(operation) = op.operation() else { continue };
-                let input_types = inputs.iter().map(|v| forward.body.type_of(*v).cloned().unwrap_or_default()).collect();
+                let input_types =
+                    inputs.iter().map(|v| forward.body.type_of(*v).cloned().unwrap_or_default()).collect();
                 let mut cx = Vjp {
                     builder: &mut *builder,
                     forward,

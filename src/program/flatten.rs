@@ -59,7 +59,13 @@ impl Flattener<'_> {
     }
 
     /// Emits a body's instructions; gives what every value is bound to.
-    fn body(&mut self, id: BodyId, arguments: &[Bound], indices: &[u64], outer: Option<&str>) -> BTreeMap<Value, Bound> {
+    fn body(
+        &mut self,
+        id: BodyId,
+        arguments: &[Bound],
+        indices: &[u64],
+        outer: Option<&str>,
+    ) -> BTreeMap<Value, Bound> {
         let valid = self.valid;
         let body = valid.body(id);
         let mut bound: BTreeMap<Value, Bound> = BTreeMap::new();

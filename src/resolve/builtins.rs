@@ -93,7 +93,8 @@ pub fn operation(name: &str) -> Option<&'static Operation> {
 }
 
 /// Functions on static numbers, with their number of arguments.
-pub const FUNCTIONS: &[(&str, usize)] = &[("floor", 1), ("ceil", 1), ("sqrt", 1), ("min", 2), ("max", 2), ("round_to", 3)];
+pub const FUNCTIONS: &[(&str, usize)] =
+    &[("floor", 1), ("ceil", 1), ("sqrt", 1), ("min", 2), ("max", 2), ("round_to", 3)];
 
 /// Constructors of the `init:` argument.
 pub const INITS: &[&str] = &["normal", "zeros", "ones"];

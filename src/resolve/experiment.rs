@@ -48,7 +48,8 @@ pub struct ResolvedArm {
 
 /// Fields of an experiment that arms may set.
 const ARM_FIELDS: &[&str] = &["model", "objective", "data", "train", "eval"];
-const EXPERIMENT_FIELDS: &[&str] = &["cite", "model", "objective", "data", "train", "eval", "arms", "factors", "expect"];
+const EXPERIMENT_FIELDS: &[&str] =
+    &["cite", "model", "objective", "data", "train", "eval", "arms", "factors", "expect"];
 
 /// The experiment of the library's main file (of that `name`, if there are several). Reports names
 /// that mean nothing and definitions nobody uses.
@@ -84,7 +85,9 @@ pub fn resolve_experiment(
     match (name, resolved.len()) {
         (_, 0) => {
             if !out.has_errors() && name.is_some() {
-                out.push(Diagnostic::error(code::WHICH_EXPERIMENT, "the file has no experiment").help("it is a library"));
+                out.push(
+                    Diagnostic::error(code::WHICH_EXPERIMENT, "the file has no experiment").help("it is a library"),
+                );
             }
             None
         }
@@ -118,7 +121,12 @@ struct Context<'a> {
 }
 
 impl Context<'_> {
-    fn experiment(&mut self, definition: &ast::Definition, map: &mut SourceMap, overrides: &[Override]) -> ResolvedSpec {
+    fn experiment(
+        &mut self,
+        definition: &ast::Definition,
+        map: &mut SourceMap,
+        overrides: &[Override],
+    ) -> ResolvedSpec {
         let file = |span| Origin::File(span);
         let mut fields = value::record(&definition.fields, &file, self.out);
         for (name, (span, _)) in &fields.fields {
@@ -128,7 +136,8 @@ impl Context<'_> {
         }
         for node in &fields.bare {
             self.out.push(
-                Diagnostic::error(code::SYNTAX, "an experiment's entries are `name: value`").at(node.span, "without a name"),
+                Diagnostic::error(code::SYNTAX, "an experiment's entries are `name: value`")
+                    .at(node.span, "without a name"),
             );
         }
         let arms = fields.fields.shift_remove("arms");
@@ -138,10 +147,13 @@ impl Context<'_> {
             Some((_, Node { value: Value::Record(record), .. })) => record,
             Some((span, node)) => {
                 self.out.push(
-                    Diagnostic::error(code::WRONG_TYPE, format!("`expect` is a record of claims, not {}", node.value.kind()))
-                        .at(node.span, "here")
-                        .also(span, "for this")
-                        .help("write `expect: { crossover(loss(valid), of: mdm, under: ar) }`"),
+                    Diagnostic::error(
+                        code::WRONG_TYPE,
+                        format!("`expect` is a record of claims, not {}", node.value.kind()),
+                    )
+                    .at(node.span, "here")
+                    .also(span, "for this")
+                    .help("write `expect: { crossover(loss(valid), of: mdm, under: ar) }`"),
                 );
                 Record::default()
             }
@@ -159,10 +171,13 @@ impl Context<'_> {
                 .collect(),
             Some((span, node)) => {
                 self.out.push(
-                    Diagnostic::error(code::WRONG_TYPE, format!("`arms` is a record of arms, not {}", node.value.kind()))
-                        .at(node.span, "here")
-                        .also(span, "for this")
-                        .help("write `arms: { ar: { objective: ar }, mdm: { objective: mdm } }`"),
+                    Diagnostic::error(
+                        code::WRONG_TYPE,
+                        format!("`arms` is a record of arms, not {}", node.value.kind()),
+                    )
+                    .at(node.span, "here")
+                    .also(span, "for this")
+                    .help("write `arms: { ar: { objective: ar }, mdm: { objective: mdm } }`"),
                 );
                 vec![]
             }

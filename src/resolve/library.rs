@@ -139,10 +139,13 @@ impl Library {
         let scope = self.scopes.entry(file).or_default();
         match scope.get(&(kind, name.text.clone())) {
             Some(first) => out.push(
-                Diagnostic::error(code::DUPLICATE_NAME, format!("the {} `{}` is defined twice", kind.word(), name.text))
-                    .at(name.span, "again here")
-                    .also(first.span, "first here")
-                    .help("rename one of them, or import it as another name: `name as other`"),
+                Diagnostic::error(
+                    code::DUPLICATE_NAME,
+                    format!("the {} `{}` is defined twice", kind.word(), name.text),
+                )
+                .at(name.span, "again here")
+                .also(first.span, "first here")
+                .help("rename one of them, or import it as another name: `name as other`"),
             ),
             None => {
                 scope.insert((kind, name.text.clone()), binding);
@@ -177,8 +180,8 @@ impl Library {
 }
 
 pub(crate) fn unknown_name(what: &str, name: &str, span: Span, closest: Option<&str>) -> Diagnostic {
-    let diagnostic = Diagnostic::error(code::UNKNOWN_NAME, format!("there is no {what} `{name}`"))
-        .at(span, "not in scope here");
+    let diagnostic =
+        Diagnostic::error(code::UNKNOWN_NAME, format!("there is no {what} `{name}`")).at(span, "not in scope here");
     match closest {
         Some(closest) => diagnostic.help(format!("did you mean `{closest}`?")),
         None => diagnostic.help(format!("define a {what} of that name, or import one with `use`")),
@@ -210,13 +213,13 @@ pub fn load(path: &Path, sources: &dyn Sources, map: &mut SourceMap) -> (Library
         Ok(text) => loader.library.main = Some(loader.file(&path, text, None)),
         Err(error) => {
             let code = if matches!(error, ReadError::NotUtf8(_)) { code::NOT_UTF8 } else { code::UNREADABLE };
-            loader.out.push(
-                Diagnostic::error(code, format!("cannot read `{}`: {error}", path.display())).help(match error {
+            loader.out.push(Diagnostic::error(code, format!("cannot read `{}`: {error}", path.display())).help(
+                match error {
                     ReadError::Missing => "check the path; it is relative to the current folder",
                     ReadError::NotUtf8(_) => "save the file as UTF-8 text",
                     ReadError::Unreadable(_) => "check that it is a file and that you may read it",
-                }),
-            );
+                },
+            ));
         }
     }
     (loader.library, loader.out)

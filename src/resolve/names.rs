@@ -68,9 +68,12 @@ impl Scope<'_> {
         for param in &block.params {
             if let Some(first) = seen.iter().find(|p| p.text == param.name.text) {
                 self.out.push(
-                    Diagnostic::error(code::DUPLICATE_NAME, format!("the parameter `{}` is there twice", param.name.text))
-                        .at(param.name.span, "again here")
-                        .also(first.span, "first here"),
+                    Diagnostic::error(
+                        code::DUPLICATE_NAME,
+                        format!("the parameter `{}` is there twice", param.name.text),
+                    )
+                    .at(param.name.span, "again here")
+                    .also(first.span, "first here"),
                 );
             }
             seen.push(&param.name);
@@ -120,7 +123,9 @@ impl Scope<'_> {
                         self.out.push(
                             Diagnostic::error(code::SYNTAX, "`return` inside `repeat`")
                                 .at(*span, "a layer cannot leave its loop")
-                                .help("assign to a name that exists before the repeat; it is carried from layer to layer"),
+                                .help(
+                                    "assign to a name that exists before the repeat; it is carried from layer to layer",
+                                ),
                         );
                     }
                 }
@@ -146,7 +151,8 @@ impl Scope<'_> {
             let closest = suggest(name, candidates.into_iter()).map(str::to_string);
             let mut diagnostic = unknown_name("value", name, span, closest.as_deref());
             if closest.is_none() {
-                diagnostic.help = vec!["a value is a parameter, a dimension of one, or assigned with `=` before".into()];
+                diagnostic.help =
+                    vec!["a value is a parameter, a dimension of one, or assigned with `=` before".into()];
             }
             self.out.push(diagnostic);
         }
@@ -183,7 +189,8 @@ impl Scope<'_> {
             ExprKind::Call { callee, args, alias } => {
                 for arg in args {
                     // A bare word may be a choice (`round_to(x, 128, down)`).
-                    let is_choice = callee.text == "round_to" && matches!(&arg.value.kind, ExprKind::Name(n) if n == "up" || n == "down");
+                    let is_choice = callee.text == "round_to"
+                        && matches!(&arg.value.kind, ExprKind::Name(n) if n == "up" || n == "down");
                     if !is_choice {
                         self.expr(&arg.value);
                     }
@@ -247,7 +254,9 @@ impl Scope<'_> {
                     .library
                     .defs()
                     .filter(|(_, d)| d.kind == Kind::Block)
-                    .filter(|(_, d)| matches!(self.library.lookup(self.file, Kind::Block, &d.name.text), Lookup::Found(_)))
+                    .filter(|(_, d)| {
+                        matches!(self.library.lookup(self.file, Kind::Block, &d.name.text), Lookup::Found(_))
+                    })
                     .map(|(_, d)| d.name.text.clone())
                     .collect();
                 let names = builtins::OPERATIONS
@@ -300,9 +309,11 @@ pub(crate) fn check_args(
                 }
             }
             (None, Some(name)) => {
-                let diagnostic =
-                    Diagnostic::error(code::UNKNOWN_FIELD, format!("`{}` has no argument `{}`", callee.text, name.text))
-                        .at(name.span, "not an argument of it");
+                let diagnostic = Diagnostic::error(
+                    code::UNKNOWN_FIELD,
+                    format!("`{}` has no argument `{}`", callee.text, name.text),
+                )
+                .at(name.span, "not an argument of it");
                 let help = match suggest(&name.text, params.iter().map(|(n, _)| *n)) {
                     Some(closest) => format!("did you mean `{closest}`?"),
                     None => format!("it takes {}", list()),
@@ -312,14 +323,20 @@ pub(crate) fn check_args(
             (None, None) => {
                 let message = format!("`{}` takes {} arguments", callee.text, params.len());
                 out.push(with_definition(
-                    Diagnostic::error(code::UNKNOWN_FIELD, message).at(arg.span, "one too many").help(format!("it takes {}", list())),
+                    Diagnostic::error(code::UNKNOWN_FIELD, message)
+                        .at(arg.span, "one too many")
+                        .help(format!("it takes {}", list())),
                 ));
             }
         }
     }
     let missing: Vec<&str> = params.iter().filter(|(n, due)| *due && !given.contains_key(n)).map(|(n, _)| *n).collect();
     if !missing.is_empty() {
-        let message = format!("`{}` needs {}", callee.text, missing.iter().map(|m| format!("`{m}`")).collect::<Vec<_>>().join(", "));
+        let message = format!(
+            "`{}` needs {}",
+            callee.text,
+            missing.iter().map(|m| format!("`{m}`")).collect::<Vec<_>>().join(", ")
+        );
         out.push(with_definition(
             Diagnostic::error(code::MISSING_FIELD, message)
                 .at(callee.span, "not given here")

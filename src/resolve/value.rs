@@ -26,13 +26,20 @@ pub struct Node {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    Number { number: Number, unit: Option<Unit> },
+    Number {
+        number: Number,
+        unit: Option<Unit>,
+    },
     Str(String),
     Bool(bool),
     None,
     /// A bare name: a choice of a field, or a definition.
     Word(String),
-    Call { name: String, name_span: Span, args: Args },
+    Call {
+        name: String,
+        name_span: Span,
+        args: Args,
+    },
     Tuple(Vec<Node>),
     List(Vec<Node>),
     Record(Record),
@@ -218,7 +225,9 @@ fn units(op: BinaryOp, a: Option<Unit>, b: Option<Unit>) -> Option<Option<Unit>>
     match (op, a, b) {
         (_, None, None) => Some(None),
         (BinaryOp::Add | BinaryOp::Sub, Some(x), Some(y)) if x == y => Some(Some(x)),
-        (BinaryOp::Mul, Some(x), None) | (BinaryOp::Mul, None, Some(x)) | (BinaryOp::Div, Some(x), None) => Some(Some(x)),
+        (BinaryOp::Mul, Some(x), None) | (BinaryOp::Mul, None, Some(x)) | (BinaryOp::Div, Some(x), None) => {
+            Some(Some(x))
+        }
         (BinaryOp::Div, Some(x), Some(y)) if x == y => Some(None),
         _ => None,
     }

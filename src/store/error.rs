@@ -12,6 +12,8 @@ pub enum StoreError {
     Record { path: PathBuf, line: usize, message: String },
     #[error("{}: not a lock: {message}", path.display())]
     Lock { path: PathBuf, message: String },
+    #[error("{}: not an experiment's record: {message}", path.display())]
+    Experiment { path: PathBuf, message: String },
     #[error("{}: broken checkpoint: {message}", path.display())]
     Checkpoint { path: PathBuf, message: String },
 }

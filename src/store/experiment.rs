@@ -1,7 +1,7 @@
 //! What a folder of runs is about: written beside the runs, so that `dlmc report DIR` needs no spec.
 
+use super::error::{At, Result, StoreError};
 use super::run_folder::write_atomic;
-use super::{Result, StoreError};
 use crate::check::CheckedSpec;
 use crate::check::spec::{Claim, Metric};
 use serde::{Deserialize, Serialize};
@@ -62,7 +62,8 @@ impl ExperimentRecord {
 
     pub fn read(folder: &Path) -> Result<ExperimentRecord> {
         let path = folder.join(FILE);
-        let text = std::fs::read_to_string(&path).map_err(|error| StoreError::io(&path, error))?;
-        serde_json::from_str(&text).map_err(|error| StoreError::malformed(&path, error.to_string()))
+        let text = std::fs::read_to_string(&path).at(&path)?;
+        serde_json::from_str(&text)
+            .map_err(|error| StoreError::Experiment { path: path.clone(), message: error.to_string() })
     }
 }

@@ -1,6 +1,7 @@
 //! The run folder: lock, metrics log, checkpoints. Tensors cross as name, dtype, shape, bytes.
 pub mod checkpoint;
 pub mod error;
+pub mod experiment;
 pub mod lock;
 pub mod log;
 pub mod metrics;
@@ -11,6 +12,7 @@ pub use checkpoint::{
     write_checkpoint,
 };
 pub use error::{Result, StoreError};
+pub use experiment::ExperimentRecord;
 pub use lock::{Lock, LockDifference, LockField};
 pub use log::{MetricsLog, read_metrics, truncate_after};
 pub use run_folder::{RunFolder, run_id};

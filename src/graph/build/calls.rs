@@ -1,8 +1,8 @@
 //! Calls: operations of the language and blocks of the spec.
 
 use super::{
-    Builder, Diagnostic, Dim, DimExpr, Elem, Env, Init, MAX_CALL_DEPTH, MAX_NODES, Num, Number, Op, ParamType, Span, Tensor, Type,
-    Val, code,
+    Builder, Diagnostic, Dim, DimExpr, Elem, Env, Init, MAX_CALL_DEPTH, MAX_NODES, Num, Number, Op, ParamType, Span,
+    Tensor, Type, Val, code,
 };
 use crate::ast::{self, Arg, Expr, Ident};
 use crate::graph::ops::{
@@ -46,7 +46,14 @@ impl Statics {
 }
 
 impl Builder<'_> {
-    pub(super) fn call(&mut self, callee: &Ident, args: &[Arg], alias: Option<&Ident>, span: Span, env: &mut Env) -> Option<Val> {
+    pub(super) fn call(
+        &mut self,
+        callee: &Ident,
+        args: &[Arg],
+        alias: Option<&Ident>,
+        span: Span,
+        env: &mut Env,
+    ) -> Option<Val> {
         if FUNCTIONS.iter().any(|(name, _)| *name == callee.text) {
             return self.function(callee, args, span, env);
         }
@@ -74,13 +81,22 @@ impl Builder<'_> {
     }
 
     /// A block's nodes, in a scope of its name (or alias).
-    fn block(&mut self, block: &ast::Block, callee: &Ident, args: &[Arg], alias: Option<&Ident>, span: Span, env: &mut Env) -> Option<Val> {
+    fn block(
+        &mut self,
+        block: &ast::Block,
+        callee: &Ident,
+        args: &[Arg],
+        alias: Option<&Ident>,
+        span: Span,
+        env: &mut Env,
+    ) -> Option<Val> {
         // Counts as a step, so that blocks without nodes cannot run away either.
         self.n_steps += 1;
         if self.calls.len() > MAX_CALL_DEPTH || self.n_steps > MAX_NODES {
             if self.n_steps <= MAX_NODES {
                 self.report(
-                    Diagnostic::error(code::TOO_MANY, format!("calls nested deeper than {MAX_CALL_DEPTH}")).at(span, "this one"),
+                    Diagnostic::error(code::TOO_MANY, format!("calls nested deeper than {MAX_CALL_DEPTH}"))
+                        .at(span, "this one"),
                 );
             }
             return None;
@@ -137,7 +153,14 @@ impl Builder<'_> {
     }
 
     /// Binds the named dimensions of a tensor parameter to the argument's.
-    fn tensor_param(&mut self, name: &Ident, shape: &ast::ShapeExpr, value: Val, written: &Expr, env: &mut Env) -> Option<Val> {
+    fn tensor_param(
+        &mut self,
+        name: &Ident,
+        shape: &ast::ShapeExpr,
+        value: Val,
+        written: &Expr,
+        env: &mut Env,
+    ) -> Option<Val> {
         let Val::Tensor(tensor) = value else {
             return self.wanted(&format!("a tensor for `{}`", name.text), &value, written.span);
         };
@@ -146,10 +169,12 @@ impl Builder<'_> {
             return Some(Val::Tensor(Tensor { span: name.span, ..tensor }));
         }
         let bound = self.shape_with(shape, env);
-        let mut diagnostic =
-            Diagnostic::error(code::SHAPE_MISMATCH, format!("`{}` is {bound}, not {}", name.text, shape_text(&ty.shape)))
-                .at(written.span, format!("this is {ty}"))
-                .also(shape.span, format!("{bound} is declared here"));
+        let mut diagnostic = Diagnostic::error(
+            code::SHAPE_MISMATCH,
+            format!("`{}` is {bound}, not {}", name.text, shape_text(&ty.shape)),
+        )
+        .at(written.span, format!("this is {ty}"))
+        .also(shape.span, format!("{bound} is declared here"));
         if let Some(width) = tensor.width {
             diagnostic = diagnostic.also(width, "its width comes from here");
         }
@@ -201,7 +226,12 @@ impl Builder<'_> {
             self.report(
                 Diagnostic::error(
                     code::RETURN_COUNT,
-                    format!("`{}` states {} results and returns {}", block.name.text, block.returns.len(), values.len()),
+                    format!(
+                        "`{}` states {} results and returns {}",
+                        block.name.text,
+                        block.returns.len(),
+                        values.len()
+                    ),
                 )
                 .at(block.name.span, "here"),
             );
@@ -270,7 +300,12 @@ impl Builder<'_> {
     }
 
     /// Arguments of an operation: tensors in order, static ones typed, defaults filled in.
-    fn arguments(&mut self, operation: &'static builtins::Operation, args: &[Arg], env: &mut Env) -> Option<(Vec<Tensor>, Statics)> {
+    fn arguments(
+        &mut self,
+        operation: &'static builtins::Operation,
+        args: &[Arg],
+        env: &mut Env,
+    ) -> Option<(Vec<Tensor>, Statics)> {
         let names: Vec<&'static str> =
             operation.tensors.iter().copied().chain(operation.statics.iter().map(|s| s.name)).collect();
         let mut given: BTreeMap<&str, (&Expr, Option<Val>)> = BTreeMap::new();
@@ -343,9 +378,12 @@ impl Builder<'_> {
                     _ => (String::new(), span),
                 };
                 self.report(
-                    Diagnostic::error(code::OUT_OF_RANGE, format!("`{name}` of `{operation}` is at least 1, not {value}"))
-                        .at(at, "this value")
-                        .also(span, "for this"),
+                    Diagnostic::error(
+                        code::OUT_OF_RANGE,
+                        format!("`{name}` of `{operation}` is at least 1, not {value}"),
+                    )
+                    .at(at, "this value")
+                    .also(span, "for this"),
                 );
                 None
             }
@@ -422,9 +460,10 @@ impl Builder<'_> {
         if let Some(Dim::Fixed(width)) = ty.shape.last()
             && width % heads != 0
         {
-            let mut diagnostic = Diagnostic::error(code::HEADS, format!("{heads} heads do not divide a width of {width}"))
-                .at(origin, format!("{width} / {heads} leaves {}", width % heads))
-                .also(span, "split here");
+            let mut diagnostic =
+                Diagnostic::error(code::HEADS, format!("{heads} heads do not divide a width of {width}"))
+                    .at(origin, format!("{width} / {heads} leaves {}", width % heads))
+                    .also(span, "split here");
             if let Some(width) = x.width {
                 diagnostic = diagnostic.also(width, "the width comes from here");
             }

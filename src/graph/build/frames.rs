@@ -1,8 +1,8 @@
 //! Bodies under construction: nodes, parameters, and values from enclosing bodies.
 
 use super::{
-    BodyId, Builder, Diagnostic, Dim, Elem, Init, Input, MAX_NODES, MAX_PARAM_ELEMENTS, Op, Param, ParamId, Span, Tensor,
-    Type, Value, code,
+    BodyId, Builder, Diagnostic, Dim, Elem, Init, Input, MAX_NODES, MAX_PARAM_ELEMENTS, Op, Param, ParamId, Span,
+    Tensor, Type, Value, code,
 };
 use crate::graph::{Body, Node};
 use std::collections::BTreeMap;
@@ -53,7 +53,8 @@ impl Builder<'_> {
                 Some(here) => *here,
                 None => {
                     let index = frame.n_carried + frame.invariants.len();
-                    let node = Node { op: Op::Argument(index), span: None, scope: String::new(), types: vec![ty.clone()] };
+                    let node =
+                        Node { op: Op::Argument(index), span: None, scope: String::new(), types: vec![ty.clone()] };
                     let here = Value { node: frame.body.add(node, &[]), port: 0 };
                     frame.body.arguments.push(ty);
                     frame.invariants.push(value);

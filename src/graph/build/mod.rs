@@ -168,9 +168,8 @@ impl Builder<'_> {
                 }
                 Stmt::Return { values, .. } => {
                     let values: Option<Vec<Val>> = values.iter().map(|v| self.expr(v, env)).collect();
-                    result = values.map(|mut values| {
-                        if values.len() == 1 { values.remove(0) } else { Val::Many(values) }
-                    });
+                    result =
+                        values.map(|mut values| if values.len() == 1 { values.remove(0) } else { Val::Many(values) });
                 }
             }
         }
@@ -254,7 +253,11 @@ impl Builder<'_> {
                     self.report(
                         Diagnostic::error(code::DYNAMIC_SHAPE, format!("`{name}` is the symbolic dimension {dim}"))
                             .at(span, "a static number is wanted here")
-                            .help(if *dim == Dim::Time { "`seq` is the number of positions" } else { "nothing may depend on the batch size" }),
+                            .help(if *dim == Dim::Time {
+                                "`seq` is the number of positions"
+                            } else {
+                                "nothing may depend on the batch size"
+                            }),
                     );
                     None
                 }
@@ -300,9 +303,7 @@ impl Builder<'_> {
                     None
                 }
             },
-            (Val::Tensor(t), Val::Number(n)) | (Val::Number(n), Val::Tensor(t))
-                if op == BinaryOp::Mul =>
-            {
+            (Val::Tensor(t), Val::Number(n)) | (Val::Number(n), Val::Tensor(t)) if op == BinaryOp::Mul => {
                 self.op(Scale { factor: n.number.to_f64() }.into(), &[t], span).map(Val::Tensor)
             }
             (Val::Tensor(t), Val::Number(n)) if op == BinaryOp::Div && n.number.to_f64() != 0.0 => {
@@ -349,8 +350,8 @@ impl Builder<'_> {
                 Some(Tensor { frame: self.frames.len() - 1, value, span, width })
             }
             Err(mismatch) => {
-                let mut diagnostic =
-                    Diagnostic::error(code::SHAPE_MISMATCH, mismatch.to_string()).at(span, format!("in this {}", op.name()));
+                let mut diagnostic = Diagnostic::error(code::SHAPE_MISMATCH, mismatch.to_string())
+                    .at(span, format!("in this {}", op.name()));
                 for (tensor, ty) in inputs.iter().zip(&types) {
                     if tensor.span != span {
                         diagnostic = diagnostic.also(tensor.span, format!("this is {ty}"));

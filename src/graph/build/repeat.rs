@@ -10,7 +10,14 @@ use std::collections::BTreeSet;
 const MAX_COUNT: u64 = 100_000;
 
 impl Builder<'_> {
-    pub(super) fn repeat(&mut self, count: &Expr, label: Option<&Ident>, body: &[Stmt], span: Span, env: &mut Env) -> Option<()> {
+    pub(super) fn repeat(
+        &mut self,
+        count: &Expr,
+        label: Option<&Ident>,
+        body: &[Stmt],
+        span: Span,
+        env: &mut Env,
+    ) -> Option<()> {
         let counted = self.expr(count, env);
         let n = match counted {
             Some(value) => self.whole_number("the count of a repeat", value, count.span),
@@ -39,9 +46,12 @@ impl Builder<'_> {
                 Some(other) => {
                     let kind = other.kind();
                     self.report(
-                        Diagnostic::error(code::TENSOR_OR_NUMBER, format!("`{name}` is {kind}, which cannot change from layer to layer"))
-                            .at(span, "assigned in this repeat")
-                            .help("only tensors are carried; use another name"),
+                        Diagnostic::error(
+                            code::TENSOR_OR_NUMBER,
+                            format!("`{name}` is {kind}, which cannot change from layer to layer"),
+                        )
+                        .at(span, "assigned in this repeat")
+                        .help("only tensors are carried; use another name"),
                     );
                 }
                 None => {}

@@ -11,7 +11,14 @@ impl Builder<'_> {
     }
 
     /// A static argument of the parameter's type.
-    pub(super) fn typed(&mut self, name: &str, ty: &ParamType, value: Val, written: &Expr, env: &mut Env) -> Option<Val> {
+    pub(super) fn typed(
+        &mut self,
+        name: &str,
+        ty: &ParamType,
+        value: Val,
+        written: &Expr,
+        env: &mut Env,
+    ) -> Option<Val> {
         match (ty, value) {
             (ParamType::Int, Val::Number(n)) => {
                 if n.number.to_i64().is_some() {
@@ -64,9 +71,12 @@ impl Builder<'_> {
             Some(n) => Some(n),
             None => {
                 self.report(
-                    Diagnostic::error(code::NOT_WHOLE, format!("{what} has to be a whole number of at least 0, not {}", n.number))
-                        .at(span, "here")
-                        .also(n.origin, "the value comes from here"),
+                    Diagnostic::error(
+                        code::NOT_WHOLE,
+                        format!("{what} has to be a whole number of at least 0, not {}", n.number),
+                    )
+                    .at(span, "here")
+                    .also(n.origin, "the value comes from here"),
                 );
                 None
             }
@@ -84,7 +94,8 @@ impl Builder<'_> {
                     ExprKind::Name(word) if word == "down" => Some(false),
                     _ => {
                         self.report(
-                            Diagnostic::error(code::WRONG_TYPE, "`round_to` goes `up` or `down`").at(arg.value.span, "neither"),
+                            Diagnostic::error(code::WRONG_TYPE, "`round_to` goes `up` or `down`")
+                                .at(arg.value.span, "neither"),
                         );
                         return None;
                     }
@@ -100,8 +111,20 @@ impl Builder<'_> {
             ("floor", [x]) => x.floor(),
             ("ceil", [x]) => x.ceil(),
             ("sqrt", [x]) => square_root(*x),
-            ("min", [a, b]) => if a <= b { *a } else { *b },
-            ("max", [a, b]) => if a >= b { *a } else { *b },
+            ("min", [a, b]) => {
+                if a <= b {
+                    *a
+                } else {
+                    *b
+                }
+            }
+            ("max", [a, b]) => {
+                if a >= b {
+                    *a
+                } else {
+                    *b
+                }
+            }
             ("round_to", [x, n]) => {
                 let ratio = x.div(*n);
                 (if up == Some(true) { ratio.ceil() } else { ratio.floor() }).mul(*n)
@@ -109,7 +132,10 @@ impl Builder<'_> {
             _ => return None,
         };
         if !number.is_finite() {
-            self.report(Diagnostic::error(code::BAD_ARITHMETIC, format!("`{}` has no value here", callee.text)).at(span, "here"));
+            self.report(
+                Diagnostic::error(code::BAD_ARITHMETIC, format!("`{}` has no value here", callee.text))
+                    .at(span, "here"),
+            );
             return None;
         }
         Some(Val::Number(Num { number, origin: span }))

@@ -30,9 +30,7 @@ fn n_pairs(pattern: Pattern, t: u64) -> f64 {
 /// FLOPs of one matrix product over all allowed pairs.
 fn product_flops(pattern: Pattern, q: &Type, sizes: DimSizes) -> f64 {
     match q.shape.as_slice() {
-        [b, h, t, d] => {
-            2.0 * (b.size(sizes) * h.size(sizes) * d.size(sizes)) as f64 * n_pairs(pattern, t.size(sizes))
-        }
+        [b, h, t, d] => 2.0 * (b.size(sizes) * h.size(sizes) * d.size(sizes)) as f64 * n_pairs(pattern, t.size(sizes)),
         _ => 0.0,
     }
 }
@@ -48,7 +46,9 @@ impl Operation for Attend {
             [b, h, t, Dim::Fixed(_)] if q.elem == Elem::Compute && k == q && v == q => {
                 Ok(vec![(*q).clone(), Type::wide([*b, *h, *t])])
             }
-            _ => Err(Mismatch(format!("attend takes q, k and v of one shape [B, heads, T, width], not {q}, {k} and {v}"))),
+            _ => Err(Mismatch(format!(
+                "attend takes q, k and v of one shape [B, heads, T, width], not {q}, {k} and {v}"
+            ))),
         }
     }
 

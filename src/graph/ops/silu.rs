@@ -30,7 +30,11 @@ pub(super) fn infer_unary_grad(name: &str, inputs: &[&Type]) -> Result<Vec<Type>
 }
 
 /// The vjp of an elementwise function whose gradient operation reads (dy, x).
-pub(super) fn vjp_unary(cx: &mut Vjp<'_>, cotangents: &[Option<Value>], grad: impl Into<super::Op>) -> Vec<Option<Value>> {
+pub(super) fn vjp_unary(
+    cx: &mut Vjp<'_>,
+    cotangents: &[Option<Value>],
+    grad: impl Into<super::Op>,
+) -> Vec<Option<Value>> {
     let Some(dy) = cx.cotangent(cotangents, 0) else { return vec![None] };
     let x = cx.input(0);
     vec![cx.emit(grad, &[dy, x]).first().copied()]
