@@ -116,9 +116,12 @@ impl Sampler<'_> {
     /// padding ids are never drawn.
     fn draw(&self, logits: &[f64], temperature: f64, u: f64) -> (u32, f64) {
         let live = logits.get(..self.vocab.n_predictable() as usize).unwrap_or(logits);
-        let (best, max) = live.iter().enumerate().fold((0, f64::NEG_INFINITY), |(i, m), (j, x)| {
-            if *x > m { (j, *x) } else { (i, m) }
-        });
+        let (best, max) = live.iter().enumerate().fold(
+            (0, f64::NEG_INFINITY),
+            |(i, m), (j, x)| {
+                if *x > m { (j, *x) } else { (i, m) }
+            },
+        );
         if temperature <= 0.0 {
             return (best as u32, 0.0);
         }

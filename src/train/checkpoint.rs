@@ -16,8 +16,10 @@ pub enum CheckpointError {
     Unfit(String),
 }
 
-const MODEL: &str = "model";
-const STATE: &str = "state";
+/// Weights by parameter path.
+pub const MODEL: &str = "model.safetensors";
+/// Optimizer moments and averaged weights.
+pub const STATE: &str = "state.safetensors";
 
 /// Weights by path in `model.safetensors`; moments and average in `state.safetensors`.
 pub fn save(stepper: &Stepper<'_>, folder: &Path) -> Result<PathBuf, CheckpointError> {
@@ -32,9 +34,7 @@ pub fn save(stepper: &Stepper<'_>, folder: &Path) -> Result<PathBuf, CheckpointE
 
 /// Puts a saved state back.
 pub fn restore(stepper: &mut Stepper<'_>, saved: &SavedCheckpoint) -> Result<(), CheckpointError> {
-    let file = |name: &str| {
-        saved.files.get(name).ok_or_else(|| CheckpointError::Unfit(format!("it has no `{name}.safetensors`")))
-    };
+    let file = |name: &str| saved.files.get(name).ok_or_else(|| CheckpointError::Unfit(format!("it has no `{name}`")));
     stepper.setup.weights.import(file(MODEL)?)?;
     let state = file(STATE)?;
     stepper.optimizer.import(&stepper.setup.weights, state)?;

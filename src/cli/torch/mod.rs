@@ -6,8 +6,7 @@ pub mod run;
 pub mod sample;
 
 use super::front::Compiled;
-use super::{RUN_FAILED, SPEC_ERRORS, USAGE, env, fail, render};
-use crate::base::{Diagnostics, SourceMap, Sources};
+use super::{RUN_FAILED, SPEC_ERRORS, USAGE, env, fail};
 use crate::check::spec::{Arm, FlatField};
 use crate::data::{Prepared, prepare};
 use crate::graph::ValidGraph;
@@ -24,16 +23,15 @@ fn open_device(name: &str) -> Result<Device, ExitCode> {
 }
 
 /// Reads and splits an arm's corpus. What is wrong with it is a diagnostic of the spec.
-fn read_data(arm: &Arm, spec_file: &std::path::Path) -> Result<Arc<Prepared>, ExitCode> {
+fn read_data(arm: &Arm) -> Result<Arc<Prepared>, ExitCode> {
     prepare(&arm.data, &arm.vocab, &arm.train.seeds, &env::corpus()).map(Arc::new).map_err(|error| {
-        let mut out = Diagnostics::default();
-        out.push(error.diagnose(&arm.data));
-        // The place is in a file that was compiled before; it is read again to be shown.
-        let mut map = SourceMap::default();
-        if let Ok(text) = crate::base::source::Disk.read(spec_file) {
-            map.add(spec_file.to_string_lossy(), text);
+        let diagnostic = error.diagnose(&arm.data);
+        eprintln!("error[{}]: {}", diagnostic.code, diagnostic.message);
+        for label in diagnostic.primary.iter().chain(&diagnostic.related).filter(|l| !l.text.is_empty()) {
+            eprintln!("  = note: {}", label.text);
         }
-        eprint!("{}", render::human(&out, &map, env::color()));
+        diagnostic.notes.iter().for_each(|note| eprintln!("  = note: {note}"));
+        diagnostic.help.iter().for_each(|help| eprintln!("  = help: {help}"));
         ExitCode::from(SPEC_ERRORS)
     })
 }
@@ -48,14 +46,9 @@ fn with_graph(arm: &Arm, model: &ValidGraph) -> Arm {
 }
 
 /// The chosen arm, ready to step.
-fn set_up(
-    compiled: &Compiled,
-    arm: Option<&str>,
-    file: &std::path::Path,
-    device: Device,
-) -> Result<Setup, ExitCode> {
+fn set_up(compiled: &Compiled, arm: Option<&str>, device: Device) -> Result<Setup, ExitCode> {
     let (arm, model) = super::graph::choose(compiled, arm)?;
     let arm = with_graph(arm, model);
-    let data = read_data(&arm, file)?;
+    let data = read_data(&arm)?;
     Setup::new(&arm, model, data, device).map_err(|error| fail(&error.to_string(), RUN_FAILED))
 }

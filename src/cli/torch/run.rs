@@ -9,7 +9,7 @@ use crate::graph::ValidGraph;
 use crate::lower::device;
 use crate::sample::{Request, Sampler};
 use crate::store::metrics::EndReason;
-use crate::store::{ExperimentRecord, Lock, RunFolder, run_id};
+use crate::store::{ExperimentRecord, Lock, RunFolder, SpecSource, run_id};
 use crate::train::{self, Limits, Setup};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -44,15 +44,14 @@ fn run_all(args: &RunArgs) -> Result<ExitCode, ExitCode> {
         });
         let data = match same.and_then(|j| corpora.get(j)) {
             Some(data) => data.clone(),
-            None => read_data(arm, &args.spec.file)?,
+            None => read_data(arm)?,
         };
         corpora.push(data);
     }
     let experiment = ExperimentRecord::of(&compiled.spec);
     let folder = args.out.join(&experiment.name);
     let store_failed = |error: crate::store::StoreError| fail(&error.to_string(), RUN_FAILED);
-    std::fs::create_dir_all(&folder)
-        .map_err(|error| fail(&format!("{}: {error}", folder.display()), RUN_FAILED))?;
+    std::fs::create_dir_all(&folder).map_err(|error| fail(&format!("{}: {error}", folder.display()), RUN_FAILED))?;
     experiment.write(&folder).map_err(store_failed)?;
     eprintln!(
         "{}: {} on {}, {} threads",
@@ -61,11 +60,13 @@ fn run_all(args: &RunArgs) -> Result<ExitCode, ExitCode> {
         device::name(device),
         device::threads()
     );
+    let set = args.spec.set.iter().map(|over| (over.path.clone(), over.value.clone())).collect();
+    let source = SpecSource { files: compiled.files.clone(), set };
     let mut stopped = false;
     for ((arm, model), data) in chosen.iter().zip(corpora) {
         let id = run_id(arm, &data.data_hash);
         let run = RunFolder::create(&args.out, &experiment.name, &arm.name, &id).map_err(store_failed)?;
-        match one(arm, model, data, &run, &experiment.name, &limits, device) {
+        match one(arm, model, data, &run, &experiment.name, &source, &limits, device) {
             Ok(EndReason::Finished) => {}
             Ok(reason) => {
                 stopped = true;
@@ -105,11 +106,13 @@ fn one(
     data: Arc<Prepared>,
     run: &RunFolder,
     experiment: &str,
+    source: &SpecSource,
     limits: &Limits,
     device: Device,
 ) -> Result<EndReason, String> {
     let mut setup = Setup::new(arm, model, data.clone(), device).map_err(|e| e.to_string())?;
     let mut lock = Lock::of_arm(experiment, arm, &run.name());
+    lock.source = source.clone();
     lock.data_hash = data.data_hash.clone();
     lock.valid_hash = data.valid_hash.clone();
     lock.code = device::code_version();
@@ -133,14 +136,8 @@ fn samples(setup: &Setup) -> Result<String, crate::lower::LowerError> {
     let n_tokens = arm.eval.sample_tokens.min(arm.data.seq - 1);
     let mut out = String::new();
     for index in 0..N_TEXTS {
-        let request = Request {
-            prompt: vec![],
-            n_tokens,
-            temperature: 1.0,
-            steps: n_tokens,
-            seed: arm.train.seeds.eval,
-            index,
-        };
+        let request =
+            Request { prompt: vec![], n_tokens, temperature: 1.0, steps: n_tokens, seed: arm.train.seeds.eval, index };
         let sampled = sampler.generate(&arm.objective, &request)?;
         out.push_str(&format!(
             "--- text {} of {N_TEXTS}: {} tokens, {} network calls, entropy {:.3} nats a token\n",

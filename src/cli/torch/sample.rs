@@ -1,12 +1,16 @@
 //! `dlmc sample`
 
 use super::{open_device, read_data};
+use crate::base::source::Memory;
 use crate::check::spec::Arm;
 use crate::cli::args::SampleArgs;
-use crate::cli::{RUN_FAILED, USAGE, fail, graph, print};
+use crate::cli::{RUN_FAILED, USAGE, env, fail, front, graph, print, render};
+use crate::resolve::Override;
 use crate::sample::{Request, Sampler};
 use crate::store::{Lock, RunFolder, latest_checkpoint, read_checkpoint};
 use crate::train::Setup;
+use crate::train::checkpoint::MODEL;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -37,19 +41,16 @@ fn sample(args: &SampleArgs) -> Result<ExitCode, ExitCode> {
     let Some((step, checkpoint)) = latest_checkpoint(&folder.checkpoints_path()) else {
         return Err(fail(&format!("`{}` has no checkpoint yet", args.run.display()), RUN_FAILED));
     };
-    // The spec as it was run: its text and every value that was set.
-    let source = lock.source().ok_or_else(|| fail("the lock does not say which spec it came from", RUN_FAILED))?;
-    let spec = crate::cli::args::SpecArgs { file: source.file, experiment: Some(source.experiment), set: source.set };
-    let compiled = graph::compiled(&spec)?;
+    let compiled = compile_lock(&lock)?;
     let (arm, model) = graph::choose(&compiled, Some(&lock.arm))?;
-    let data = read_data(arm, &spec.file)?;
-    let setup = Setup::new(arm, model, data, device).map_err(|e| fail(&e.to_string(), RUN_FAILED))?;
-    let mut setup = setup;
+    let data = read_data(arm)?;
+    let mut setup = Setup::new(arm, model, data, device).map_err(|e| fail(&e.to_string(), RUN_FAILED))?;
     let saved = read_checkpoint(&checkpoint).map_err(|e| fail(&e.to_string(), RUN_FAILED))?;
-    let tensors = saved.files.get("model").map_or(&[][..], Vec::as_slice);
-    setup.weights.import(tensors).map_err(|e| {
-        fail(&format!("the spec no longer fits the run's weights: {e}"), RUN_FAILED)
-    })?;
+    let tensors = saved.files.get(MODEL).map_or(&[][..], Vec::as_slice);
+    setup
+        .weights
+        .import(tensors)
+        .map_err(|e| fail(&format!("the spec no longer fits the run's weights: {e}"), RUN_FAILED))?;
     let prompt = setup.data.codec.encode(&args.prompt).map_err(|e| {
         let diagnostic = e.diagnose(&arm.data);
         fail(&format!("--prompt: {}", diagnostic.message), USAGE)
@@ -75,8 +76,7 @@ fn sample(args: &SampleArgs) -> Result<ExitCode, ExitCode> {
             index: index as u32,
         };
         let started = Instant::now();
-        let sampled =
-            sampler.generate(&arm.objective, &request).map_err(|e| fail(&e.to_string(), RUN_FAILED))?;
+        let sampled = sampler.generate(&arm.objective, &request).map_err(|e| fail(&e.to_string(), RUN_FAILED))?;
         let seconds = started.elapsed().as_secs_f64();
         let text = setup.data.codec.decode(&sampled.tokens, |id| special(arm, id));
         print(&format!("{}{text}\n", args.prompt));
@@ -91,4 +91,19 @@ fn sample(args: &SampleArgs) -> Result<ExitCode, ExitCode> {
         );
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The spec as it was run: the texts in the lock and every value that was set.
+fn compile_lock(lock: &Lock) -> Result<front::Compiled, ExitCode> {
+    let files = lock.source.files.iter().map(|(name, text)| (PathBuf::from(name), text.clone())).collect();
+    let Some((main, _)) = lock.source.files.first() else {
+        return Err(fail("the lock holds no spec", RUN_FAILED));
+    };
+    let set: Vec<Override> =
+        lock.source.set.iter().map(|(path, value)| Override { path: path.clone(), value: value.clone() }).collect();
+    let outcome = front::compile(Path::new(main), &Memory(files), Some(&lock.experiment), &set, None);
+    outcome.compiled.ok_or_else(|| {
+        eprint!("{}", render::human(&outcome.diagnostics, &outcome.sources, env::color()));
+        fail("the spec in the lock does not compile with this dlmc", RUN_FAILED)
+    })
 }
