@@ -114,7 +114,7 @@ fn steps_loop(
         if arm.eval.at_steps.binary_search(&stepper.step).is_ok() {
             let started = Instant::now();
             let found = match &stepper.ema {
-                Some(ema) => evaluator.evaluate(&stepper.setup.loss, &ema.compute(&stepper.setup.weights)?)?,
+                Some(ema) => evaluator.evaluate(&stepper.setup.loss, &ema.weights().compute()?)?,
                 None => evaluator.evaluate(&stepper.setup.loss, &stepper.setup.weights.compute()?)?,
             };
             eval_time += started.elapsed();
@@ -242,6 +242,6 @@ fn start_record(setup: &Setup, experiment: &str, folder: &RunFolder) -> Start {
         device: device::name(setup.device),
         threads: device::threads() as u64,
         libtorch: device::libtorch_version(),
-        code: device::code_version(),
+        code: super::setup::code_version(),
     }
 }

@@ -115,7 +115,7 @@ fn one(
     lock.source = source.clone();
     lock.data_hash = data.data_hash.clone();
     lock.valid_hash = data.valid_hash.clone();
-    lock.code = device::code_version();
+    lock.code = crate::train::setup::code_version();
     lock.libtorch = device::libtorch_version();
     lock.threads = device::threads() as u64;
     let result = train::run(&mut setup, experiment, run, &mut lock, limits).map_err(|e| e.to_string())?;
