@@ -240,7 +240,7 @@ fn start_record(setup: &Setup, experiment: &str, folder: &RunFolder) -> Start {
         loss_unit: setup.data.codec.loss_unit().into(),
         precision: arm.train.precision.name().into(),
         device: device::name(setup.device),
-        threads: device::threads() as u64,
+        threads: device::n_threads() as u64,
         libtorch: device::libtorch_version(),
         code: super::setup::code_version(),
     }

@@ -52,7 +52,7 @@ fn bench(args: &BenchArgs) -> Result<ExitCode, ExitCode> {
             "arm": arm.name,
             "precision": arm.train.precision.name(),
             "device": crate::lower::device::name(device),
-            "threads": crate::lower::device::threads(),
+            "threads": crate::lower::device::n_threads(),
         });
         print(&format!("{line}\n"));
     } else {
