@@ -12,7 +12,7 @@ data modules {
     unique:    8K tokens
     epochs:    4
     seq:       32
-    valid:     4K tokens
+    valid:     2K tokens
     max_per_document: { unique: 1K tokens, valid: 128 tokens }
 }
 
