@@ -3,7 +3,6 @@
 use super::setup::Setup;
 use crate::check::spec::Objective;
 use crate::data::{Batches, batch_hash};
-use crate::graph::ops::Input;
 use crate::lower::execute::Timings;
 use crate::lower::{AdamWState, Ema, GradBuffer, LowerError, inputs};
 use crate::objective::{Corrupted, Corruptor};
