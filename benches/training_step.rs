@@ -88,7 +88,7 @@ fn measure(precision: Precision, pattern: Pattern, is_profiled: bool) {
     times.sort_by(f64::total_cmp);
     let median = times[times.len() / 2];
     let rate = (BATCH * SEQ) as f64 / median;
-    println!("{} {}: {:.1} ms a step, {rate:.0} tokens/s, loss {loss:.4}", precision.name(), pattern.name(), 1e3 * median);
+    println!("{} {}: {:.1} ms a step (fastest {:.1}), {rate:.0} tokens/s, loss {loss:.4}", precision.name(), pattern.name(), 1e3 * median, 1e3 * times[0]);
     let mut rows: Vec<_> = timings.into_iter().collect();
     rows.sort_by(|a, b| b.1.0.total_cmp(&a.1.0));
     for (op, (seconds, calls)) in rows {
