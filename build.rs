@@ -108,8 +108,9 @@ mod torch {
     fn link(lib: &Path) {
         let lib = std::fs::canonicalize(lib).unwrap_or_else(|_| lib.to_path_buf());
         let rpath = format!("-Wl,-rpath,{}", lib.display());
-        println!("cargo:rustc-link-arg-bin=dlmc-torch=-Wl,-rpath,$ORIGIN/../../.venv/libtorch/lib");
+        // First the libtorch of this build; where the repository was moved, the one in its `.venv`.
         println!("cargo:rustc-link-arg-bin=dlmc-torch={rpath}");
+        println!("cargo:rustc-link-arg-bin=dlmc-torch=-Wl,-rpath,$ORIGIN/../../.venv/libtorch/lib");
         println!("cargo:rustc-link-arg-tests={rpath}");
         // Cargo refuses arguments for targets that a package does not have.
         let mut benches = std::fs::read_dir("benches").into_iter().flatten().flatten();

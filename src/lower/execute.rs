@@ -1,8 +1,8 @@
 //! Runs a program: instructions in order over a table of slots, each slot dropped after its last use.
 
-use super::Kinds;
 use super::error::{Fault, LowerError};
 use super::ops::{self, Cx};
+use super::{Kinds, kernels};
 use crate::check::spec::Precision;
 use crate::graph::ops::Input;
 use crate::graph::{Dim, Elem};
@@ -32,6 +32,9 @@ pub type Timings = BTreeMap<&'static str, (f64, u64)>;
 
 impl Executable {
     pub fn new(program: Program, precision: Precision, device: Device) -> Executable {
+        if device == Device::Cpu {
+            kernels::keep_memory();
+        }
         Executable { program, kinds: precision.into(), device, tables: ops::rope::Tables::default() }
     }
 

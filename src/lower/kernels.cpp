@@ -8,6 +8,10 @@
 #include <c10/core/CachingDeviceAllocator.h>
 #include <torch/version.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include <cstring>
 #include <vector>
 
@@ -145,6 +149,16 @@ Tensor block_sums(int64_t n, int64_t d, at::TensorOptions options, F body) {
 extern "C" {
 
 void dlmc_free(char* message) { free(message); }
+
+// A step frees what the next one allocates again. Left to itself, glibc hands large blocks back to the
+// system each time, and the page faults cost more than many operations.
+void dlmc_keep_memory() {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 2000000000);
+  mallopt(M_TOP_PAD, 64 << 20);
+#endif
+}
 
 const char* dlmc_torch_version() { return TORCH_VERSION; }
 

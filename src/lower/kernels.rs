@@ -23,6 +23,7 @@ pub struct AdamWConstants {
 
 unsafe extern "C" {
     fn dlmc_free(message: *mut c_char);
+    fn dlmc_keep_memory();
     fn dlmc_torch_version() -> *const c_char;
     fn dlmc_cuda_peak_bytes(device: c_int, out: *mut i64) -> *mut c_char;
     fn dlmc_flash(q: In, k: In, v: In, causal: bool, out: Out, lse: Out) -> *mut c_char;
@@ -92,6 +93,12 @@ fn new_tensors<const N: usize>(call: impl FnOnce([Out; N]) -> *mut c_char) -> Re
 pub fn torch_version() -> String {
     // SAFETY: a string literal.
     unsafe { CStr::from_ptr(dlmc_torch_version()) }.to_string_lossy().into_owned()
+}
+
+/// Lets the process keep freed memory for the next step.
+pub fn keep_memory() {
+    // SAFETY: sets parameters of the allocator.
+    unsafe { dlmc_keep_memory() }
 }
 
 pub fn cuda_peak_bytes(device: usize) -> Result<u64, Fault> {

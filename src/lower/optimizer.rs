@@ -79,7 +79,8 @@ impl AdamWState {
         Ok(AdamWState { layout: weights.layout.clone(), m: zeros()?, v: zeros()? })
     }
 
-    /// One step with rate `lr`. `step_number` counts from 1. The gradients are used up.
+    /// One step with rate `lr`. `step_number` counts from 1. The gradients are used up: the next
+    /// `accumulate` starts a new sum.
     pub fn step(
         &mut self,
         weights: &mut Weights,
@@ -89,22 +90,28 @@ impl AdamWState {
         clip: Option<f64>,
         step_number: u64,
     ) -> Result<StepStats, LowerError> {
+        let constants = constants(optimizer, lr, step_number);
         grads.is_stale = true;
-        let constants = |decays: bool| AdamWConstants {
-            gradient_factor: 1.0,
-            decay_factor: if decays { 1.0 - lr * optimizer.weight_decay } else { 1.0 },
-            beta1: optimizer.beta1,
-            beta2: optimizer.beta2,
-            eps: optimizer.eps,
-            step_size: lr / (1.0 - optimizer.beta1.powf(step_number as f64)),
-            root_correction2: (1.0 - optimizer.beta2.powf(step_number as f64)).sqrt(),
-        };
-        let all = [constants(true), constants(false)];
         let step = || match weights.flat.device() {
-            Device::Cpu => self.fused(weights, grads, all, clip),
-            Device::Cuda(_) | Device::Mps | Device::Vulkan => self.composed(weights, grads, all, clip),
+            Device::Cpu => self.fused(weights, grads, constants, clip),
+            Device::Cuda(_) | Device::Mps | Device::Vulkan => self.composed(weights, grads, constants, clip),
         };
         tch::no_grad(step).map_err(LowerError::Optimizer)
+    }
+
+    /// The same step from libtorch's operations, as it runs on other devices than a CPU.
+    pub fn step_composed(
+        &mut self,
+        weights: &mut Weights,
+        grads: &mut GradBuffer,
+        optimizer: &AdamW,
+        lr: f64,
+        clip: Option<f64>,
+        step_number: u64,
+    ) -> Result<StepStats, LowerError> {
+        let constants = constants(optimizer, lr, step_number);
+        grads.is_stale = true;
+        tch::no_grad(|| self.composed(weights, grads, constants, clip)).map_err(LowerError::Optimizer)
     }
 
     fn fused(
@@ -130,9 +137,9 @@ impl AdamWState {
         Ok(StepStats { grad_norm, clipped: factor < 1.0, update_ratio, finite: true })
     }
 
-    /// From libtorch's operations, for devices without our kernel. The device itself turns a step
-    /// with a non-finite norm into one that changes nothing, so that it need not be waited for.
-    pub fn composed(
+    /// The device itself turns a step with a non-finite norm into one that changes nothing, so that it
+    /// need not be waited for.
+    fn composed(
         &mut self,
         weights: &mut Weights,
         grads: &mut GradBuffer,
@@ -183,6 +190,20 @@ impl AdamWState {
         weights::import(&self.layout, &self.m, m)?;
         weights::import(&self.layout, &self.v, v)
     }
+}
+
+/// The constants of a step for parameters that decay and for those that do not.
+fn constants(optimizer: &AdamW, lr: f64, step_number: u64) -> [AdamWConstants; 2] {
+    let steps = step_number as f64;
+    [1.0 - lr * optimizer.weight_decay, 1.0].map(|decay_factor| AdamWConstants {
+        gradient_factor: 1.0,
+        decay_factor,
+        beta1: optimizer.beta1,
+        beta2: optimizer.beta2,
+        eps: optimizer.eps,
+        step_size: lr / (1.0 - optimizer.beta1.powf(steps)),
+        root_correction2: (1.0 - optimizer.beta2.powf(steps)).sqrt(),
+    })
 }
 
 /// `clip_grad_norm_`'s coefficient.

@@ -1,0 +1,105 @@
+//! Our backward pass against finite differences, in the f64 interpreter: no libtorch here.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use dlmc::graph::ValidGraph;
+use dlmc::graph::training::training_graph;
+use dlmc::objective::Pattern;
+use dlmc::program::flatten;
+use dlmc::reference::{Bindings, evaluate};
+use support::{Draws, LIVE, VOCAB, bindings, decoder, hand, model};
+
+/// A central difference in f64 is off by about STEP^2 and 1e-16 / STEP.
+const STEP: f64 = 1e-5;
+const TOLERANCE: f64 = 1e-6;
+/// Elements tried in each parameter.
+const TRIED: usize = 4;
+
+fn loss(graph: &ValidGraph, bindings: &Bindings) -> f64 {
+    evaluate(graph, bindings).unwrap()["loss"].array().unwrap().data[0]
+}
+
+fn check(model: &ValidGraph) {
+    let training = training_graph(model, LIVE).unwrap();
+    let loss_only = dlmc::graph::training::loss_graph(model, LIVE).unwrap();
+    let at = bindings(&training, 7, 2, 3);
+    let values = evaluate(&training, &at).unwrap();
+    assert!((values["loss"].array().unwrap().data[0] - loss(&loss_only, &at)).abs() < 1e-14);
+    let mut draws = Draws::new(11);
+    for param in &training.graph().params {
+        let grads = values.get(&format!("grad.{}", param.path)).unwrap_or_else(|| panic!("no grad.{}", param.path));
+        let tuples = param.repeats.iter().fold(vec![vec![]], |all: Vec<Vec<u64>>, n| {
+            all.iter().flat_map(|t| (0..*n).map(|i| [t.clone(), vec![i]].concat())).collect()
+        });
+        for indices in tuples {
+            let path = param.instance_path(&indices);
+            let grad = grads.at(&indices).unwrap_or_else(|| panic!("no gradient at {path}"));
+            for _ in 0..TRIED {
+                let i = draws.below(param.n_elements()) as usize;
+                let mut moved = at.clone();
+                let mut at_offset = |offset: f64| {
+                    moved.params.get_mut(&path).unwrap().data[i] = at.params[&path].data[i] + offset;
+                    loss(&loss_only, &moved)
+                };
+                let difference = (at_offset(STEP) - at_offset(-STEP)) / (2.0 * STEP);
+                let error = (grad.data[i] - difference).abs();
+                assert!(
+                    error <= TOLERANCE * difference.abs().max(1.0),
+                    "{path}[{i}]: {} against {difference}",
+                    grad.data[i]
+                );
+            }
+        }
+    }
+    // Every instance has its gradient's slot in the flat program too.
+    let program = flatten(&training);
+    assert_eq!(program.grads.len(), program.params.len());
+    assert!(program.grads.iter().all(Option::is_some));
+}
+
+#[test]
+fn of_the_decoder() {
+    for pattern in [Pattern::Causal, Pattern::Full] {
+        for tied in ["true", "false"] {
+            check(&decoder(&format!("decoder(layers: 2, dim: 8, heads: 2, ffn: 6, tied: {tied})"), pattern, VOCAB, 8));
+        }
+    }
+}
+
+#[test]
+fn of_biases_layer_norms_and_position_tables() {
+    let text = "
+    model gpt(layers: int, dim: int) {
+        x = embed(tokens, dim) + embed(positions, dim) as place
+        repeat layers as layer {
+            x = x + linear(gelu(linear(layernorm(x) as norm, 10, bias: true) as up), dim, bias: true) as down
+        }
+        return unembed(layernorm(x) as norm)
+    }";
+    check(&model(text, "gpt(layers: 2, dim: 6)", Pattern::Causal, VOCAB, 8));
+}
+
+#[test]
+fn of_nested_repeats_with_invariants() {
+    let text = "
+    model nested(dim: int) {
+        e = embed(tokens, dim)
+        x = rmsnorm(e) as first
+        repeat 2 as outer {
+            skip = x * 0.5
+            repeat 3 as inner {
+                x = x + silu(linear(rmsnorm(x + skip) as norm, dim) as up) * e
+            }
+            x = x + skip
+        }
+        return unembed(rmsnorm(x) as norm, tied: true)
+    }";
+    check(&model(text, "nested(dim: 6)", Pattern::Full, VOCAB, 8));
+}
+
+#[test]
+fn of_shared_parameters_lists_and_untouched_values() {
+    check(&hand::everything(true, VOCAB));
+    check(&hand::everything(false, VOCAB));
+}

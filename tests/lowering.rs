@@ -1,0 +1,272 @@
+//! Every operation's lowering against its f64 reference, on a CPU.
+#![cfg(feature = "torch")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use dlmc::check::spec::Precision;
+use dlmc::graph::ops::{
+    add::Add, attend::Attend, attend::AttendGrad, cast::Cast, embed::Embed, embed::EmbedGrad, gelu::Gelu,
+    gelu::GeluGrad, layer_norm::LayerNorm, layer_norm::LayerNormGrad, linear::Linear, linear::LinearInputGrad,
+    linear::LinearWeightGrad, merge_heads::MergeHeads, mul::Mul, nll::Nll, nll::NllGrad, rms_norm::RmsNorm,
+    rms_norm::RmsNormGrad, rope::Rope, scale::Scale, silu::Silu, silu::SiluGrad, split_heads::SplitHeads,
+    sum_to::SumTo, weighted_sum::WeightedSum, zeros_like::ZerosLike,
+};
+use dlmc::graph::{Array, Op};
+use dlmc::lower::Kinds;
+use dlmc::lower::ops::{self, Cx, Lowered, rope::Tables};
+use dlmc::objective::Pattern;
+use support::{Draws, distance};
+use tch::{Device, Kind, Tensor};
+
+/// Rounding of one operation's sums. In bf16 (8 bits) two roundings of the inputs come on top.
+const TOLERANCE: [(Precision, f64); 3] = [(Precision::Fp64, 1e-10), (Precision::Fp32, 1e-5), (Precision::Bf16, 2e-2)];
+
+/// How an input is held.
+#[derive(Clone, Copy, PartialEq)]
+enum Held {
+    Compute,
+    Wide,
+    Ids,
+}
+use Held::{Compute, Ids, Wide};
+
+fn tensor(array: &Array, held: Held, kinds: Kinds) -> Tensor {
+    let shape: Vec<i64> = array.shape.iter().map(|n| *n as i64).collect();
+    let kind = match held {
+        Compute => kinds.compute,
+        Wide => kinds.wide,
+        Ids => Kind::Int64,
+    };
+    Tensor::from_slice(&array.data).view(&shape[..]).to_kind(kind)
+}
+
+fn values(tensor: &Tensor) -> Vec<f64> {
+    Vec::<f64>::try_from(tensor.to_kind(Kind::Double).contiguous().view([-1])).unwrap()
+}
+
+/// What bf16 leaves of an array, so that the comparison is of the operation and not of its inputs.
+fn rounded(array: &Array, held: Held, kinds: Kinds) -> Array {
+    Array::new(array.shape.clone(), values(&tensor(array, held, kinds)))
+}
+
+/// The same values with the last two dimensions but one swapped in memory, as `split_heads` leaves them.
+fn strided(x: &Tensor) -> Tensor {
+    let n = x.dim() as i64;
+    if n < 3 { x.shallow_clone() } else { x.transpose(n - 3, n - 2).contiguous().transpose(n - 3, n - 2) }
+}
+
+fn compare(op: &Op, inputs: &[(Array, Held)], run: &dyn Fn(&Cx<'_>, &[&Tensor]) -> Lowered) {
+    let positions: Vec<i64> = (0..64).collect();
+    for (precision, tolerance) in TOLERANCE {
+        let kinds = Kinds::from(precision);
+        let arrays: Vec<Array> = inputs.iter().map(|(a, held)| rounded(a, *held, kinds)).collect();
+        let wanted = op.operation().unwrap().reference(&arrays.iter().collect::<Vec<_>>());
+        for is_strided in [false, true] {
+            let tensors: Vec<Tensor> = inputs.iter().map(|(a, held)| tensor(a, *held, kinds)).collect();
+            let tensors: Vec<Tensor> = if is_strided { tensors.iter().map(strided).collect() } else { tensors };
+            let n = match op {
+                Op::Rope(_) => inputs[1].0.data.len(),
+                _ => 0,
+            };
+            let tables = Tables::default();
+            let cx = Cx { kinds, device: Device::Cpu, tables: &tables, positions: &positions[..n] };
+            let got = run(&cx, &tensors.iter().collect::<Vec<_>>()).unwrap_or_else(|e| panic!("{}: {e}", op.name()));
+            assert_eq!(got.len(), wanted.len(), "{}", op.name());
+            for (i, (got, wanted)) in got.iter().zip(&wanted).enumerate() {
+                let shape: Vec<usize> = got.size().iter().map(|n| *n as usize).collect();
+                assert_eq!(shape, wanted.shape, "{} output {i}", op.name());
+                let error = distance(&values(got), &wanted.data);
+                assert!(error <= tolerance, "{} output {i} in {precision:?}: off by {error:e}", op.name());
+            }
+        }
+    }
+}
+
+fn check(op: impl Into<Op>, inputs: &[(Array, Held)]) {
+    let op = op.into();
+    compare(&op, inputs, &|cx, tensors| ops::lower(&op, cx, tensors));
+}
+
+/// For the lowering that other devices take.
+fn check_composed(op: impl Into<Op>, inputs: &[(Array, Held)], run: &dyn Fn(&Cx<'_>, &[&Tensor]) -> Lowered) {
+    compare(&op.into(), inputs, run);
+}
+
+fn draws() -> Draws {
+    Draws::new(3)
+}
+
+#[test]
+fn elementwise() {
+    let mut d = draws();
+    let (a, b, row) = (d.array(&[2, 3, 37], 1.0), d.array(&[2, 3, 37], 2.0), d.array(&[37], 1.0));
+    let pair = [(a.clone(), Compute), (b.clone(), Compute)];
+    check(Add, &pair);
+    check(Mul, &pair);
+    check(Add, &[(a.clone(), Compute), (row.clone(), Compute)]);
+    check(Mul, &[(a.clone(), Compute), (row.clone(), Compute)]);
+    check(Scale { factor: -0.75 }, &pair[..1]);
+    check(ZerosLike, &pair[..1]);
+    check(Cast { wide: true }, &pair[..1]);
+    check(Cast { wide: false }, &[(a.clone(), Wide)]);
+    check(Silu, &pair[1..]);
+    check(SiluGrad, &pair);
+    check(Gelu, &pair[1..]);
+    check(GeluGrad, &pair);
+    for drop in 0..=2 {
+        check(SumTo { drop }, &pair[..1]);
+    }
+    check(WeightedSum, &[(d.array(&[3, 5], 1.0), Wide), (d.array(&[3, 5], 1.0), Wide)]);
+}
+
+#[test]
+fn silu_far_out() {
+    let x = Array::new([6], vec![-100.0, -50.0, -20.0, 20.0, 50.0, 100.0]);
+    check(Silu, &[(x.clone(), Compute)]);
+    check(SiluGrad, &[(x.map(|_| 1.0), Compute), (x, Compute)]);
+}
+
+#[test]
+fn linear() {
+    let mut d = draws();
+    let (x, w, dy) = (d.array(&[2, 5, 7], 1.0), d.array(&[6, 7], 1.0), d.array(&[2, 5, 6], 1.0));
+    check(Linear, &[(x.clone(), Compute), (w.clone(), Compute)]);
+    check(LinearInputGrad, &[(dy.clone(), Compute), (w, Compute)]);
+    check(LinearWeightGrad, &[(dy, Compute), (x, Compute)]);
+}
+
+#[test]
+fn embedding() {
+    let mut d = draws();
+    let (table, ids, dy) = (d.array(&[9, 70], 1.0), d.ids(&[4, 5], 9), d.array(&[4, 5, 70], 1.0));
+    check(Embed, &[(table, Compute), (ids.clone(), Ids)]);
+    let grad = EmbedGrad { rows: 9 };
+    let inputs = [(dy, Compute), (ids, Ids)];
+    check(grad.clone(), &inputs);
+    check_composed(grad.clone(), &inputs, &|cx, t| ops::embed::composed_grad(&grad, cx, t[0], t[1]));
+}
+
+#[test]
+fn heads() {
+    let mut d = draws();
+    check(SplitHeads { heads: 3 }, &[(d.array(&[2, 5, 12], 1.0), Compute)]);
+    check(MergeHeads, &[(d.array(&[2, 3, 5, 4], 1.0), Compute)]);
+}
+
+#[test]
+fn norms() {
+    let mut d = draws();
+    // Widths below, at and above the kernels' sixteen lanes; more rows than one block of sums.
+    for shape in [vec![2, 3, 5, 7], vec![3, 5, 16], vec![2, 300, 129]] {
+        let width = *shape.last().unwrap();
+        let (x, dy, gain) = (d.array(&shape, 1.5), d.array(&shape, 1.0), d.array(&[width], 1.0));
+        let (rms, layer) = (RmsNorm { eps: 1e-3 }, LayerNorm { eps: 1e-3 });
+        let forward = [(x.clone(), Compute), (gain.clone(), Compute)];
+        check(rms.clone(), &forward);
+        check_composed(rms.clone(), &forward, &|cx, t| ops::rms_norm::composed(&rms, cx, t[0], t[1]));
+        check(layer.clone(), &forward);
+        check_composed(layer.clone(), &forward, &|cx, t| ops::layer_norm::composed(&layer, cx, t[0], t[1]));
+        let statistics = |op: Op| op.operation().unwrap().reference(&[&x, &gain]);
+        let rstd = statistics(rms.into()).remove(1);
+        let back = [(dy.clone(), Compute), forward[0].clone(), forward[1].clone(), (rstd, Wide)];
+        check(RmsNormGrad, &back);
+        check_composed(RmsNormGrad, &back, &|cx, t| {
+            ops::rms_norm::composed_grad(&RmsNormGrad, cx, t.try_into().unwrap())
+        });
+        let mut all = statistics(layer.into());
+        let (rstd, mean) = (all.remove(2), all.remove(1));
+        let back = [(dy, Compute), forward[0].clone(), forward[1].clone(), (mean, Wide), (rstd, Wide)];
+        check(LayerNormGrad, &back);
+        check_composed(LayerNormGrad, &back, &|cx, t| {
+            ops::layer_norm::composed_grad(&LayerNormGrad, cx, t.try_into().unwrap())
+        });
+    }
+}
+
+#[test]
+fn rope() {
+    let mut d = draws();
+    for width in [2, 8, 34] {
+        let x = d.array(&[2, 3, 5, width], 1.0);
+        let positions = Array::new([5], (0..5).map(f64::from).collect());
+        for inverse in [false, true] {
+            let op = Rope { base: 100.0, inverse };
+            let inputs = [(x.clone(), Compute), (positions.clone(), Ids)];
+            check(op.clone(), &inputs);
+            check_composed(op.clone(), &inputs, &|cx, t| {
+                let (cos, sin) = ops::rope::tables(&op, cx, t[0])?;
+                ops::rope::composed(&op, cx, t[0], (&cos, &sin))
+            });
+        }
+    }
+}
+
+#[test]
+fn attention() {
+    let mut d = draws();
+    for (pattern, t) in [(Pattern::Causal, 5), (Pattern::Full, 5), (Pattern::Causal, 70), (Pattern::Full, 70)] {
+        let shape = [2, 3, t, 8];
+        let qkv = [0; 3].map(|_| (d.array(&shape, 1.0), Compute));
+        let op = Attend { pattern };
+        check(op.clone(), &qkv);
+        check_composed(op.clone(), &qkv, &|cx, t| ops::attend::composed(&op, cx, t.try_into().unwrap()));
+        let mut saved = Op::from(op).operation().unwrap().reference(&[&qkv[0].0, &qkv[1].0, &qkv[2].0]);
+        let (lse, out) = (saved.remove(1), saved.remove(0));
+        let back = [(d.array(&shape, 1.0), Compute)].into_iter().chain(qkv);
+        let back: Vec<_> = back.chain([(out, Compute), (lse, Wide)]).collect();
+        let op = AttendGrad { pattern };
+        check(op.clone(), &back);
+        check_composed(op.clone(), &back, &|cx, t| ops::attend::composed_grad(&op, cx, t.try_into().unwrap()));
+    }
+}
+
+#[test]
+fn cross_entropy() {
+    let mut d = draws();
+    for (width, live) in [(7, 5), (40, 33), (64, 64)] {
+        let (logits, targets) = (d.array(&[2, 3, width], 3.0), d.ids(&[2, 3], live));
+        let op = Nll { live };
+        let inputs = [(logits.clone(), Compute), (targets.clone(), Ids)];
+        check(op.clone(), &inputs);
+        check_composed(op.clone(), &inputs, &|cx, t| ops::nll::composed(&op, cx, t[0], t[1]));
+        let lse = Op::from(op).operation().unwrap().reference(&[&logits, &targets]).remove(1);
+        let mut dnll = d.array(&[2, 3], 1.0);
+        dnll.data[1] = 0.0;
+        let inputs = [(dnll, Wide), inputs[0].clone(), inputs[1].clone(), (lse, Wide)];
+        let op = NllGrad { live };
+        check(op.clone(), &inputs);
+        check_composed(op.clone(), &inputs, &|cx, t| ops::nll::composed_grad(&op, cx, t.try_into().unwrap()));
+    }
+}
+
+/// Half of all positions of a diffusion batch are the mask token. libtorch's own bf16 sum gives 0.5 here.
+#[test]
+fn sixteen_thousand_equal_rows_add_up_in_bf16() {
+    let n = 16_384;
+    let dy = Tensor::full([n, 8], 0.0005, (Kind::BFloat16, Device::Cpu));
+    let each = f64::try_from(dy.get(0).get(0)).unwrap();
+    let (kinds, tables) = (Kinds::from(Precision::Bf16), Tables::default());
+    let cx = Cx { kinds, device: Device::Cpu, tables: &tables, positions: &[] };
+    let index = Tensor::ones([n], (Kind::Int64, Device::Cpu));
+    for composed in [false, true] {
+        let op = EmbedGrad { rows: 3 };
+        let sums = if composed { ops::embed::composed_grad(&op, &cx, &dy, &index) } else { ops::embed::lower_grad(&op, &cx, &[&dy, &index]) };
+        let sums = values(&sums.unwrap()[0]);
+        assert!(sums[8..16].iter().all(|s| (s / (n as f64 * each) - 1.0).abs() < 1e-4), "{sums:?}");
+        assert!(sums[..8].iter().chain(&sums[16..]).all(|s| *s == 0.0));
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let (kinds, tables) = (Kinds::from(Precision::Fp32), Tables::default());
+    let cx = Cx { kinds, device: Device::Cpu, tables: &tables, positions: &[] };
+    let (floats, ids) = (Tensor::zeros([3, 4], (Kind::Float, Device::Cpu)), Tensor::from_slice(&[0i64, 9, 1]));
+    let says = |result: Lowered| result.unwrap_err().to_string();
+    assert_eq!(says(ops::lower(&Op::Add(Add), &cx, &[&floats])), "got 1 tensors, takes 2");
+    assert_eq!(says(ops::lower(&EmbedGrad { rows: 4 }.into(), &cx, &[&floats, &ids])), "id 9 is not below 4");
+    assert!(says(ops::lower(&Nll { live: 9 }.into(), &cx, &[&floats, &ids])).contains("with 9 ids"));
+    assert!(says(ops::lower(&RmsNorm { eps: 1e-6 }.into(), &cx, &[&floats, &ids])).contains("a gain of shape"));
+    assert!(says(ops::lower(&Linear.into(), &cx, &[&floats, &ids.view([3, 1])])).contains("shapes cannot be multiplied"));
+}
