@@ -5,6 +5,7 @@ pub mod budget;
 pub mod claims;
 pub mod data;
 pub mod formula;
+pub mod lr;
 pub mod model;
 pub mod objective;
 pub mod reader;
@@ -161,10 +162,11 @@ fn read_arm(arm: &ResolvedArm, spec: &ResolvedSpec, map: &SourceMap, out: &mut D
         };
         model::read(&node, *id, &spec.library, cx)
     });
-    let objective = field("objective", "ar", cx).and_then(|node| objective::read(&node, &spec.library, cx));
     let mut data_reader = record("data", "python", cx);
     let data_name = arm.names.get("data").and_then(|id| spec.library.def(*id)).map_or("data", |d| d.name.text.as_str());
     let data = data_reader.as_mut().map(|reader| data::read(data_name, reader, cx));
+    let n_targets = data.as_ref().and_then(|(data, _)| Some(data.as_ref()?.seq - 1));
+    let objective = field("objective", "ar", cx).and_then(|node| objective::read(&node, &spec.library, n_targets, cx));
     let vocab = data_reader.as_mut().and_then(|reader| {
         let node = reader.get("vocab")?;
         let q = reader.quantity("vocab", &node, Takes::PLAIN, cx)?;

@@ -16,7 +16,8 @@ const EXACT_END: f64 = 1e-12;
 /// Points at which a schedule's range and monotonicity are looked at.
 const SCAN_POINTS: u32 = 4096;
 
-pub fn read(node: &Node, library: &Library, cx: &mut Cx<'_>) -> Option<Objective> {
+/// `n_targets`: positions of a sequence that are predicted, if that is known.
+pub fn read(node: &Node, library: &Library, n_targets: Option<u64>, cx: &mut Cx<'_>) -> Option<Objective> {
     let forms: &[(&str, &[&'static str])] =
         &[("next_token", &[]), ("masked_diffusion", &["schedule", "t", "weight", "estimator"])];
     let (name, mut reader) = Reader::call(node, "objective", forms, cx)?;
@@ -38,7 +39,7 @@ pub fn read(node: &Node, library: &Library, cx: &mut Cx<'_>) -> Option<Objective
         choice(&mut reader, "estimator", &[("count", Estimator::Count), ("bernoulli", Estimator::Bernoulli)], cx);
     reader.finish(cx);
     let ((schedule_name, schedule, ends), t, weight, estimator) = (schedule?, t?, weight?, estimator?);
-    let bound = label(&schedule, ends, t, weight, estimator);
+    let bound = label(&schedule, ends, t, weight, estimator, n_targets.unwrap_or(1));
     match &bound {
         Ok(why) => cx.note("objective.bound", why, None),
         Err(why) => {
@@ -60,6 +61,7 @@ fn label(
     t: TSampling,
     weight: LossWeight,
     estimator: Estimator,
+    n_targets: u64,
 ) -> Result<String, String> {
     if weight == LossWeight::Flat {
         return Err("weight `flat` counts every masked token once, whatever its noise level".into());
@@ -67,9 +69,8 @@ fn label(
     let exact = |x: f64, wanted: f64| (x - wanted).abs() <= EXACT_END;
     let rates = (1.0 - schedule.eval(t.low), 1.0 - schedule.eval(t.high));
     match estimator {
-        // Every count has to be reachable: t has to reach full masking, and its start may not pass
-        // the first token, which `objective::MaskPlan` checks for the sequence length.
-        Estimator::Count if exact(rates.1, 1.0) && rates.0 < NEAR_END => {
+        // Every count from 1 to all has to be reachable, or its part of the bound is missing.
+        Estimator::Count if exact(rates.1, 1.0) && rates.0 * (n_targets as f64) < 1.0 => {
             Ok("exact-count NELBO: L/k * sum of cross-entropy over k masked, unbiased".into())
         }
         Estimator::Bernoulli if exact(rates.0, 0.0) && exact(rates.1, 1.0) && ends == Ends::Exact => {

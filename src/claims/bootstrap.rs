@@ -2,9 +2,12 @@
 //! both arms and every evaluation see the same documents and a report gives the same figures twice.
 #![allow(clippy::indexing_slicing)] // counts and documents have one length, made here and checked by callers
 
+use crate::base::philox::{Purpose, Stream};
+
 /// Resamples behind every interval that is shown.
 pub const N_RESAMPLES: usize = 1_000;
-const SEED: u64 = 0x646c_6d63_0b00_7001;
+/// Resamples are the same for every report, so a report gives the same figures twice.
+const SEED: u32 = 1;
 
 /// A 95% percentile interval. Either end may be infinite where the quantity has no finite value.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,14 +31,12 @@ pub struct Resamples {
 
 impl Resamples {
     pub fn new(n_documents: usize, n_resamples: usize) -> Resamples {
-        Resamples::seeded(n_documents, n_resamples, SEED)
-    }
-
-    pub(super) fn seeded(n_documents: usize, n_resamples: usize, seed: u64) -> Resamples {
+        let stream = Stream::new(SEED, Purpose::Bootstrap);
         let mut counts = vec![0u16; n_documents * n_resamples];
         for (r, row) in counts.chunks_mut(n_documents.max(1)).enumerate() {
-            for i in 0..n_documents {
-                let draw = uniform_below(seed, (r * n_documents + i) as u64, n_documents);
+            let mut words = stream.words(0, r as u32, 0);
+            for _ in 0..n_documents {
+                let draw = words.below(n_documents as u32) as usize;
                 row[draw] = row[draw].saturating_add(1);
             }
         }
@@ -75,14 +76,4 @@ pub fn interval(mut values: Vec<f64>) -> Interval {
     let last = values.len() - 1;
     let rank = |p: f64| ((p * values.len() as f64).floor() as usize).min(last);
     Interval { low: values[rank(0.025)], high: values[last - rank(0.025)] }
-}
-
-/// SplitMix64 as a function of a counter (Steele, Lea and Flood 2014), scaled to 0..n by the high half
-/// of a product; the bias is below n / 2^64.
-fn uniform_below(seed: u64, counter: u64, n: usize) -> usize {
-    let mut z = seed.wrapping_add(counter.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^= z >> 31;
-    ((u128::from(z) * n as u128) >> 64) as usize
 }

@@ -21,6 +21,8 @@ pub struct Compiled {
     pub spec: CheckedSpec,
     /// Parallel to `spec.arms()`.
     pub models: Vec<Arc<ValidGraph>>,
+    /// The spec's files as they were read, the main one first: (name, text).
+    pub files: Vec<(String, String)>,
 }
 
 /// What became of a file. `compiled` is there if and only if there is an experiment without errors.
@@ -88,7 +90,10 @@ fn compile_here(
             }
         }
         let models = models?;
-        (!out.has_errors()).then_some(Compiled { spec, models })
+        let files =
+            map.files().iter().filter(|f| !f.name.starts_with("--set ")).map(|f| (f.name.clone(), f.text.clone()));
+        let files = files.collect();
+        (!out.has_errors()).then_some(Compiled { spec, models, files })
     });
     Outcome { sources: map, diagnostics: out, compiled, n_definitions }
 }

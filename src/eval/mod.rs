@@ -1,1 +1,115 @@
-//! (being written)
+//! Validation: exact NLL for next token, the exact-count bound for masked diffusion, on the same
+//! chunks with the same masks every time, with the standard error over documents.
+
+use crate::check::spec::Arm;
+use crate::data::Prepared;
+use crate::lower::{Executable, LowerError, inputs};
+use crate::objective::{Corrupted, evaluation_rows};
+use tch::{Device, Tensor};
+
+/// Validation rows on the device, ready to be run.
+pub struct Evaluator {
+    batches: Vec<EvalBatch>,
+    /// Targets of each document.
+    targets: Vec<f64>,
+}
+
+struct EvalBatch {
+    inputs: Vec<(crate::graph::ops::Input, Tensor)>,
+    weights: Vec<f64>,
+    /// The document of each row.
+    documents: Vec<u32>,
+}
+
+/// A loss with its standard error, and what each document contributes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Nats per target.
+    pub loss: f64,
+    pub se: f64,
+    /// `[sum of NLL, targets]`
+    pub documents: Vec<[f64; 2]>,
+}
+
+/// Validation rows as host data: corrupted rows in order, the document of each, and the targets of
+/// each document.
+pub struct ValidRows {
+    pub rows: Corrupted,
+    pub documents: Vec<u32>,
+    pub targets: Vec<f64>,
+}
+
+/// All evaluation rows of an arm. Masks depend on the evaluation seed, the chunk and the draw alone.
+pub fn valid_rows(arm: &Arm, data: &Prepared) -> ValidRows {
+    let mut rows = Corrupted { seq: arm.data.seq as usize, ..Corrupted::default() };
+    let mut documents = vec![];
+    let mut targets = vec![0.0; data.n_valid_documents as usize];
+    for chunk in 0..data.n_valid_rows() {
+        let seed = arm.train.seeds.eval;
+        let one =
+            evaluation_rows(&arm.objective, &arm.vocab, data.valid_row(chunk), chunk as u64, arm.eval.draws, seed);
+        let document = data.valid_row_document.get(chunk).copied().unwrap_or(0);
+        if let Some(n) = targets.get_mut(document as usize) {
+            *n += (arm.data.seq - 1) as f64;
+        }
+        documents.extend(std::iter::repeat_n(document, one.rows));
+        rows.rows += one.rows;
+        rows.tokens.extend(one.tokens);
+        rows.targets.extend(one.targets);
+        rows.weights.extend(one.weights);
+        rows.mask_rate.extend(one.mask_rate);
+    }
+    ValidRows { rows, documents, targets }
+}
+
+impl Evaluator {
+    pub fn new(arm: &Arm, data: &Prepared, device: Device) -> Result<Evaluator, LowerError> {
+        let ValidRows { rows, documents, targets } = valid_rows(arm, data);
+        let (n, seq) = (arm.eval.batch_seqs.max(1) as usize, rows.seq);
+        let mut batches = vec![];
+        for (i, documents) in documents.chunks(n).enumerate() {
+            let at = i * n * seq..(i * n + documents.len()) * seq;
+            let part = Corrupted {
+                rows: documents.len(),
+                seq,
+                tokens: rows.tokens.get(at.clone()).unwrap_or_default().to_vec(),
+                targets: rows.targets.get(at.clone()).unwrap_or_default().to_vec(),
+                weights: rows.weights.get(at).unwrap_or_default().to_vec(),
+                mask_rate: vec![],
+            };
+            batches.push(EvalBatch {
+                inputs: inputs(&part, arm.train.precision, device)?,
+                weights: part.weights,
+                documents: documents.to_vec(),
+            });
+        }
+        Ok(Evaluator { batches, targets })
+    }
+
+    /// Runs all rows through a loss program with these compute weights.
+    pub fn evaluate(&mut self, loss: &Executable, weights: &[Tensor]) -> Result<Evaluation, LowerError> {
+        let mut sums = vec![0.0; self.targets.len()];
+        for batch in &self.batches {
+            let nll = loss.run(weights, &batch.inputs)?.floats("nll")?;
+            let seq = nll.len() / batch.documents.len().max(1);
+            for ((document, nll), weights) in batch.documents.iter().zip(nll.chunks(seq)).zip(batch.weights.chunks(seq))
+            {
+                if let Some(sum) = sums.get_mut(*document as usize) {
+                    *sum += nll.iter().zip(weights).map(|(a, b)| a * b).sum::<f64>();
+                }
+            }
+        }
+        let documents: Vec<[f64; 2]> = sums.iter().zip(&self.targets).map(|(s, t)| [*s, *t]).collect();
+        let (loss, se) = ratio(&documents);
+        Ok(Evaluation { loss, se, documents })
+    }
+}
+
+/// Sum over sum, and the standard error of that ratio over documents (linearised).
+pub fn ratio(documents: &[[f64; 2]]) -> (f64, f64) {
+    let (sum, targets) = documents.iter().fold((0.0, 0.0), |(s, t), [a, b]| (s + a, t + b));
+    let loss = sum / targets;
+    let n = documents.len() as f64;
+    let squares: f64 = documents.iter().map(|[s, t]| (s - loss * t).powi(2)).sum();
+    (loss, (squares * n / (n - 1.0)).sqrt() / targets)
+}

@@ -147,6 +147,7 @@ fn lock(arm: &Arm) -> Lock {
         code: "0.1.0+e745639".into(),
         libtorch: "2.11.0".into(),
         threads: 2,
+        source: Default::default(),
         fields: vec![
             field("data.seq", "128", "quickstart.dlm:14"),
             field(

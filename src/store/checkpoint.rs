@@ -215,7 +215,8 @@ impl View for Borrowed<'_> {
     }
 }
 
-fn write_tensors(path: &Path, tensors: &[TensorData]) -> Result<()> {
+/// Writes one safetensors file, synced; names in sorted order.
+pub fn write_tensors(path: &Path, tensors: &[TensorData]) -> Result<()> {
     let mut views = BTreeMap::new();
     for tensor in tensors {
         let refused = |what: &str| StoreError::checkpoint(path, format!("tensor `{}` {what}", tensor.name));

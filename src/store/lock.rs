@@ -24,8 +24,19 @@ pub struct Lock {
     pub code: String,
     pub libtorch: String,
     pub threads: u64,
+    /// What was compiled, whole: a run can be compiled again when its files have moved on.
+    pub source: SpecSource,
     /// Sorted by path.
     pub fields: Vec<LockField>,
+}
+
+/// The text of a spec and of all files it uses, and what was set on the command line.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpecSource {
+    /// (name, text), the main file first.
+    pub files: Vec<(String, String)>,
+    /// (path, value) of each `--set`.
+    pub set: Vec<(String, String)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +70,7 @@ impl Lock {
             code: String::new(),
             libtorch: String::new(),
             threads: 0,
+            source: SpecSource::default(),
             fields,
         }
     }

@@ -9,11 +9,11 @@ pub mod run_folder;
 
 pub use checkpoint::{
     DType, SavedCheckpoint, TensorData, checkpoints, latest_checkpoint, read_checkpoint, verify_checkpoint,
-    write_checkpoint,
+    write_checkpoint, write_tensors,
 };
 pub use error::{Result, StoreError};
 pub use experiment::ExperimentRecord;
-pub use lock::{Lock, LockDifference, LockField};
+pub use lock::{Lock, LockDifference, LockField, SpecSource};
 pub use log::{MetricsLog, read_metrics, truncate_after};
 pub use run_folder::{RunFolder, run_id};
 

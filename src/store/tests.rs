@@ -102,6 +102,7 @@ fn a_lock_comes_back_as_it_was_and_says_what_changed() {
         code: "0.1.0".into(),
         libtorch: "2.11.0".into(),
         threads: 2,
+        source: Default::default(),
         fields: vec![LockField { path: "data.seq".into(), value: "\"128\"".into(), origin: "a.dlm:3".into() }],
     };
     let run = RunFolder::create(folder.path(), "e", "ar", "0123").unwrap();

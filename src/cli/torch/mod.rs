@@ -1,5 +1,54 @@
 //! Commands that need libtorch.
+
 pub mod bench;
 pub mod export;
 pub mod run;
 pub mod sample;
+
+use super::front::Compiled;
+use super::{RUN_FAILED, SPEC_ERRORS, USAGE, env, fail};
+use crate::check::spec::{Arm, FlatField};
+use crate::data::{Prepared, prepare};
+use crate::graph::ValidGraph;
+use crate::lower::device;
+use crate::train::Setup;
+use crate::train::setup::graph_hash;
+use std::process::ExitCode;
+use std::sync::Arc;
+use tch::Device;
+
+/// The device of that name, or a clear end.
+fn open_device(name: &str) -> Result<Device, ExitCode> {
+    device::parse(name).map_err(|error| fail(&error.to_string(), USAGE))
+}
+
+/// Reads and splits an arm's corpus. What is wrong with it is a diagnostic of the spec.
+fn read_data(arm: &Arm) -> Result<Arc<Prepared>, ExitCode> {
+    prepare(&arm.data, &arm.vocab, &arm.train.seeds, &env::corpus()).map(Arc::new).map_err(|error| {
+        let diagnostic = error.diagnose(&arm.data);
+        eprintln!("error[{}]: {}", diagnostic.code, diagnostic.message);
+        for label in diagnostic.primary.iter().chain(&diagnostic.related).filter(|l| !l.text.is_empty()) {
+            eprintln!("  = note: {}", label.text);
+        }
+        diagnostic.notes.iter().for_each(|note| eprintln!("  = note: {note}"));
+        diagnostic.help.iter().for_each(|help| eprintln!("  = help: {help}"));
+        ExitCode::from(SPEC_ERRORS)
+    })
+}
+
+/// The arm with what the run's identity needs besides the spec's fields: the model's code.
+fn with_graph(arm: &Arm, model: &ValidGraph) -> Arm {
+    let mut arm = arm.clone();
+    let field = FlatField { path: "model.graph".into(), value: graph_hash(model), origin: "derived".into() };
+    arm.flat.push(field);
+    arm.flat.sort_by(|a, b| a.path.cmp(&b.path));
+    arm
+}
+
+/// The chosen arm, ready to step.
+fn set_up(compiled: &Compiled, arm: Option<&str>, device: Device) -> Result<Setup, ExitCode> {
+    let (arm, model) = super::graph::choose(compiled, arm)?;
+    let arm = with_graph(arm, model);
+    let data = read_data(&arm)?;
+    Setup::new(&arm, model, data, device).map_err(|error| fail(&error.to_string(), RUN_FAILED))
+}

@@ -1,0 +1,71 @@
+//! Everything a run needs before its first step.
+
+use crate::check::spec::Arm;
+use crate::data::Prepared;
+use crate::graph::training::{TrainingError, loss_graph, training_graph};
+use crate::graph::{DimSizes, ValidGraph, view};
+use crate::lower::{Executable, Weights};
+use crate::program::flatten;
+use std::sync::Arc;
+use tch::Device;
+
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    #[error("no training graph: {0}")]
+    Graph(#[from] TrainingError),
+    #[error(transparent)]
+    Lower(#[from] crate::lower::LowerError),
+}
+
+/// A compiled arm with its data and initial weights.
+pub struct Setup {
+    pub arm: Arm,
+    pub data: Arc<Prepared>,
+    /// Forward, loss and backward.
+    pub training: Executable,
+    /// Forward and loss.
+    pub loss: Executable,
+    /// Forward: logits.
+    pub model: Executable,
+    pub weights: Weights,
+    pub device: Device,
+    /// Hash of the initial weights by path.
+    pub init_hash: String,
+    /// Hash of the model's graph: part of the run's identity, since blocks are code.
+    pub graph_hash: String,
+    /// Matrix-product FLOPs of a training step.
+    pub flops_per_step: f64,
+}
+
+impl Setup {
+    pub fn new(arm: &Arm, model: &ValidGraph, data: Arc<Prepared>, device: Device) -> Result<Setup, SetupError> {
+        let live = arm.vocab.n_predictable();
+        let training = training_graph(model, live)?;
+        let loss = loss_graph(model, live)?;
+        let sizes = DimSizes { batch: arm.train.batch_seqs, time: arm.data.seq };
+        let flops_per_step = crate::analyze::flops(&training, sizes).total;
+        let precision = arm.train.precision;
+        let program = flatten(&training);
+        let weights = Weights::init(&program.params, arm.train.seeds.init, precision, device)?;
+        let init_hash = weights.hash()?;
+        Ok(Setup {
+            arm: arm.clone(),
+            data,
+            training: Executable::new(program, precision, device),
+            loss: Executable::new(flatten(&loss), precision, device),
+            model: Executable::new(flatten(model), precision, device),
+            weights,
+            init_hash,
+            device,
+            graph_hash: graph_hash(model),
+            flops_per_step,
+        })
+    }
+}
+
+/// Identifies a model whatever the file it was written in.
+pub fn graph_hash(model: &ValidGraph) -> String {
+    let mut hasher = crate::base::hash::CanonicalHasher::new("model graph");
+    hasher.put_str(&view::ron(model.graph(), true));
+    hasher.finish()
+}

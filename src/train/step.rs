@@ -1,0 +1,156 @@
+//! One optimizer step: clean rows, corruption, micro-batches, update.
+
+use super::setup::Setup;
+use crate::check::spec::Objective;
+use crate::data::{Batches, batch_hash};
+use crate::graph::ops::Input;
+use crate::lower::{AdamWState, Ema, GradBuffer, LowerError, inputs};
+use crate::objective::{Corrupted, Corruptor};
+use crate::store::metrics;
+use std::time::Instant;
+
+const N_DECILES: usize = 10;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    #[error(transparent)]
+    Lower(#[from] LowerError),
+    /// The step's record holds the batch hash and the numbers as they were.
+    #[error("step {}: {what} (loss {}, gradient norm {}); batch {}", record.step, record.loss, record.grad_norm, record.batch_hash)]
+    Broken { what: String, record: Box<metrics::Step> },
+}
+
+/// The mutable state of training.
+pub struct Stepper<'a> {
+    pub setup: &'a mut Setup,
+    batches: Batches<'a>,
+    corruptor: Corruptor,
+    grads: GradBuffer,
+    pub optimizer: AdamWState,
+    pub ema: Option<Ema>,
+    /// Finished updates.
+    pub step: u64,
+    pub clipped_steps: u64,
+}
+
+impl<'a> Stepper<'a> {
+    pub fn new(setup: &'a mut Setup, data: &'a crate::data::Prepared) -> Result<Stepper<'a>, LowerError> {
+        let arm = &setup.arm;
+        let batches = Batches::new(data, &arm.data, arm.train.batch_seqs, arm.train.seeds.order);
+        let corruptor = Corruptor::new(&arm.objective, &arm.vocab, arm.data.seq as usize);
+        let grads = GradBuffer::new(&setup.weights)?;
+        let optimizer = AdamWState::new(&setup.weights)?;
+        let ema = arm.train.ema.map(|decay| Ema::new(&setup.weights, decay)).transpose()?;
+        Ok(Stepper { batches, corruptor, grads, optimizer, ema, step: 0, clipped_steps: 0, setup })
+    }
+
+    pub fn epoch(&self) -> f64 {
+        self.batches.epoch_at(self.tokens())
+    }
+
+    /// Training tokens seen.
+    pub fn tokens(&self) -> u64 {
+        self.step * self.setup.arm.budget.tokens_per_step
+    }
+
+    /// One update. The caller's clock for tokens/s starts here.
+    pub fn advance(&mut self) -> Result<metrics::Step, StepError> {
+        let started = Instant::now();
+        let arm = &self.setup.arm;
+        let (seq, batch, micro) = (arm.data.seq as usize, arm.train.batch_seqs, arm.train.micro_batch_seqs);
+        let mut loss = 0.0;
+        let mut tally = Tally::default();
+        let mut clean_rows: Vec<u32> = vec![];
+        let compute = self.setup.weights.compute()?;
+        self.grads.zero()?;
+        for first in (0..batch).step_by(micro.max(1) as usize) {
+            let clean = self.batches.rows(self.step, first..first + micro);
+            let corrupted = self.corruptor.corrupt(&clean, first, batch, self.step, arm.train.seeds.noise);
+            clean_rows.extend(&clean);
+            let tensors = inputs(&corrupted, arm.train.precision, self.setup.device)?;
+            let outputs = self.setup.training.run(&compute, &tensors)?;
+            loss += outputs.scalar("loss")?;
+            let nll = outputs.floats("nll")?;
+            tally.add(&arm.objective, &corrupted, &nll, seq);
+            self.grads.accumulate(&outputs.grads)?;
+        }
+        let lr = arm.train.lr_schedule.rate(self.step, arm.train.optimizer.lr);
+        let stats = self.optimizer.step(
+            &mut self.setup.weights,
+            &mut self.grads,
+            &arm.train.optimizer,
+            lr,
+            arm.train.clip,
+            self.step + 1,
+        )?;
+        let sound = loss.is_finite() && stats.finite;
+        if sound && let Some(ema) = &mut self.ema {
+            ema.update(&self.setup.weights)?;
+        }
+        self.step += 1;
+        self.clipped_steps += u64::from(stats.clipped);
+        let seconds = started.elapsed().as_secs_f64();
+        let arm = &self.setup.arm;
+        let record = metrics::Step {
+            step: self.step,
+            tokens: self.tokens(),
+            epoch: self.epoch(),
+            loss,
+            loss_plain: tally.mean(),
+            loss_by_decile: tally.deciles(),
+            masked_fraction: tally.n_read as f64 / (batch * (arm.data.seq - 1)) as f64,
+            lr,
+            grad_norm: stats.grad_norm,
+            clip_fraction: self.clipped_steps as f64 / self.step as f64,
+            update_ratio: stats.update_ratio,
+            tokens_per_s: arm.budget.tokens_per_step as f64 / seconds,
+            memory_bytes: crate::lower::device::peak_memory(self.setup.device),
+            batch_hash: batch_hash(&clean_rows),
+        };
+        let exploded = record.loss_plain > EXPLODED * (arm.vocab.n_predictable() as f64).ln();
+        if !sound || exploded {
+            let what = if sound { "the loss exploded" } else { "a value that is not a number" };
+            return Err(StepError::Broken { what: what.into(), record: Box::new(record) });
+        }
+        Ok(record)
+    }
+}
+
+/// A plain loss this many times that of guessing uniformly is an explosion: no model starts there.
+const EXPLODED: f64 = 10.0;
+
+/// Sums of cross-entropy by decile.
+#[derive(Default)]
+struct Tally {
+    sums: [(f64, u64); N_DECILES],
+    n_read: u64,
+}
+
+impl Tally {
+    fn add(&mut self, objective: &Objective, batch: &Corrupted, nll: &[f64], seq: usize) {
+        for (i, (loss, weight)) in nll.iter().zip(&batch.weights).enumerate() {
+            if *weight == 0.0 {
+                continue;
+            }
+            self.n_read += 1;
+            let share = match objective {
+                Objective::NextToken => (i % seq) as f64 / seq as f64,
+                Objective::MaskedDiffusion(_) => batch.mask_rate.get(i / seq).copied().unwrap_or(0.0),
+            };
+            // A rate of exactly 1 belongs to the last decile.
+            let decile = ((share * N_DECILES as f64) as usize).min(N_DECILES - 1);
+            if let Some((sum, n)) = self.sums.get_mut(decile) {
+                *sum += loss;
+                *n += 1;
+            }
+        }
+    }
+
+    fn mean(&self) -> f64 {
+        self.sums.iter().map(|(sum, _)| sum).sum::<f64>() / self.n_read.max(1) as f64
+    }
+
+    fn deciles(&self) -> Vec<Option<f64>> {
+        self.sums.iter().map(|(sum, n)| (*n > 0).then(|| sum / *n as f64)).collect()
+    }
+}
