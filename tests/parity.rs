@@ -8,11 +8,12 @@
 
 use dlmc::base::philox::{Purpose, Stream};
 use dlmc::base::source::Memory;
-use dlmc::check::spec::Arm;
+use dlmc::check::spec::{Arm, Precision};
 use dlmc::cli::front;
 use dlmc::graph::ops::Input;
 use dlmc::graph::training::training_graph;
 use dlmc::graph::{Array, ValidGraph};
+use dlmc::lower::{AdamWState, Executable, GradBuffer, Weights, inputs};
 use dlmc::objective::{self, Corrupted, Corruptor};
 use dlmc::program::{ParamInstance, Program, flatten};
 use dlmc::reference::{self, Bindings, Datum};
@@ -20,6 +21,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use tch::{Device, Kind, Tensor};
 
 /// Both sides sum in orders of their own; in f64 that leaves 1e-16 a step, and weights times 10 amplify
 /// it some ten thousand times (attention scores of several hundred make the softmax all but a step).
@@ -32,6 +34,8 @@ const F32_TOLERANCE: f64 = 1e-5;
 const F32_AMPLIFIED: f64 = 2.0;
 /// Fifty updates carry each other's rounding on; Adam divides by small second moments.
 const FINAL_WEIGHTS_TOLERANCE: f64 = 1e-8;
+/// Relative change of each tensor in the fifty steps, which the comparison above must not miss.
+const LEAST_CHANGE: f64 = 1e-3;
 /// No gradient of these cases is this small; below it a comparison would be of zeros.
 const LEAST_NORM: f64 = 1e-5;
 
@@ -85,6 +89,9 @@ fn check(model: &str, call: &str, arm: &str) {
     case.write(folder.path());
     let theirs = Theirs::compute(&python, folder.path());
     case.interpreter_agrees(&theirs);
+    case.lowering_agrees_in_f64(&theirs);
+    case.lowering_agrees_in_f32(&theirs);
+    case.fifty_steps_agree(&theirs);
 }
 
 /// `DLMC_PYTHON`, or the project's own.
@@ -210,12 +217,98 @@ experiment parity {{
             let (loss, grads) = self.interpret(scale);
             let name = format!("f64_x{scale}");
             assert_close(&format!("interpreter {name} loss"), loss, theirs.loss[&name], F64_TOLERANCE);
-            for (path, theirs) in &theirs.grads[&name] {
-                assert!(norm(theirs) > LEAST_NORM, "{name}: the gradient of {path} is all but zero");
-                let error = distance(&grads[path], theirs);
-                assert!(error <= F64_TOLERANCE, "interpreter {name} {path}: {error:.2e} above {F64_TOLERANCE:.0e}");
+            self.assert_tensors_close(&format!("interpreter {name}"), &grads, &theirs.grads[&name], |_| F64_TOLERANCE);
+        }
+    }
+
+    /// The same through libtorch.
+    fn lowering_agrees_in_f64(&self, theirs: &Theirs) {
+        for scale in SCALES {
+            let (loss, grads) = self.lowered(scale, Precision::Fp64);
+            let name = format!("f64_x{scale}");
+            assert_close(&format!("lowering {name} loss"), loss, theirs.loss[&name], F64_TOLERANCE);
+            self.assert_tensors_close(&format!("lowering {name}"), &grads, &theirs.grads[&name], |_| F64_TOLERANCE);
+        }
+    }
+
+    /// At x1 against PyTorch's fp32, at x10 against its f64: see `F32_AMPLIFIED`.
+    fn lowering_agrees_in_f32(&self, theirs: &Theirs) {
+        let (loss, grads) = self.lowered(1, Precision::Fp32);
+        assert_close("lowering f32_x1 loss", loss, theirs.loss["f32_x1"], F32_TOLERANCE);
+        self.assert_tensors_close("lowering f32_x1", &grads, &theirs.grads["f32_x1"], |_| F32_TOLERANCE);
+
+        let (loss, grads) = self.lowered(10, Precision::Fp32);
+        let (exact, rounded) = (theirs.loss["f64_x10"], theirs.loss["f32_x10"]);
+        let own = (rounded - exact).abs() / exact.abs();
+        assert_close("lowering f32_x10 loss", loss, exact, F32_TOLERANCE.max(F32_AMPLIFIED * own));
+        let (exact, rounded) = (&theirs.grads["f64_x10"], &theirs.grads["f32_x10"]);
+        let tolerance = |path: &str| F32_TOLERANCE.max(F32_AMPLIFIED * distance(&rounded[path], &exact[path]));
+        self.assert_tensors_close("lowering f32_x10", &grads, exact, tolerance);
+    }
+
+    /// Loss and gradients of the first batch through libtorch.
+    fn lowered(&self, scale: u32, precision: Precision) -> (f64, Tensors) {
+        let weights = self.weights(scale, precision);
+        let executable = Executable::new(self.program.clone(), precision, Device::Cpu);
+        let tensors = inputs(&self.batches[0], precision, Device::Cpu).unwrap();
+        let outputs = executable.run(&weights.compute().unwrap(), &tensors).unwrap();
+        let grads = self.program.params.iter().zip(&outputs.grads);
+        let grads = grads.map(|(p, grad)| (p.path.clone(), array(grad.as_ref().unwrap()))).collect();
+        (outputs.scalar("loss").unwrap(), grads)
+    }
+
+    fn weights(&self, scale: u32, precision: Precision) -> Weights {
+        let mut weights = Weights::init(&self.program.params, SEED, precision, Device::Cpu).unwrap();
+        for (path, values) in self.scaled(scale) {
+            weights.set(&path, &values.data).unwrap();
+        }
+        weights
+    }
+
+    /// Warm-up, clipping and decay included.
+    fn fifty_steps_agree(&self, theirs: &Theirs) {
+        let precision = Precision::Fp64;
+        let executable = Executable::new(self.program.clone(), precision, Device::Cpu);
+        let mut weights = self.weights(1, precision);
+        let mut grads = GradBuffer::new(&weights).unwrap();
+        let mut state = AdamWState::new(&weights).unwrap();
+        let train = &self.arm.train;
+        let mut n_clipped = 0;
+        for (i, (batch, lr)) in self.batches.iter().zip(&self.lr).enumerate() {
+            let tensors = inputs(batch, precision, Device::Cpu).unwrap();
+            let outputs = executable.run(&weights.compute().unwrap(), &tensors).unwrap();
+            let loss = outputs.scalar("loss").unwrap();
+            assert_close(&format!("loss of step {i}"), loss, theirs.train_loss[i], FINAL_WEIGHTS_TOLERANCE);
+            grads.accumulate(&outputs.grads).unwrap();
+            let stats = state.step(&mut weights, &mut grads, &train.optimizer, *lr, train.clip, i as u64 + 1).unwrap();
+            n_clipped += usize::from(stats.clipped);
+        }
+        assert_eq!(n_clipped, theirs.n_clipped);
+        assert!((1..STEPS).contains(&n_clipped), "{n_clipped} of {STEPS} steps clipped: move CLIP");
+        let views = weights.views().unwrap();
+        let last = self.program.params.iter().zip(&views).map(|(p, view)| (p.path.clone(), array(view))).collect();
+        self.assert_tensors_close("weights after 50 steps", &last, &theirs.last, |_| FINAL_WEIGHTS_TOLERANCE);
+        for (path, last) in &last {
+            let moved = distance(last, &self.weights[path]);
+            assert!(moved > LEAST_CHANGE, "{path} has hardly been trained: {moved:.2e}");
+        }
+    }
+
+    /// Every parameter is compared, and none by zeros.
+    fn assert_tensors_close(&self, what: &str, ours: &Tensors, theirs: &Tensors, tolerance: impl Fn(&str) -> f64) {
+        assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>(), "{what}: paths");
+        assert_eq!(ours.len(), self.program.params.len(), "{what}: parameters");
+        let mut worst = (0.0, "");
+        for (path, b) in theirs {
+            assert!(norm(b) > LEAST_NORM, "{what}: {path} is all but zero");
+            let (error, tolerance) = (distance(&ours[path], b), tolerance(path));
+            assert!(error <= tolerance, "{what}: {path} is off by {error:.2e}, above {tolerance:.1e}");
+            if error > worst.0 {
+                worst = (error, path);
             }
         }
+        // Seen with `--nocapture`: how far the tolerances are from what is measured.
+        println!("{:>8} {:<4} {what}: {:.2e} ({})", self.arm.model.name, self.arm.name, worst.0, worst.1);
     }
 
     fn interpret(&self, scale: u32) -> (f64, Tensors) {
@@ -301,6 +394,11 @@ fn clean(step: usize, arm: &Arm) -> Vec<u32> {
     let stream = Stream::new(SEED, Purpose::Order);
     let live = arm.vocab.n_predictable() as f64;
     (0..ROWS * SEQ).map(|i| (stream.uniform([step as u32, i as u32, 0, 0]).powi(3) * live) as u32).collect()
+}
+
+fn array(tensor: &Tensor) -> Array {
+    let data = Vec::<f64>::try_from(tensor.to_kind(Kind::Double).contiguous().view([-1])).unwrap();
+    Array::new(tensor.size().iter().map(|n| *n as usize).collect::<Vec<_>>(), data)
 }
 
 fn norm(x: &Array) -> f64 {

@@ -81,6 +81,8 @@ def train(folder, threads=None, log=print):
     if threads:
         torch.set_num_threads(threads)
     meta = dlmc_io.read_meta(folder)
+    if meta.get("ema") is not None:
+        raise SystemExit("the twin has no averaged weights: set train.ema=none on both sides")
     weights = dlmc_io.read_safetensors(folder / "init.safetensors")
     batches = dlmc_io.read_safetensors(folder / "train.safetensors")
     valid = dlmc_io.read_safetensors(folder / "valid.safetensors")
