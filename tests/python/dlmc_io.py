@@ -1,5 +1,6 @@
 """What dlmc exports, read without any library but torch: safetensors by hand, and `meta.json`."""
 import json
+import math
 import struct
 from pathlib import Path
 
@@ -54,10 +55,19 @@ def read_meta(folder):
     return json.loads((Path(folder) / "meta.json").read_text())
 
 
+def plain(value):
+    """JSON has no word for NaN and infinity; as in `metrics.jsonl` they become null."""
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def write_json(path, value):
     """Written whole or not at all, so that a stopped process leaves nothing half done."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(value, indent=1) + "\n")
+    temporary.write_text(json.dumps(plain(value), indent=1, allow_nan=False) + "\n")
     temporary.replace(path)
