@@ -1,0 +1,171 @@
+//! Runs a program: instructions in order over a table of slots, each slot dropped after its last use.
+
+use super::error::{Fault, LowerError};
+use super::ops::{self, Cx};
+use super::Kinds;
+use crate::check::spec::Precision;
+use crate::graph::ops::Input;
+use crate::graph::{Dim, Elem};
+use crate::program::{Program, Slot};
+use std::collections::BTreeMap;
+use std::time::Instant;
+use tch::{Device, Kind, Tensor};
+
+/// A program for one precision and device.
+pub struct Executable {
+    program: Program,
+    kinds: Kinds,
+    device: Device,
+    tables: ops::rope::Tables,
+}
+
+/// What a run gives. `grads[i]` belongs to parameter `i` and is wide; `None` where the loss does not
+/// reach the parameter, and empty for programs without a backward pass.
+#[derive(Debug)]
+pub struct Outputs {
+    pub named: BTreeMap<String, Tensor>,
+    pub grads: Vec<Option<Tensor>>,
+}
+
+/// Seconds and calls by operation.
+pub type Timings = BTreeMap<&'static str, (f64, u64)>;
+
+impl Executable {
+    pub fn new(program: Program, precision: Precision, device: Device) -> Executable {
+        Executable { program, kinds: precision.into(), device, tables: ops::rope::Tables::default() }
+    }
+
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// `params` are compute copies in the program's order (see `Weights::compute`). Inputs come as
+    /// int64 ids and floating weights, on any device; `positions` may be left out and are then 0, 1, 2, ...
+    pub fn run(&self, params: &[Tensor], inputs: &[(Input, Tensor)]) -> Result<Outputs, LowerError> {
+        tch::no_grad(|| self.execute(params, inputs, None))
+    }
+
+    /// As [`Executable::run`], adding each operation's time to `timings`. On a GPU the device is
+    /// waited for after every operation, so the sum is more than a run takes.
+    pub fn run_timed(
+        &self,
+        params: &[Tensor],
+        inputs: &[(Input, Tensor)],
+        timings: &mut Timings,
+    ) -> Result<Outputs, LowerError> {
+        tch::no_grad(|| self.execute(params, inputs, Some(timings)))
+    }
+
+    fn execute(
+        &self,
+        params: &[Tensor],
+        inputs: &[(Input, Tensor)],
+        mut timings: Option<&mut Timings>,
+    ) -> Result<Outputs, LowerError> {
+        let program = &self.program;
+        if params.len() != program.params.len() {
+            return Err(LowerError::Params { got: params.len(), takes: program.params.len() });
+        }
+        let mut slots: Vec<Option<Tensor>> = Vec::new();
+        slots.resize_with(program.n_slots as usize, || None);
+        for (slot, param) in slots.iter_mut().zip(params) {
+            *slot = Some(param.shallow_clone());
+        }
+        for (slot, tensor) in self.bind(inputs)? {
+            put(&mut slots, slot, tensor);
+        }
+        let positions = self.positions(inputs)?;
+        let cx = Cx { positions: &positions, kinds: self.kinds, device: self.device, tables: &self.tables };
+        for instr in &program.instrs {
+            let op = instr.op.name();
+            let failed = |fault: Fault| LowerError::Op { op, scope: instr.scope.clone(), fault };
+            let start = timings.is_some().then(Instant::now);
+            let arguments: Option<Vec<&Tensor>> =
+                instr.inputs.iter().map(|s| slots.get(s.0 as usize)?.as_ref()).collect();
+            let arguments = arguments.ok_or(LowerError::EmptySlot { op })?;
+            let results = ops::lower(&instr.op, &cx, &arguments).map_err(failed)?;
+            if results.len() != instr.outputs.len() {
+                return Err(failed(Fault::Arity { got: results.len(), takes: instr.outputs.len() }));
+            }
+            for (slot, result) in instr.outputs.iter().zip(results) {
+                put(&mut slots, *slot, result);
+            }
+            for slot in &instr.frees {
+                if let Some(entry) = slots.get_mut(slot.0 as usize) {
+                    *entry = None;
+                }
+            }
+            if let (Some(timings), Some(start)) = (timings.as_deref_mut(), start) {
+                if let Device::Cuda(index) = self.device {
+                    tch::Cuda::synchronize(index as i64);
+                }
+                let (seconds, calls) = timings.entry(op).or_default();
+                *seconds += start.elapsed().as_secs_f64();
+                *calls += 1;
+            }
+        }
+        let get = |slot: &Slot| slots.get(slot.0 as usize).and_then(|t| t.as_ref().map(Tensor::shallow_clone));
+        let named = program.outputs.iter().filter_map(|(name, slot)| Some((name.clone(), get(slot)?))).collect();
+        let grads = program.grads.iter().map(|slot| slot.as_ref().and_then(get)).collect();
+        Ok(Outputs { named, grads })
+    }
+
+    /// The positions on the host, if the program reads them.
+    fn positions(&self, inputs: &[(Input, Tensor)]) -> Result<Vec<i64>, LowerError> {
+        if !self.program.inputs.iter().any(|(input, _)| *input == Input::Positions) {
+            return Ok(vec![]);
+        }
+        match inputs.iter().find(|(input, _)| *input == Input::Positions) {
+            Some((_, given)) => Ok(Vec::<i64>::try_from(given)?),
+            None => Ok((0..batch_and_time(inputs)?.1).collect()),
+        }
+    }
+
+    /// The program's inputs, moved and cast to what the operations take.
+    fn bind(&self, inputs: &[(Input, Tensor)]) -> Result<Vec<(Slot, Tensor)>, LowerError> {
+        let given = |wanted: Input| inputs.iter().find(|(input, _)| *input == wanted).map(|(_, tensor)| tensor);
+        let (batch, time) = batch_and_time(inputs)?;
+        let mut bound = vec![];
+        for (input, slot) in &self.program.inputs {
+            let name = input.name();
+            let wrong = |what: String| LowerError::Input { name, what };
+            let Some(ty) = self.program.types.get(slot.0 as usize) else { continue };
+            let tensor = match given(*input) {
+                Some(tensor) => tensor.shallow_clone(),
+                None if *input == Input::Positions => Tensor::f_arange(time, (Kind::Int64, self.device))?,
+                None => return Err(LowerError::MissingInput(name)),
+            };
+            let shape: Vec<i64> = ty
+                .shape
+                .iter()
+                .map(|dim| match dim {
+                    Dim::Fixed(n) => *n as i64,
+                    Dim::Batch => batch,
+                    Dim::Time => time,
+                })
+                .collect();
+            if tensor.size() != shape {
+                return Err(wrong(format!("its shape is {:?}, not {shape:?}", tensor.size())));
+            }
+            let kind = match ty.elem {
+                Elem::Compute => self.kinds.compute,
+                Elem::Wide => self.kinds.wide,
+                Elem::Index { .. } => Kind::Int64,
+            };
+            let tensor = tensor.f_to_device(self.device).and_then(|t| t.f_to_kind(kind));
+            bound.push((*slot, tensor.map_err(|e| wrong(Fault::from(e).to_string()))?));
+        }
+        Ok(bound)
+    }
+}
+
+/// B and T: those of the first input that has both.
+fn batch_and_time(inputs: &[(Input, Tensor)]) -> Result<(i64, i64), LowerError> {
+    inputs.iter().find_map(|(_, tensor)| tensor.size2().ok()).ok_or(LowerError::MissingInput(Input::Tokens.name()))
+}
+
+fn put(slots: &mut [Option<Tensor>], slot: Slot, tensor: Tensor) {
+    if let Some(entry) = slots.get_mut(slot.0 as usize) {
+        *entry = Some(tensor);
+    }
+}

@@ -1,0 +1,184 @@
+//! The door to `kernels.cpp`: safe functions over tensors. All `unsafe` of this crate is here.
+
+use super::error::Fault;
+use std::ffi::{CStr, c_char, c_int, c_void};
+use tch::Tensor;
+use torch_sys::C_tensor;
+
+type In = *const c_void;
+type Out = *mut *mut C_tensor;
+
+/// Constants of one AdamW step; the layout of `dlmc::AdamWStep`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct AdamWConstants {
+    pub gradient_factor: f64,
+    pub decay_factor: f64,
+    pub beta1: f64,
+    pub beta2: f64,
+    pub eps: f64,
+    pub step_size: f64,
+    pub root_correction2: f64,
+}
+
+unsafe extern "C" {
+    fn dlmc_free(message: *mut c_char);
+    fn dlmc_torch_version() -> *const c_char;
+    fn dlmc_cuda_peak_bytes(device: c_int, out: *mut i64) -> *mut c_char;
+    fn dlmc_flash(q: In, k: In, v: In, causal: bool, out: Out, lse: Out) -> *mut c_char;
+    fn dlmc_flash_grad(
+        dout: In, q: In, k: In, v: In, out: In, lse: In, causal: bool, dq: Out, dk: Out, dv: Out,
+    ) -> *mut c_char;
+    fn dlmc_rms_norm(x: In, gain: In, eps: f64, y: Out, rstd: Out) -> *mut c_char;
+    fn dlmc_rms_norm_grad(dy: In, x: In, gain: In, rstd: In, dx: Out, dgain: Out) -> *mut c_char;
+    fn dlmc_layer_norm(x: In, gain: In, eps: f64, y: Out, mean: Out, rstd: Out) -> *mut c_char;
+    fn dlmc_layer_norm_grad(dy: In, x: In, gain: In, mean: In, rstd: In, dx: Out, dgain: Out) -> *mut c_char;
+    fn dlmc_rope(x: In, cos: In, sin: In, inverse: bool, y: Out) -> *mut c_char;
+    fn dlmc_silu(x: In, y: Out) -> *mut c_char;
+    fn dlmc_silu_grad(dy: In, x: In, dx: Out) -> *mut c_char;
+    fn dlmc_nll(logits: In, targets: In, live: i64, nll: Out, lse: Out) -> *mut c_char;
+    fn dlmc_nll_grad(dnll: In, logits: In, targets: In, lse: In, live: i64, dlogits: Out) -> *mut c_char;
+    fn dlmc_embed_grad(dy: In, index: In, rows: i64, out: Out) -> *mut c_char;
+    fn dlmc_adamw(
+        p: *mut c_void, g: In, m: *mut c_void, v: *mut c_void, from: i64, to: i64, step: *const AdamWConstants,
+        sums: *mut f64,
+    ) -> *mut c_char;
+    fn dlmc_square_sum(x: In, out: *mut f64) -> *mut c_char;
+}
+
+fn at(x: &Tensor) -> In {
+    x.as_ptr().cast()
+}
+
+/// Null is success; else the message becomes ours.
+fn checked(message: *mut c_char) -> Result<(), Fault> {
+    if message.is_null() {
+        return Ok(());
+    }
+    // SAFETY: kernels.cpp gives a NUL-terminated string of its own allocation, freed once, here.
+    let text = unsafe {
+        let text = CStr::from_ptr(message).to_string_lossy().into_owned();
+        dlmc_free(message);
+        text
+    };
+    Err(Fault::Kernel(text))
+}
+
+/// Calls a kernel that writes `N` new tensors.
+fn new_tensors<const N: usize>(call: impl FnOnce([Out; N]) -> *mut c_char) -> Result<[Tensor; N], Fault> {
+    let mut pointers = [std::ptr::null_mut::<C_tensor>(); N];
+    let base = pointers.as_mut_ptr();
+    // SAFETY: each pointer is to its own element of `pointers`.
+    checked(call(std::array::from_fn(|i| unsafe { base.add(i) })))?;
+    // SAFETY: after success each element owns a new `at::Tensor`.
+    Ok(pointers.map(|pointer| unsafe { Tensor::from_ptr(pointer) }))
+}
+
+pub fn torch_version() -> String {
+    // SAFETY: a string literal.
+    unsafe { CStr::from_ptr(dlmc_torch_version()) }.to_string_lossy().into_owned()
+}
+
+pub fn cuda_peak_bytes(device: usize) -> Result<u64, Fault> {
+    let mut bytes = 0i64;
+    // SAFETY: writes one i64.
+    checked(unsafe { dlmc_cuda_peak_bytes(device as c_int, &mut bytes) })?;
+    Ok(bytes.max(0) as u64)
+}
+
+// SAFETY of all calls below: the tensors live through the call, which reads them alone, and the
+// results are as many as the kernel writes.
+
+pub fn flash(q: &Tensor, k: &Tensor, v: &Tensor, causal: bool) -> Result<[Tensor; 2], Fault> {
+    new_tensors(|[out, lse]| unsafe { dlmc_flash(at(q), at(k), at(v), causal, out, lse) })
+}
+
+pub fn flash_grad(
+    dout: &Tensor,
+    [q, k, v]: [&Tensor; 3],
+    out: &Tensor,
+    lse: &Tensor,
+    causal: bool,
+) -> Result<[Tensor; 3], Fault> {
+    new_tensors(|[dq, dk, dv]| unsafe {
+        dlmc_flash_grad(at(dout), at(q), at(k), at(v), at(out), at(lse), causal, dq, dk, dv)
+    })
+}
+
+pub fn rms_norm(x: &Tensor, gain: &Tensor, eps: f64) -> Result<[Tensor; 2], Fault> {
+    new_tensors(|[y, rstd]| unsafe { dlmc_rms_norm(at(x), at(gain), eps, y, rstd) })
+}
+
+pub fn rms_norm_grad(dy: &Tensor, x: &Tensor, gain: &Tensor, rstd: &Tensor) -> Result<[Tensor; 2], Fault> {
+    new_tensors(|[dx, dgain]| unsafe { dlmc_rms_norm_grad(at(dy), at(x), at(gain), at(rstd), dx, dgain) })
+}
+
+pub fn layer_norm(x: &Tensor, gain: &Tensor, eps: f64) -> Result<[Tensor; 3], Fault> {
+    new_tensors(|[y, mean, rstd]| unsafe { dlmc_layer_norm(at(x), at(gain), eps, y, mean, rstd) })
+}
+
+pub fn layer_norm_grad(
+    dy: &Tensor,
+    x: &Tensor,
+    gain: &Tensor,
+    mean: &Tensor,
+    rstd: &Tensor,
+) -> Result<[Tensor; 2], Fault> {
+    new_tensors(|[dx, dgain]| unsafe { dlmc_layer_norm_grad(at(dy), at(x), at(gain), at(mean), at(rstd), dx, dgain) })
+}
+
+pub fn rope(x: &Tensor, cos: &Tensor, sin: &Tensor, inverse: bool) -> Result<[Tensor; 1], Fault> {
+    new_tensors(|[y]| unsafe { dlmc_rope(at(x), at(cos), at(sin), inverse, y) })
+}
+
+pub fn silu(x: &Tensor) -> Result<[Tensor; 1], Fault> {
+    new_tensors(|[y]| unsafe { dlmc_silu(at(x), y) })
+}
+
+pub fn silu_grad(dy: &Tensor, x: &Tensor) -> Result<[Tensor; 1], Fault> {
+    new_tensors(|[dx]| unsafe { dlmc_silu_grad(at(dy), at(x), dx) })
+}
+
+pub fn nll(logits: &Tensor, targets: &Tensor, live: u64) -> Result<[Tensor; 2], Fault> {
+    new_tensors(|[nll, lse]| unsafe { dlmc_nll(at(logits), at(targets), live as i64, nll, lse) })
+}
+
+pub fn nll_grad(
+    dnll: &Tensor,
+    logits: &Tensor,
+    targets: &Tensor,
+    lse: &Tensor,
+    live: u64,
+) -> Result<[Tensor; 1], Fault> {
+    new_tensors(|[dlogits]| unsafe {
+        dlmc_nll_grad(at(dnll), at(logits), at(targets), at(lse), live as i64, dlogits)
+    })
+}
+
+pub fn embed_grad(dy: &Tensor, index: &Tensor, rows: u64) -> Result<[Tensor; 1], Fault> {
+    new_tensors(|[out]| unsafe { dlmc_embed_grad(at(dy), at(index), rows as i64, out) })
+}
+
+/// One AdamW step on the elements of `range`, in place. Gives the sums of squares of the weights
+/// before the step and of their change.
+pub fn adamw(
+    p: &mut Tensor,
+    g: &Tensor,
+    m: &mut Tensor,
+    v: &mut Tensor,
+    range: std::ops::Range<i64>,
+    constants: &AdamWConstants,
+) -> Result<[f64; 2], Fault> {
+    let mut sums = [0.0; 2];
+    let (p, m, v) = (p.as_mut_ptr().cast(), m.as_mut_ptr().cast(), v.as_mut_ptr().cast());
+    // SAFETY: the kernel checks that the tensors are flat, alike and long enough, and writes two sums.
+    checked(unsafe { dlmc_adamw(p, at(g), m, v, range.start, range.end, constants, sums.as_mut_ptr()) })?;
+    Ok(sums)
+}
+
+pub fn square_sum(x: &Tensor) -> Result<f64, Fault> {
+    let mut sum = 0.0;
+    // SAFETY: writes one f64.
+    checked(unsafe { dlmc_square_sum(at(x), &mut sum) })?;
+    Ok(sum)
+}

@@ -1,0 +1,100 @@
+//! One file per file of `graph/ops`: the same operations as libtorch calls or our kernels. A lowering
+//! gives the outputs of `Operation::infer`, in that order, in the element types it names.
+
+pub mod add;
+pub mod attend;
+pub mod cast;
+pub mod embed;
+pub mod gelu;
+pub mod layer_norm;
+pub mod linear;
+pub mod merge_heads;
+pub mod mul;
+pub mod nll;
+pub mod rms_norm;
+pub mod rope;
+pub mod scale;
+pub mod silu;
+pub mod split_heads;
+pub mod sum_to;
+pub mod weighted_sum;
+pub mod zeros_like;
+
+use super::error::Fault;
+use super::Kinds;
+use crate::graph::Op;
+use tch::{Device, Tensor};
+
+/// What an operation may know besides its inputs.
+pub struct Cx<'a> {
+    pub kinds: Kinds,
+    pub device: Device,
+    pub tables: &'a rope::Tables,
+    /// The values of `Input::Positions`, which is the only `[T]` of ids: known here without asking the device.
+    pub positions: &'a [i64],
+}
+
+impl Cx<'_> {
+    pub fn is_cpu(&self) -> bool {
+        self.device == Device::Cpu
+    }
+}
+
+pub type Lowered = Result<Vec<Tensor>, Fault>;
+
+/// Runs one operation.
+pub fn lower(op: &Op, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lowered {
+    match op {
+        // Structure is gone in a program; an instruction never holds it.
+        Op::Argument(_) | Op::Input(_) | Op::Param(_) | Op::Repeat(_) => {
+            Err(Fault::Kernel(format!("{} is structure", op.name())))
+        }
+        Op::Add(op) => add::lower(op, cx, inputs),
+        Op::Attend(op) => attend::lower(op, cx, inputs),
+        Op::AttendGrad(op) => attend::lower_grad(op, cx, inputs),
+        Op::Cast(op) => cast::lower(op, cx, inputs),
+        Op::Embed(op) => embed::lower(op, cx, inputs),
+        Op::EmbedGrad(op) => embed::lower_grad(op, cx, inputs),
+        Op::Gelu(op) => gelu::lower(op, cx, inputs),
+        Op::GeluGrad(op) => gelu::lower_grad(op, cx, inputs),
+        Op::LayerNorm(op) => layer_norm::lower(op, cx, inputs),
+        Op::LayerNormGrad(op) => layer_norm::lower_grad(op, cx, inputs),
+        Op::Linear(op) => linear::lower(op, cx, inputs),
+        Op::LinearInputGrad(op) => linear::lower_input_grad(op, cx, inputs),
+        Op::LinearWeightGrad(op) => linear::lower_weight_grad(op, cx, inputs),
+        Op::MergeHeads(op) => merge_heads::lower(op, cx, inputs),
+        Op::Mul(op) => mul::lower(op, cx, inputs),
+        Op::Nll(op) => nll::lower(op, cx, inputs),
+        Op::NllGrad(op) => nll::lower_grad(op, cx, inputs),
+        Op::RmsNorm(op) => rms_norm::lower(op, cx, inputs),
+        Op::RmsNormGrad(op) => rms_norm::lower_grad(op, cx, inputs),
+        Op::Rope(op) => rope::lower(op, cx, inputs),
+        Op::Scale(op) => scale::lower(op, cx, inputs),
+        Op::Silu(op) => silu::lower(op, cx, inputs),
+        Op::SiluGrad(op) => silu::lower_grad(op, cx, inputs),
+        Op::SplitHeads(op) => split_heads::lower(op, cx, inputs),
+        Op::SumTo(op) => sum_to::lower(op, cx, inputs),
+        Op::WeightedSum(op) => weighted_sum::lower(op, cx, inputs),
+        Op::ZerosLike(op) => zeros_like::lower(op, cx, inputs),
+    }
+}
+
+/// The inputs as an array of the number that the operation takes.
+fn take<'a, const N: usize>(inputs: &[&'a Tensor]) -> Result<[&'a Tensor; N], Fault> {
+    inputs.try_into().map_err(|_| Fault::Arity { got: inputs.len(), takes: N })
+}
+
+/// All leading dimensions as one: `[.., d]` to `[N, d]`.
+fn rows(x: &Tensor) -> Result<Tensor, Fault> {
+    let width = x.size().last().copied().unwrap_or(1);
+    Ok(x.f_reshape([-1, width])?)
+}
+
+/// The shape without its last dimension, and the last.
+fn split_last(x: &Tensor) -> Result<(Vec<i64>, i64), Fault> {
+    let mut shape = x.size();
+    match shape.pop() {
+        Some(last) => Ok((shape, last)),
+        None => Err(Fault::Shape(shape)),
+    }
+}

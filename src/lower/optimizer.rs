@@ -1,0 +1,221 @@
+//! Gradients to new weights: AdamW with decoupled decay (Loshchilov and Hutter 2019), as
+//! `torch.optim.AdamW` computes it, behind `torch.nn.utils.clip_grad_norm_`. Everything runs on the
+//! flat tensors: one kernel on a CPU, a dozen large operations elsewhere, and one look at the device.
+
+use super::error::{Fault, LowerError};
+use super::kernels::{self, AdamWConstants};
+use super::weights::{self, Layout, Weights};
+use crate::check::spec::AdamW;
+use crate::store::TensorData;
+use tch::{Device, Tensor};
+
+/// What `clip_grad_norm_` adds to the norm.
+const CLIP_EPS: f64 = 1e-6;
+
+/// The sum of gradients of a step, wide.
+#[derive(Debug)]
+pub struct GradBuffer {
+    flat: Tensor,
+    views: Vec<Tensor>,
+    /// Nothing was added since the last step: what is there is old.
+    is_stale: bool,
+}
+
+impl GradBuffer {
+    pub fn new(weights: &Weights) -> Result<GradBuffer, LowerError> {
+        let flat = weights.flat.f_zeros_like()?;
+        let views = weights.layout.views(&flat)?;
+        Ok(GradBuffer { flat, views, is_stale: false })
+    }
+
+    /// Adds one micro-batch's gradients (`Outputs::grads`). The first after a step replaces.
+    pub fn accumulate(&mut self, grads: &[Option<Tensor>]) -> Result<(), LowerError> {
+        if grads.len() != self.views.len() {
+            return Err(LowerError::Params { got: grads.len(), takes: self.views.len() });
+        }
+        let is_stale = std::mem::replace(&mut self.is_stale, false);
+        tch::no_grad(|| {
+            for (view, grad) in self.views.iter_mut().zip(grads) {
+                match grad {
+                    Some(grad) if is_stale => view.f_copy_(grad)?,
+                    Some(grad) => view.f_add_(grad).map(drop)?,
+                    None if is_stale => view.f_zero_().map(drop)?,
+                    None => {}
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// By parameter.
+    pub fn views(&self) -> &[Tensor] {
+        &self.views
+    }
+}
+
+/// What a step did.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepStats {
+    /// Of all gradients, before clipping.
+    pub grad_norm: f64,
+    pub clipped: bool,
+    /// Norm of the change over norm of the weights before it; 0 after a step that was not taken.
+    pub update_ratio: f64,
+    /// Whether the gradient norm was finite. If not, nothing was changed.
+    pub finite: bool,
+}
+
+/// First and second moments.
+#[derive(Debug)]
+pub struct AdamWState {
+    layout: Layout,
+    m: Tensor,
+    v: Tensor,
+}
+
+impl AdamWState {
+    pub fn new(weights: &Weights) -> Result<AdamWState, LowerError> {
+        let zeros = || weights.flat.f_zeros_like();
+        Ok(AdamWState { layout: weights.layout.clone(), m: zeros()?, v: zeros()? })
+    }
+
+    /// One step with rate `lr`. `step_number` counts from 1. The gradients are used up.
+    pub fn step(
+        &mut self,
+        weights: &mut Weights,
+        grads: &mut GradBuffer,
+        optimizer: &AdamW,
+        lr: f64,
+        clip: Option<f64>,
+        step_number: u64,
+    ) -> Result<StepStats, LowerError> {
+        grads.is_stale = true;
+        let constants = |decays: bool| AdamWConstants {
+            gradient_factor: 1.0,
+            decay_factor: if decays { 1.0 - lr * optimizer.weight_decay } else { 1.0 },
+            beta1: optimizer.beta1,
+            beta2: optimizer.beta2,
+            eps: optimizer.eps,
+            step_size: lr / (1.0 - optimizer.beta1.powf(step_number as f64)),
+            root_correction2: (1.0 - optimizer.beta2.powf(step_number as f64)).sqrt(),
+        };
+        let all = [constants(true), constants(false)];
+        let step = || match weights.flat.device() {
+            Device::Cpu => self.fused(weights, grads, all, clip),
+            Device::Cuda(_) | Device::Mps | Device::Vulkan => self.composed(weights, grads, all, clip),
+        };
+        tch::no_grad(step).map_err(LowerError::Optimizer)
+    }
+
+    fn fused(
+        &mut self,
+        weights: &mut Weights,
+        grads: &GradBuffer,
+        constants: [AdamWConstants; 2],
+        clip: Option<f64>,
+    ) -> Result<StepStats, Fault> {
+        let grad_norm = kernels::square_sum(&grads.flat)?.sqrt();
+        if !grad_norm.is_finite() {
+            return Ok(StepStats { grad_norm, clipped: false, update_ratio: 0.0, finite: false });
+        }
+        let factor = clip_factor(grad_norm, clip);
+        let mut sums = [0.0; 2];
+        for (mut constants, range) in constants.into_iter().zip([self.layout.decayed(), self.layout.not_decayed()]) {
+            constants.gradient_factor = factor;
+            let part =
+                kernels::adamw(&mut weights.flat, &grads.flat, &mut self.m, &mut self.v, range, &constants)?;
+            sums = [sums[0] + part[0], sums[1] + part[1]];
+        }
+        let [squares, changes] = sums;
+        let update_ratio = if squares > 0.0 { (changes / squares).sqrt() } else { 0.0 };
+        Ok(StepStats { grad_norm, clipped: factor < 1.0, update_ratio, finite: true })
+    }
+
+    /// From libtorch's operations, for devices without our kernel. The device itself turns a step
+    /// with a non-finite norm into one that changes nothing, so that it need not be waited for.
+    pub fn composed(
+        &mut self,
+        weights: &mut Weights,
+        grads: &mut GradBuffer,
+        constants: [AdamWConstants; 2],
+        clip: Option<f64>,
+    ) -> Result<StepStats, Fault> {
+        let g = &mut grads.flat;
+        let norm = g.f_norm()?;
+        let finite = norm.f_isfinite()?;
+        let one = norm.f_ones_like()?;
+        if let Some(clip) = clip {
+            let factor = norm.f_add_scalar(CLIP_EPS)?.f_reciprocal()?.f_mul_scalar(clip)?.f_clamp_max(1.0)?;
+            let _ = g.f_mul_(&factor)?;
+        }
+        let _ = g.f_masked_fill_(&finite.f_logical_not()?, 0.0)?;
+        let flag = finite.f_to_kind(g.f_kind()?)?;
+        // `value` where the step is taken, 1 where it is not.
+        let or_one = |value: f64| one.f_add(&flag.f_mul_scalar(value - 1.0)?);
+        let [shared, _] = constants;
+        let _ = self.m.f_mul_(&or_one(shared.beta1)?)?.f_add_(&g.f_mul_scalar(1.0 - shared.beta1)?)?;
+        let _ = self.v.f_mul_(&or_one(shared.beta2)?)?.f_add_(&g.f_square()?.f_mul_scalar(1.0 - shared.beta2)?)?;
+        let denominator =
+            self.v.f_sqrt()?.f_div_scalar_(shared.root_correction2)?.f_add_scalar_(shared.eps)?;
+        let mut change = self.m.f_div(&denominator)?.f_mul_(&flag.f_mul_scalar(-shared.step_size)?)?;
+        let p = &mut weights.flat;
+        for (constants, range) in constants.iter().zip([self.layout.decayed(), self.layout.not_decayed()]) {
+            if constants.decay_factor != 1.0 {
+                let part = |x: &Tensor| x.f_narrow(0, range.start, range.end - range.start);
+                let _ = part(&change)?.f_add_(&part(p)?.f_mul(&flag.f_mul_scalar(constants.decay_factor - 1.0)?)?)?;
+            }
+        }
+        let sums = Tensor::f_stack(&[norm, p.f_norm()?, change.f_norm()?], 0)?;
+        let _ = p.f_add_(&change)?;
+        change = sums;
+        let values = Vec::<f64>::try_from(&change)?;
+        let [grad_norm, weight_norm, change_norm] = values[..] else { return Err(Fault::Shape(change.size())) };
+        let update_ratio = if weight_norm > 0.0 { change_norm / weight_norm } else { 0.0 };
+        let finite = grad_norm.is_finite();
+        Ok(StepStats { grad_norm, clipped: finite && clip_factor(grad_norm, clip) < 1.0, update_ratio, finite })
+    }
+
+    /// The first and the second moments, by path.
+    pub fn export(&self) -> Result<[Vec<TensorData>; 2], LowerError> {
+        Ok([weights::export(&self.layout, &self.m)?, weights::export(&self.layout, &self.v)?])
+    }
+
+    /// Takes over what [`AdamWState::export`] gave.
+    pub fn import(&mut self, [m, v]: [&[TensorData]; 2]) -> Result<(), LowerError> {
+        weights::import(&self.layout, &self.m, m)?;
+        weights::import(&self.layout, &self.v, v)
+    }
+}
+
+/// `clip_grad_norm_`'s coefficient.
+fn clip_factor(norm: f64, clip: Option<f64>) -> f64 {
+    clip.map_or(1.0, |max| (max / (norm + CLIP_EPS)).min(1.0))
+}
+
+/// An exponential moving average of the weights: `average += (1 - decay) * (weights - average)`.
+#[derive(Debug)]
+pub struct Ema {
+    decay: f64,
+    average: Weights,
+}
+
+impl Ema {
+    /// Starts at the weights.
+    pub fn new(weights: &Weights, decay: f64) -> Result<Ema, LowerError> {
+        Ok(Ema { decay, average: weights.with_flat(weights.flat.f_detach_copy()?) })
+    }
+
+    /// Call after each step.
+    pub fn update(&mut self, weights: &Weights) -> Result<(), LowerError> {
+        let decay = self.decay;
+        Ok(tch::no_grad(|| self.average.flat.f_lerp_(&weights.flat, 1.0 - decay)).map(drop)?)
+    }
+
+    pub fn weights(&self) -> &Weights {
+        &self.average
+    }
+
+    pub fn weights_mut(&mut self) -> &mut Weights {
+        &mut self.average
+    }
+}
