@@ -13,7 +13,7 @@ use dlmc::cli::front;
 use dlmc::graph::ops::Input;
 use dlmc::graph::training::training_graph;
 use dlmc::graph::{Array, ValidGraph};
-use dlmc::lower::{AdamWState, Executable, GradBuffer, Weights, inputs};
+use dlmc::lower::{AdamWState, Executable, GradBuffer, Outputs, Weights};
 use dlmc::objective::{self, Corrupted, Corruptor};
 use dlmc::program::{ParamInstance, Program, flatten};
 use dlmc::reference::{self, Bindings, Datum};
@@ -250,11 +250,11 @@ experiment parity {{
     fn lowered(&self, scale: u32, precision: Precision) -> (f64, Tensors) {
         let weights = self.weights(scale, precision);
         let executable = Executable::new(self.program.clone(), precision, Device::Cpu);
-        let tensors = inputs(&self.batches[0], precision, Device::Cpu).unwrap();
+        let tensors = inputs(&self.batches[0]);
         let outputs = executable.run(&weights.compute().unwrap(), &tensors).unwrap();
         let grads = self.program.params.iter().zip(&outputs.grads);
         let grads = grads.map(|(p, grad)| (p.path.clone(), array(grad.as_ref().unwrap()))).collect();
-        (outputs.scalar("loss").unwrap(), grads)
+        (loss(&outputs), grads)
     }
 
     fn weights(&self, scale: u32, precision: Precision) -> Weights {
@@ -275,9 +275,9 @@ experiment parity {{
         let train = &self.arm.train;
         let mut n_clipped = 0;
         for (i, (batch, lr)) in self.batches.iter().zip(&self.lr).enumerate() {
-            let tensors = inputs(batch, precision, Device::Cpu).unwrap();
+            let tensors = inputs(batch);
             let outputs = executable.run(&weights.compute().unwrap(), &tensors).unwrap();
-            let loss = outputs.scalar("loss").unwrap();
+            let loss = loss(&outputs);
             assert_close(&format!("loss of step {i}"), loss, theirs.train_loss[i], FINAL_WEIGHTS_TOLERANCE);
             grads.accumulate(&outputs.grads).unwrap();
             let stats = state.step(&mut weights, &mut grads, &train.optimizer, *lr, train.clip, i as u64 + 1).unwrap();
@@ -394,6 +394,20 @@ fn clean(step: usize, arm: &Arm) -> Vec<u32> {
     let stream = Stream::new(SEED, Purpose::Order);
     let live = arm.vocab.n_predictable() as f64;
     (0..ROWS * SEQ).map(|i| (stream.uniform([step as u32, i as u32, 0, 0]).powi(3) * live) as u32).collect()
+}
+
+fn inputs(batch: &Corrupted) -> Vec<(Input, Tensor)> {
+    let shape = [ROWS as i64, SEQ as i64];
+    let ids = |ids: &[u32]| Tensor::from_slice(&ids.iter().map(|id| i64::from(*id)).collect::<Vec<_>>()).view(shape);
+    vec![
+        (Input::Tokens, ids(&batch.tokens)),
+        (Input::Targets, ids(&batch.targets)),
+        (Input::Weights, Tensor::from_slice(&batch.weights).view(shape)),
+    ]
+}
+
+fn loss(outputs: &Outputs) -> f64 {
+    outputs.named["loss"].double_value(&[])
 }
 
 fn array(tensor: &Tensor) -> Array {
