@@ -28,7 +28,7 @@ experiment quickstart {
         precision: bf16
         seeds: { init: 1, split: 2, subset: 3, order: 4, noise: 5, eval: 6 }
     }
-    eval:   { every: 1 epoch, loss: valid }
+    eval:   { every: 1 epoch, loss: valid, sample: 96 tokens }
 
     arms:   { ar: { objective: ar }, mdm: { objective: mdm } }
     expect: { crossover(loss(valid), of: mdm, under: ar) }

@@ -78,7 +78,7 @@ impl Evaluator {
                 mask_rate: vec![],
             };
             batches.push(EvalBatch {
-                inputs: inputs(&part, arm.train.precision, device)?,
+                inputs: inputs(&part, device)?,
                 weights: part.weights,
                 documents: documents.to_vec(),
             });

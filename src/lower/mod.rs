@@ -10,6 +10,7 @@
 //! `Elem::Compute` is the run's precision, `Elem::Wide` fp32 (f64 in fp64). Norm statistics, softmax,
 //! losses and sums over positions are wide inside an operation, whatever its inputs are.
 
+pub mod batch;
 pub mod device;
 pub mod error;
 pub mod execute;
@@ -18,6 +19,7 @@ pub mod ops;
 pub mod optimizer;
 pub mod weights;
 
+pub use batch::inputs;
 pub use error::{Fault, LowerError};
 pub use execute::{Executable, Outputs};
 pub use optimizer::{AdamWState, Ema, GradBuffer, StepStats};

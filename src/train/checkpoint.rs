@@ -2,7 +2,7 @@
 
 use super::step::Stepper;
 use crate::lower::LowerError;
-use crate::store::{SavedCheckpoint, StoreError, write_checkpoint};
+use crate::store::{SavedCheckpoint, StoreError, TensorData, write_checkpoint};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -18,28 +18,32 @@ pub enum CheckpointError {
 
 /// Weights by parameter path.
 pub const MODEL: &str = "model.safetensors";
-/// Optimizer moments and averaged weights.
-pub const STATE: &str = "state.safetensors";
+const FIRST_MOMENT: &str = "adam_m.safetensors";
+const SECOND_MOMENT: &str = "adam_v.safetensors";
+/// The averaged weights, where the spec asks for them.
+pub const AVERAGE: &str = "average.safetensors";
 
-/// Weights by path in `model.safetensors`; moments and average in `state.safetensors`.
+/// Weights, moments and average, each a file of tensors by parameter path.
 pub fn save(stepper: &Stepper<'_>, folder: &Path) -> Result<PathBuf, CheckpointError> {
-    let mut state = stepper.optimizer.export(&stepper.setup.weights)?;
+    let [m, v] = stepper.optimizer.export()?;
+    let mut files = vec![(MODEL, stepper.setup.weights.export()?), (FIRST_MOMENT, m), (SECOND_MOMENT, v)];
     if let Some(ema) = &stepper.ema {
-        state.extend(ema.export(&stepper.setup.weights)?);
+        files.push((AVERAGE, ema.weights().export()?));
     }
-    let files = [(MODEL, stepper.setup.weights.export()?), (STATE, state)];
     let notes = json!({ "step": stepper.step, "clipped_steps": stepper.clipped_steps });
     Ok(write_checkpoint(folder, stepper.step, &files, &notes)?)
 }
 
 /// Puts a saved state back.
 pub fn restore(stepper: &mut Stepper<'_>, saved: &SavedCheckpoint) -> Result<(), CheckpointError> {
-    let file = |name: &str| saved.files.get(name).ok_or_else(|| CheckpointError::Unfit(format!("it has no `{name}`")));
+    let file = |name: &str| -> Result<&[TensorData], CheckpointError> {
+        let found = saved.files.get(name).map(Vec::as_slice);
+        found.ok_or_else(|| CheckpointError::Unfit(format!("it has no `{name}`")))
+    };
     stepper.setup.weights.import(file(MODEL)?)?;
-    let state = file(STATE)?;
-    stepper.optimizer.import(&stepper.setup.weights, state)?;
+    stepper.optimizer.import([file(FIRST_MOMENT)?, file(SECOND_MOMENT)?])?;
     if let Some(ema) = &mut stepper.ema {
-        ema.import(&stepper.setup.weights, state)?;
+        ema.weights_mut().import(file(AVERAGE)?)?;
     }
     let clipped = saved.state.get("clipped_steps").and_then(serde_json::Value::as_u64);
     stepper.clipped_steps =

@@ -114,7 +114,7 @@ fn steps_loop(
         if arm.eval.at_steps.binary_search(&stepper.step).is_ok() {
             let started = Instant::now();
             let found = match &stepper.ema {
-                Some(ema) => evaluator.evaluate(&stepper.setup.loss, &ema.compute(&stepper.setup.weights)?)?,
+                Some(ema) => evaluator.evaluate(&stepper.setup.loss, &ema.weights().compute()?)?,
                 None => evaluator.evaluate(&stepper.setup.loss, &stepper.setup.weights.compute()?)?,
             };
             eval_time += started.elapsed();
@@ -240,8 +240,8 @@ fn start_record(setup: &Setup, experiment: &str, folder: &RunFolder) -> Start {
         loss_unit: setup.data.codec.loss_unit().into(),
         precision: arm.train.precision.name().into(),
         device: device::name(setup.device),
-        threads: device::threads() as u64,
+        threads: device::n_threads() as u64,
         libtorch: device::libtorch_version(),
-        code: device::code_version(),
+        code: super::setup::code_version(),
     }
 }

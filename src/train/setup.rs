@@ -69,3 +69,10 @@ pub fn graph_hash(model: &ValidGraph) -> String {
     hasher.put_str(&view::ron(model.graph(), true));
     hasher.finish()
 }
+
+/// Exactly which code trains: the crate's version and a hash of the executable.
+pub fn code_version() -> String {
+    let hash = std::env::current_exe().and_then(std::fs::read).map(|bytes| blake3::hash(&bytes).to_hex());
+    let version = env!("CARGO_PKG_VERSION");
+    hash.map_or(version.to_string(), |hash| format!("{version}+{}", hash.get(..12).unwrap_or(&hash)))
+}

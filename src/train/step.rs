@@ -3,7 +3,7 @@
 use super::setup::Setup;
 use crate::check::spec::Objective;
 use crate::data::{Batches, batch_hash};
-use crate::graph::ops::Input;
+use crate::lower::execute::Timings;
 use crate::lower::{AdamWState, Ema, GradBuffer, LowerError, inputs};
 use crate::objective::{Corrupted, Corruptor};
 use crate::store::metrics;
@@ -31,6 +31,8 @@ pub struct Stepper<'a> {
     /// Finished updates.
     pub step: u64,
     pub clipped_steps: u64,
+    /// Seconds by operation, where they are asked for.
+    pub timings: Option<Timings>,
 }
 
 impl<'a> Stepper<'a> {
@@ -41,7 +43,7 @@ impl<'a> Stepper<'a> {
         let grads = GradBuffer::new(&setup.weights)?;
         let optimizer = AdamWState::new(&setup.weights)?;
         let ema = arm.train.ema.map(|decay| Ema::new(&setup.weights, decay)).transpose()?;
-        Ok(Stepper { batches, corruptor, grads, optimizer, ema, step: 0, clipped_steps: 0, setup })
+        Ok(Stepper { batches, corruptor, grads, optimizer, ema, step: 0, clipped_steps: 0, timings: None, setup })
     }
 
     pub fn epoch(&self) -> f64 {
@@ -62,13 +64,15 @@ impl<'a> Stepper<'a> {
         let mut tally = Tally::default();
         let mut clean_rows: Vec<u32> = vec![];
         let compute = self.setup.weights.compute()?;
-        self.grads.zero()?;
         for first in (0..batch).step_by(micro.max(1) as usize) {
             let clean = self.batches.rows(self.step, first..first + micro);
             let corrupted = self.corruptor.corrupt(&clean, first, batch, self.step, arm.train.seeds.noise);
             clean_rows.extend(&clean);
-            let tensors = inputs(&corrupted, arm.train.precision, self.setup.device)?;
-            let outputs = self.setup.training.run(&compute, &tensors)?;
+            let tensors = inputs(&corrupted, self.setup.device)?;
+            let outputs = match &mut self.timings {
+                Some(timings) => self.setup.training.run_timed(&compute, &tensors, timings)?,
+                None => self.setup.training.run(&compute, &tensors)?,
+            };
             loss += outputs.scalar("loss")?;
             let nll = outputs.floats("nll")?;
             tally.add(&arm.objective, &corrupted, &nll, seq);
@@ -104,7 +108,7 @@ impl<'a> Stepper<'a> {
             clip_fraction: self.clipped_steps as f64 / self.step as f64,
             update_ratio: stats.update_ratio,
             tokens_per_s: arm.budget.tokens_per_step as f64 / seconds,
-            memory_bytes: crate::lower::device::peak_memory(self.setup.device),
+            memory_bytes: crate::lower::device::peak_memory_bytes(self.setup.device).unwrap_or(0),
             batch_hash: batch_hash(&clean_rows),
         };
         let exploded = record.loss_plain > EXPLODED * (arm.vocab.n_predictable() as f64).ln();

@@ -3,6 +3,7 @@
 use super::{open_device, set_up};
 use crate::cli::args::BenchArgs;
 use crate::cli::{RUN_FAILED, USAGE, fail, graph, print};
+use crate::lower::execute::Timings;
 use crate::train::Stepper;
 use serde_json::json;
 use std::process::ExitCode;
@@ -24,12 +25,11 @@ fn bench(args: &BenchArgs) -> Result<ExitCode, ExitCode> {
     let data = setup.data.clone();
     let (flops, arm) = (setup.flops_per_step, setup.arm.clone());
     let params: u64 = setup.training.program().params.iter().map(|p| p.n_elements()).sum();
-    setup.training.profile(args.profile);
     let mut stepper = Stepper::new(&mut setup, &data).map_err(|e| fail(&e.to_string(), RUN_FAILED))?;
     let (mut seconds, mut losses) = (vec![], vec![]);
     for i in 0..args.warmup + args.steps {
-        if i == args.warmup {
-            stepper.setup.training.clear_profile();
+        if i == args.warmup && args.profile {
+            stepper.timings = Some(Timings::new());
         }
         let started = Instant::now();
         let record = stepper.advance().map_err(|e| fail(&e.to_string(), RUN_FAILED))?;
@@ -52,7 +52,7 @@ fn bench(args: &BenchArgs) -> Result<ExitCode, ExitCode> {
             "arm": arm.name,
             "precision": arm.train.precision.name(),
             "device": crate::lower::device::name(device),
-            "threads": crate::lower::device::threads(),
+            "threads": crate::lower::device::n_threads(),
         });
         print(&format!("{line}\n"));
     } else {
@@ -64,24 +64,21 @@ fn bench(args: &BenchArgs) -> Result<ExitCode, ExitCode> {
             flops / median / 1e9
         ));
     }
-    if args.profile {
+    if let Some(timings) = &stepper.timings {
         let steps = args.steps as f64;
-        let table = stepper.setup.training.profile_table();
-        let total: f64 = table.iter().map(|(_, _, seconds)| seconds).sum();
-        for (name, calls, seconds) in table {
+        let mut table: Vec<_> = timings.iter().collect();
+        table.sort_by(|a, b| b.1.0.total_cmp(&a.1.0));
+        let total: f64 = table.iter().map(|(_, (seconds, _))| seconds).sum();
+        for (name, (seconds, calls)) in table {
             eprintln!(
                 "{name:>20}  {:>6.0} calls  {:>8.3} ms a step  {:>5.1}%",
-                calls as f64 / steps,
+                *calls as f64 / steps,
                 1e3 * seconds / steps,
                 100.0 * seconds / total
             );
         }
-        eprintln!(
-            "{:>20}  {:>12}  {:>8.3} ms a step outside the program (data, draws, update)",
-            "rest",
-            "",
-            1e3 * (median - total / steps)
-        );
+        let rest = 1e3 * (seconds.iter().sum::<f64>() - total) / steps;
+        eprintln!("{:>20}  {:>12}  {rest:>8.3} ms a step outside the program (data, draws, update)", "rest", "");
     }
     Ok(ExitCode::SUCCESS)
 }

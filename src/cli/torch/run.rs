@@ -58,7 +58,7 @@ fn run_all(args: &RunArgs) -> Result<ExitCode, ExitCode> {
         experiment.name,
         chosen.iter().map(|(a, _)| a.name.as_str()).collect::<Vec<_>>().join(" and "),
         device::name(device),
-        device::threads()
+        device::n_threads()
     );
     let set = args.spec.set.iter().map(|over| (over.path.clone(), over.value.clone())).collect();
     let source = SpecSource { files: compiled.files.clone(), set };
@@ -115,9 +115,9 @@ fn one(
     lock.source = source.clone();
     lock.data_hash = data.data_hash.clone();
     lock.valid_hash = data.valid_hash.clone();
-    lock.code = device::code_version();
+    lock.code = crate::train::setup::code_version();
     lock.libtorch = device::libtorch_version();
-    lock.threads = device::threads() as u64;
+    lock.threads = device::n_threads() as u64;
     let result = train::run(&mut setup, experiment, run, &mut lock, limits).map_err(|e| e.to_string())?;
     if result.reason == EndReason::Finished && arm.eval.sample_tokens > 0 && !run.samples_path().exists() {
         let text = samples(&setup).map_err(|e| e.to_string())?;

@@ -1,0 +1,35 @@
+//! Host data to tensors and back.
+
+use super::{LowerError, Outputs};
+use crate::graph::ops::Input;
+use crate::objective::Corrupted;
+use tch::{Device, Kind, Tensor};
+
+/// A corrupted batch as a program's inputs.
+pub fn inputs(batch: &Corrupted, device: Device) -> Result<Vec<(Input, Tensor)>, LowerError> {
+    let shape = [batch.rows as i64, batch.seq as i64];
+    let ids = |ids: &[u32]| -> Result<Tensor, LowerError> {
+        let wide: Vec<i64> = ids.iter().map(|id| i64::from(*id)).collect();
+        Ok(Tensor::f_from_slice(&wide)?.f_view(shape)?.f_to_device(device)?)
+    };
+    let weights = Tensor::f_from_slice(&batch.weights)?.f_view(shape)?;
+    Ok(vec![
+        (Input::Tokens, ids(&batch.tokens)?),
+        (Input::Targets, ids(&batch.targets)?),
+        (Input::Weights, weights.f_to_device(device)?),
+    ])
+}
+
+impl Outputs {
+    /// A named output as host numbers, row-major.
+    pub fn floats(&self, name: &'static str) -> Result<Vec<f64>, LowerError> {
+        let tensor = self.named.get(name).ok_or(LowerError::MissingInput(name))?;
+        let host = tensor.f_to_kind(Kind::Double)?.f_to_device(Device::Cpu)?.f_contiguous()?.f_view([-1])?;
+        Ok(Vec::<f64>::try_from(&host)?)
+    }
+
+    /// A named output of one element.
+    pub fn scalar(&self, name: &'static str) -> Result<f64, LowerError> {
+        self.floats(name)?.first().copied().ok_or(LowerError::MissingInput(name))
+    }
+}

@@ -1,0 +1,206 @@
+//! Whole runs through the executable: what is matched, what ends a run, what continues it.
+#![cfg(feature = "torch")]
+
+use dlmc::store::metrics::{EndReason, Record};
+use dlmc::store::{RunFolder, latest_checkpoint, read_checkpoint, read_metrics};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn dlmc(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dlmc-torch"));
+    command.current_dir(root()).args(args);
+    command
+}
+
+fn run(out: &Path, more: &[&str]) -> Output {
+    let mut args = vec!["run", "tests/golden/tiny.dlm", "--out", out.to_str().expect("a plain path")];
+    args.extend(more);
+    dlmc(&args).output().expect("dlmc-torch starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn folder(out: &Path, arm: &str) -> RunFolder {
+    let mut all: Vec<PathBuf> = std::fs::read_dir(out.join("tiny"))
+        .expect("the experiment's folder is there")
+        .map(|e| e.expect("an entry").path())
+        .filter(|p| p.is_dir() && p.file_name().is_some_and(|n| n.to_string_lossy().starts_with(&format!("{arm}-"))))
+        .collect();
+    assert_eq!(all.len(), 1, "one run of {arm}: {all:?}");
+    RunFolder::at(all.remove(0))
+}
+
+fn records(out: &Path, arm: &str) -> Vec<Record> {
+    read_metrics(&folder(out, arm).metrics_path()).expect("metrics are read")
+}
+
+/// What a run must repeat: losses, norms and evaluations, without times and speeds.
+fn essence(records: &[Record]) -> Vec<String> {
+    records
+        .iter()
+        .filter_map(|r| match r {
+            Record::Step(s) => Some(format!("{} {:?} {:?} {}", s.step, s.loss, s.grad_norm, s.batch_hash)),
+            Record::Eval(e) => Some(format!("{} {:?} {:?} {:?}", e.step, e.loss, e.se, e.documents)),
+            Record::Checkpoint(c) => Some(format!("{} {}", c.step, c.weights_hash)),
+            Record::Start(_) | Record::End(_) => None,
+        })
+        .collect()
+}
+
+#[test]
+fn both_arms_run_matched_and_the_report_says_so() {
+    let out = tempfile::tempdir().expect("a folder");
+    let result = run(out.path(), &[]);
+    assert!(result.status.success(), "{}", text(&result.stderr));
+    assert!(text(&result.stdout).contains("report.html"), "{}", text(&result.stdout));
+    let page = std::fs::read_to_string(out.path().join("tiny/report.html")).expect("the report is there");
+    assert!(page.contains("<svg") && page.contains("crossover(loss(valid), of: mdm, under: ar)"));
+    let (ar, mdm) = (records(out.path(), "ar"), records(out.path(), "mdm"));
+    let start = |records: &[Record]| match &records[0] {
+        Record::Start(start) => start.clone(),
+        other => panic!("a log starts with its start, not {other:?}"),
+    };
+    let (a, b) = (start(&ar), start(&mdm));
+    assert_eq!(a.init_hash, b.init_hash, "the same weights by name");
+    assert_eq!((a.data_hash, a.valid_hash), (b.data_hash, b.valid_hash));
+    let hashes = |records: &[Record]| -> Vec<String> {
+        records.iter().filter_map(|r| if let Record::Step(s) = r { Some(s.batch_hash.clone()) } else { None }).collect()
+    };
+    assert_eq!(hashes(&ar), hashes(&mdm), "the same batches");
+    assert!(hashes(&ar).len() > 40);
+    for arm in ["ar", "mdm"] {
+        assert!(folder(out.path(), arm).samples_path().exists());
+    }
+
+    // A finished run is not repeated.
+    let again = run(out.path(), &[]);
+    assert!(again.status.success());
+    assert_eq!(records(out.path(), "ar").len(), ar.len());
+
+    // Its checkpoint can be asked for text, with the spec that the lock holds.
+    let path = folder(out.path(), "mdm").path().to_path_buf();
+    let sampled = dlmc(&["sample", path.to_str().expect("a plain path"), "--tokens", "12", "--count", "1", "--prompt", "def "])
+        .output()
+        .expect("dlmc-torch starts");
+    assert!(sampled.status.success(), "{}", text(&sampled.stderr));
+    assert!(text(&sampled.stdout).starts_with("def "));
+}
+
+#[test]
+fn a_stopped_run_continues_to_the_same_end() {
+    let (whole, parts) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let set = ["--arm", "mdm", "--set", "train.ema=0.95"];
+    assert!(run(whole.path(), &set).status.success());
+    for steps in ["7", "33"] {
+        let args: Vec<&str> = set.iter().copied().chain(["--steps", steps]).collect();
+        let stopped = run(parts.path(), &args);
+        assert!(stopped.status.success(), "{}", text(&stopped.stderr));
+        assert!(text(&stopped.stderr).contains("stopped"), "{}", text(&stopped.stderr));
+    }
+    assert!(run(parts.path(), &set).status.success());
+    let (a, b) = (records(whole.path(), "mdm"), records(parts.path(), "mdm"));
+    let steps_and_evals = |records: &[Record]| -> Vec<String> {
+        let without: Vec<Record> = records.iter().filter(|r| !matches!(r, Record::Checkpoint(_))).cloned().collect();
+        essence(&without)
+    };
+    assert_eq!(steps_and_evals(&a), steps_and_evals(&b));
+    let weights = |out: &Path| {
+        let (_, path) = latest_checkpoint(&folder(out, "mdm").checkpoints_path()).expect("a checkpoint");
+        read_checkpoint(&path).expect("it is whole").files
+    };
+    assert!(weights(whole.path()) == weights(parts.path()), "the final weights, moments and averages are equal");
+}
+
+#[test]
+fn micro_batches_change_no_draw() {
+    let (one, two) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let base = ["--arm", "mdm", "--steps", "6", "--set", "train.precision=fp64"];
+    let with = |micro: &'static str| -> Vec<&str> { base.iter().copied().chain(["--set", micro]).collect() };
+    assert!(run(one.path(), &with("train.micro_batch=16 seqs")).status.success());
+    assert!(run(two.path(), &with("train.micro_batch=4 seqs")).status.success());
+    let losses = |out: &Path| -> Vec<(String, f64, f64)> {
+        records(out, "mdm")
+            .iter()
+            .filter_map(|r| match r {
+                Record::Step(s) => Some((s.batch_hash.clone(), s.loss, s.masked_fraction)),
+                _ => None,
+            })
+            .collect()
+    };
+    let (a, b) = (losses(one.path()), losses(two.path()));
+    assert_eq!(a.len(), 6);
+    for ((hash_a, loss_a, masked_a), (hash_b, loss_b, masked_b)) in a.iter().zip(&b) {
+        assert_eq!((hash_a, masked_a), (hash_b, masked_b));
+        // The same terms in another order of addition, in f64.
+        assert!((loss_a - loss_b).abs() <= 1e-12 * loss_a.abs(), "{loss_a} {loss_b}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_with_a_checkpoint() {
+    let out = tempfile::tempdir().expect("a folder");
+    let path = out.path().to_str().expect("a plain path").to_string();
+    // Far more steps than fit the test, so that the signal finds it at work.
+    let child = dlmc(&["run", "tests/golden/tiny.dlm", "--arm", "ar", "--set", "data.epochs=4000", "--out", &path])
+        .stderr(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("dlmc-torch starts");
+    let metrics = || {
+        let found = std::fs::read_dir(out.path().join("tiny")).ok()?;
+        let run = found.filter_map(Result::ok).map(|e| e.path()).find(|p| p.is_dir())?;
+        read_metrics(&run.join("metrics.jsonl")).ok()
+    };
+    let mut waited = 0;
+    while metrics().is_none_or(|m| m.iter().filter(|r| matches!(r, Record::Step(_))).count() < 5) {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        waited += 1;
+        assert!(waited < 1200, "the run does not start");
+    }
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill is there").success());
+    let result = child.wait_with_output().expect("it ends");
+    assert!(result.status.success(), "{}", text(&result.stderr));
+    let all = records(out.path(), "ar");
+    let Some(Record::End(end)) = all.last() else { panic!("the log ends with its end") };
+    assert_eq!(end.reason, EndReason::Interrupted);
+    let (step, _) = latest_checkpoint(&folder(out.path(), "ar").checkpoints_path()).expect("a checkpoint");
+    assert_eq!(step, end.step);
+}
+
+#[test]
+fn a_time_limit_ends_with_a_checkpoint_and_bad_input_writes_nothing() {
+    let out = tempfile::tempdir().expect("a folder");
+    let result = run(out.path(), &["--arm", "ar", "--set", "data.epochs=4000", "--time-limit", "1s"]);
+    assert!(result.status.success(), "{}", text(&result.stderr));
+    let Some(Record::End(end)) = records(out.path(), "ar").last().cloned() else { panic!("the log ends with its end") };
+    assert_eq!(end.reason, EndReason::TimeLimit);
+
+    let empty = tempfile::tempdir().expect("a folder");
+    let to = empty.path().join("runs");
+    for bad in [["--set", "model.heads=3"], ["--set", "data.unique=90M tokens"], ["--device", "cuda:77"]] {
+        let result = run(&to, &bad);
+        assert!(!result.status.success());
+        assert!(!to.exists(), "{bad:?} wrote something: {}", text(&result.stderr));
+    }
+}
+
+#[test]
+fn bench_prints_one_line() {
+    let result = dlmc(&["bench", "tests/golden/tiny.dlm", "--arm", "mdm", "--steps", "3", "--warmup", "1", "--json"])
+        .output()
+        .expect("dlmc-torch starts");
+    assert!(result.status.success(), "{}", text(&result.stderr));
+    let out = text(&result.stdout);
+    assert_eq!(out.lines().count(), 1, "{out}");
+    let line: serde_json::Value = serde_json::from_str(&out).expect("it is JSON");
+    for key in ["tokens_per_s", "step_ms_median", "params", "loss_first", "loss_last", "flops_per_s"] {
+        assert!(line[key].as_f64().is_some_and(|x| x > 0.0), "{key}: {line}");
+    }
+}
