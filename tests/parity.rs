@@ -28,9 +28,10 @@ use tch::{Device, Kind, Tensor};
 const F64_TOLERANCE: f64 = 1e-10;
 /// The same in fp32, at weights as they are initialised: 2^-24 a step, a few dozen steps deep.
 const F32_TOLERANCE: f64 = 1e-5;
-/// At weights times 10 PyTorch's own fp32 gradients are up to 2e-3 from its f64 ones, so two right
-/// answers in fp32 do not agree to 1e-5. There the f64 gradient is the reference and the error may be
-/// at most this many times PyTorch's own (or `F32_TOLERANCE`, where that is more).
+/// At weights times 10 no two right answers in fp32 agree to 1e-5: PyTorch's own fp32 gradients are up
+/// to 8e-4 from its f64 ones in the median batch. There the f64 gradient is the reference, and each tensor's error may be at most this many times PyTorch's own (or `F32_TOLERANCE`,
+/// where that is more). Which of two right answers is nearer is luck in a single batch (seen: 1/20 to 20
+/// times PyTorch's error), so what is compared is the median over all batches (seen: 0.4 to 1.4 times).
 const F32_AMPLIFIED: f64 = 2.0;
 /// Fifty updates carry each other's rounding on; Adam divides by small second moments.
 const FINAL_WEIGHTS_TOLERANCE: f64 = 1e-8;
@@ -41,20 +42,23 @@ const LEAST_NORM: f64 = 1e-5;
 
 const SEQ: usize = 32;
 const ROWS: usize = 4;
+/// Batches: of each the gradients are compared at the initial weights (by the slow interpreter of the
+/// first alone), and each is one step of training.
 const STEPS: usize = 50;
 const WARMUP: usize = 10;
 const PEAK_LR: f64 = 3e-3;
 const BETAS: (f64, f64) = (0.9, 0.95);
 const EPS: f64 = 1e-8;
 const WEIGHT_DECAY: f64 = 0.1;
-/// Between the smallest and the largest gradient norm of the fifty steps.
-const CLIP: f64 = 0.7;
+/// By arm; between the smallest and the largest gradient norm of the fifty steps.
+const CLIP: [(&str, f64); 2] = [("ar", 0.8), ("mdm", 1.4)];
 const SEED: u32 = 7;
 
 /// Weights are multiples of this: they and ten times them are exact in fp32.
 const GRID: f64 = 1.0 / (1 << 20) as f64;
-/// Of normal draws around 0 (matrices) or 1 (gains). Larger than 0.02, so that attention is not uniform.
-const WEIGHT_STD: f64 = 0.05;
+/// Matrices start as dlmc starts them; gains spread about 1, so that a gain left out is seen.
+const MATRIX_STD: f64 = 0.02;
+const GAIN_STD: f64 = 0.1;
 
 const DECODER: &str = "decoder(layers: 2, dim: 64, heads: 4, ffn: 172, tied: false)";
 const GPT: &str = "gpt(layers: 2, dim: 64, heads: 4)";
@@ -106,6 +110,12 @@ fn python() -> Option<PathBuf> {
 /// A tensor in f64 by path, whatever it was computed in.
 type Tensors = BTreeMap<String, Array>;
 
+/// Of one batch.
+struct Result {
+    loss: f64,
+    grads: Tensors,
+}
+
 struct Case {
     call: String,
     arm: Arm,
@@ -118,6 +128,7 @@ struct Case {
 
 impl Case {
     fn new(model: &str, call: &str, arm: &str) -> Case {
+        let (_, clip) = CLIP.iter().find(|(of, _)| *of == arm).unwrap();
         let spec = format!(
             "use \"lib/{model}.dlm\" {{ {model} }}
 schedule keep(t) = 1 - t
@@ -138,7 +149,7 @@ experiment parity {{
         batch: {ROWS} seqs
         optimizer: adamw(lr: {PEAK_LR}, betas: ({}, {}), weight_decay: {WEIGHT_DECAY}, eps: {EPS})
         lr_schedule: constant(warmup: {WARMUP} steps)
-        clip: {CLIP}
+        clip: {clip}
         precision: fp64
     }}
     eval: {{ every: 10%, loss: valid }}
@@ -186,7 +197,7 @@ experiment parity {{
             "precision": "fp64",
             "model": { "name": self.arm.model.name, "args": args },
             "optimizer": { "lr": PEAK_LR, "beta1": BETAS.0, "beta2": BETAS.1, "eps": EPS, "weight_decay": WEIGHT_DECAY },
-            "clip": CLIP,
+            "clip": self.arm.train.clip,
             "lr": self.lr,
             "eval_at": [],
             "params": self.program.params.iter().map(param).collect::<Vec<_>>(),
@@ -214,47 +225,57 @@ experiment parity {{
     /// Our derivatives, in the slow f64 interpreter, against PyTorch's.
     fn interpreter_agrees(&self, theirs: &Theirs) {
         for scale in SCALES {
-            let (loss, grads) = self.interpret(scale);
-            let name = format!("f64_x{scale}");
-            assert_close(&format!("interpreter {name} loss"), loss, theirs.loss[&name], F64_TOLERANCE);
-            self.assert_tensors_close(&format!("interpreter {name}"), &grads, &theirs.grads[&name], |_| F64_TOLERANCE);
+            self.assert_agree("interpreter", "f64", scale, &[self.interpret(scale)], theirs, F64_TOLERANCE);
         }
     }
 
     /// The same through libtorch.
     fn lowering_agrees_in_f64(&self, theirs: &Theirs) {
         for scale in SCALES {
-            let (loss, grads) = self.lowered(scale, Precision::Fp64);
-            let name = format!("f64_x{scale}");
-            assert_close(&format!("lowering {name} loss"), loss, theirs.loss[&name], F64_TOLERANCE);
-            self.assert_tensors_close(&format!("lowering {name}"), &grads, &theirs.grads[&name], |_| F64_TOLERANCE);
+            self.assert_agree("lowering", "f64", scale, &self.lowered(scale, Precision::Fp64), theirs, F64_TOLERANCE);
         }
     }
 
     /// At x1 against PyTorch's fp32, at x10 against its f64: see `F32_AMPLIFIED`.
     fn lowering_agrees_in_f32(&self, theirs: &Theirs) {
-        let (loss, grads) = self.lowered(1, Precision::Fp32);
-        assert_close("lowering f32_x1 loss", loss, theirs.loss["f32_x1"], F32_TOLERANCE);
-        self.assert_tensors_close("lowering f32_x1", &grads, &theirs.grads["f32_x1"], |_| F32_TOLERANCE);
-
-        let (loss, grads) = self.lowered(10, Precision::Fp32);
-        let (exact, rounded) = (theirs.loss["f64_x10"], theirs.loss["f32_x10"]);
-        let own = (rounded - exact).abs() / exact.abs();
-        assert_close("lowering f32_x10 loss", loss, exact, F32_TOLERANCE.max(F32_AMPLIFIED * own));
-        let (exact, rounded) = (&theirs.grads["f64_x10"], &theirs.grads["f32_x10"]);
-        let tolerance = |path: &str| F32_TOLERANCE.max(F32_AMPLIFIED * distance(&rounded[path], &exact[path]));
-        self.assert_tensors_close("lowering f32_x10", &grads, exact, tolerance);
+        self.assert_agree("lowering", "f32", 1, &self.lowered(1, Precision::Fp32), theirs, F32_TOLERANCE);
+        let ours = self.lowered(10, Precision::Fp32);
+        let by_batch = |dtype: &str| (0..STEPS).map(|i| theirs.at(dtype, 10, i)).collect::<Vec<_>>();
+        let (exact, rounded) = (by_batch("f64"), by_batch("f32"));
+        let errors = |of: &[Result], path: &str| -> f64 {
+            median(of.iter().zip(&exact).map(|(of, exact)| distance(&of.grads[path], &exact.grads[path])).collect())
+        };
+        let loss_errors = |of: &[Result]| -> f64 {
+            median(of.iter().zip(&exact).map(|(of, exact)| relative(of.loss, exact.loss)).collect())
+        };
+        let mut all = vec![("the loss", loss_errors(&ours), loss_errors(&rounded))];
+        all.extend(self.weights.keys().map(|path| (path.as_str(), errors(&ours, path), errors(&rounded, path))));
+        for (what, error, own) in &all {
+            let tolerance = F32_TOLERANCE.max(F32_AMPLIFIED * own);
+            assert!(*error <= tolerance, "f32_x10: {what} is off by {error:.2e}, PyTorch by {own:.2e} (medians)");
+        }
+        if let Some((what, error, own)) = all.iter().max_by(|a, b| (a.1 / a.2).total_cmp(&(b.1 / b.2))) {
+            self.tell("lowering f32_x10", &format!("{error:.2e}, PyTorch's own {own:.2e} ({what})"));
+        }
     }
 
-    /// Loss and gradients of the first batch through libtorch.
-    fn lowered(&self, scale: u32, precision: Precision) -> (f64, Tensors) {
+    /// What is measured, beside the tolerances: `cargo test ... -- --nocapture`.
+    fn tell(&self, what: &str, measured: &str) {
+        println!("{:>8} {:<4} {what}: {measured}", self.arm.model.name, self.arm.name);
+    }
+
+    /// Loss and gradients of each batch through libtorch.
+    fn lowered(&self, scale: u32, precision: Precision) -> Vec<Result> {
         let weights = self.weights(scale, precision);
         let executable = Executable::new(self.program.clone(), precision, Device::Cpu);
-        let tensors = inputs(&self.batches[0]);
-        let outputs = executable.run(&weights.compute().unwrap(), &tensors).unwrap();
-        let grads = self.program.params.iter().zip(&outputs.grads);
-        let grads = grads.map(|(p, grad)| (p.path.clone(), array(grad.as_ref().unwrap()))).collect();
-        (loss(&outputs), grads)
+        let compute = weights.compute().unwrap();
+        let one = |batch: &Corrupted| {
+            let outputs = executable.run(&compute, &inputs(batch)).unwrap();
+            let grads = self.program.params.iter().zip(&outputs.grads);
+            let grads = grads.map(|(p, grad)| (p.path.clone(), array(grad.as_ref().unwrap()))).collect();
+            Result { loss: loss(&outputs), grads }
+        };
+        self.batches.iter().map(one).collect()
     }
 
     fn weights(&self, scale: u32, precision: Precision) -> Weights {
@@ -283,35 +304,51 @@ experiment parity {{
             let stats = state.step(&mut weights, &mut grads, &train.optimizer, *lr, train.clip, i as u64 + 1).unwrap();
             n_clipped += usize::from(stats.clipped);
         }
-        assert_eq!(n_clipped, theirs.n_clipped);
-        assert!((1..STEPS).contains(&n_clipped), "{n_clipped} of {STEPS} steps clipped: move CLIP");
+        assert_eq!(n_clipped, theirs.grad_norm.iter().filter(|norm| **norm > train.clip.unwrap()).count());
+        assert!((10..=40).contains(&n_clipped), "{n_clipped} of {STEPS} steps clipped, norms {:.2?}", theirs.grad_norm);
         let views = weights.views().unwrap();
         let last = self.program.params.iter().zip(&views).map(|(p, view)| (p.path.clone(), array(view))).collect();
-        self.assert_tensors_close("weights after 50 steps", &last, &theirs.last, |_| FINAL_WEIGHTS_TOLERANCE);
+        let what = format!("weights after {STEPS} steps");
+        let worst = self.assert_tensors_close(&what, &last, &theirs.last, FINAL_WEIGHTS_TOLERANCE);
+        self.tell(&what, &format!("{:.2e} ({}), {n_clipped} clipped", worst.0, worst.1));
         for (path, last) in &last {
             let moved = distance(last, &self.weights[path]);
             assert!(moved > LEAST_CHANGE, "{path} has hardly been trained: {moved:.2e}");
         }
     }
 
-    /// Every parameter is compared, and none by zeros.
-    fn assert_tensors_close(&self, what: &str, ours: &Tensors, theirs: &Tensors, tolerance: impl Fn(&str) -> f64) {
-        assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>(), "{what}: paths");
-        assert_eq!(ours.len(), self.program.params.len(), "{what}: parameters");
-        let mut worst = (0.0, "");
-        for (path, b) in theirs {
-            assert!(norm(b) > LEAST_NORM, "{what}: {path} is all but zero");
-            let (error, tolerance) = (distance(&ours[path], b), tolerance(path));
-            assert!(error <= tolerance, "{what}: {path} is off by {error:.2e}, above {tolerance:.1e}");
-            if error > worst.0 {
-                worst = (error, path);
+    /// Loss and gradients of the first batches, each within the tolerance.
+    fn assert_agree(&self, who: &str, dtype: &str, scale: u32, ours: &[Result], theirs: &Theirs, tolerance: f64) {
+        let what = format!("{who} {dtype}_x{scale}");
+        let mut worst = (0.0, String::new());
+        for (i, ours) in ours.iter().enumerate() {
+            let theirs = theirs.at(dtype, scale, i);
+            assert_close(&format!("{what}: loss of batch {i}"), ours.loss, theirs.loss, tolerance);
+            let found = self.assert_tensors_close(&format!("{what}, batch {i}"), &ours.grads, &theirs.grads, tolerance);
+            if found.0 > worst.0 {
+                worst = found;
             }
         }
-        // Seen with `--nocapture`: how far the tolerances are from what is measured.
-        println!("{:>8} {:<4} {what}: {:.2e} ({})", self.arm.model.name, self.arm.name, worst.0, worst.1);
+        self.tell(&what, &format!("{:.2e} ({})", worst.0, worst.1));
     }
 
-    fn interpret(&self, scale: u32) -> (f64, Tensors) {
+    /// Every parameter is compared, and none by zeros. Gives the largest error.
+    fn assert_tensors_close(&self, what: &str, ours: &Tensors, theirs: &Tensors, tolerance: f64) -> (f64, String) {
+        assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>(), "{what}: paths");
+        assert_eq!(ours.len(), self.program.params.len(), "{what}: parameters");
+        let mut worst = (0.0, String::new());
+        for (path, b) in theirs {
+            assert!(norm(b) > LEAST_NORM, "{what}: {path} is all but zero");
+            let error = distance(&ours[path], b);
+            assert!(error <= tolerance, "{what}: {path} is off by {error:.2e}, above {tolerance:.0e}");
+            if error > worst.0 {
+                worst = (error, path.clone());
+            }
+        }
+        worst
+    }
+
+    fn interpret(&self, scale: u32) -> Result {
         let batch = &self.batches[0];
         let ids = |ids: &[u32]| Array::new([ROWS, SEQ], ids.iter().map(|id| f64::from(*id)).collect::<Vec<_>>());
         let bindings = Bindings {
@@ -337,7 +374,7 @@ experiment parity {{
                 _ => panic!("{} is in nested regions", param.path),
             }
         }
-        (outputs["loss"].array().unwrap().data[0], grads)
+        Result { loss: outputs["loss"].array().unwrap().data[0], grads }
     }
 
     fn scaled(&self, scale: u32) -> Tensors {
@@ -349,19 +386,21 @@ const SCALES: [u32; 2] = [1, 10];
 
 /// What PyTorch says.
 struct Theirs {
-    /// By `f64_x1` and so on.
-    loss: BTreeMap<String, f64>,
+    /// By `f64_x1` and so on, then by batch.
+    loss: BTreeMap<String, Vec<f64>>,
+    /// Stacked over batches.
     grads: BTreeMap<String, Tensors>,
     train_loss: Vec<f64>,
-    n_clipped: usize,
+    /// Before clipping.
+    grad_norm: Vec<f64>,
     last: Tensors,
 }
 
 impl Theirs {
     fn compute(python: &Path, folder: &Path) -> Theirs {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/parity.py");
-        let output =
-            Command::new(python).arg(script).arg(folder).args(["--steps", &STEPS.to_string()]).output().unwrap();
+        let options = [format!("--batches={STEPS}"), format!("--steps={STEPS}")];
+        let output = Command::new(python).arg(script).arg(folder).args(options).output().unwrap();
         assert!(output.status.success(), "parity.py failed:\n{}", String::from_utf8_lossy(&output.stderr));
         let result: serde_json::Value =
             serde_json::from_str(&std::fs::read_to_string(folder.join("result.json")).unwrap()).unwrap();
@@ -370,19 +409,30 @@ impl Theirs {
             loss: serde_json::from_value(result["loss"].clone()).unwrap(),
             grads: names.map(|n| (n.clone(), read_tensors(&folder.join(format!("grads_{n}.safetensors"))))).collect(),
             train_loss: serde_json::from_value(result["train_loss"].clone()).unwrap(),
-            n_clipped: serde_json::from_value(result["n_clipped"].clone()).unwrap(),
+            grad_norm: serde_json::from_value(result["grad_norm"].clone()).unwrap(),
             last: read_tensors(&folder.join("final_f64.safetensors")),
         }
+    }
+
+    /// Of one batch.
+    fn at(&self, dtype: &str, scale: u32, batch: usize) -> Result {
+        let name = format!("{dtype}_x{scale}");
+        let one = |stack: &Array| {
+            let n = stack.data.len() / STEPS;
+            Array::new(&stack.shape[1..], stack.data[batch * n..(batch + 1) * n].to_vec())
+        };
+        let grads = self.grads[&name].iter().map(|(path, stack)| (path.clone(), one(stack))).collect();
+        Result { loss: self.loss[&name][batch], grads }
     }
 }
 
 /// Initial weights of the case: not dlmc's own initialisation, which makes all gains 1.
 fn draw(index: u32, param: &ParamInstance) -> Array {
     let stream = Stream::new(SEED, Purpose::Init);
-    let centre = if param.decays() { 0.0 } else { 1.0 };
+    let (centre, std) = if param.decays() { (0.0, MATRIX_STD) } else { (1.0, GAIN_STD) };
     let data: Vec<f64> = (0..param.n_elements())
         .map(|i| {
-            let x = centre + WEIGHT_STD * stream.normals([index, i as u32, 0, 0])[0];
+            let x = centre + std * stream.normals([index, i as u32, 0, 0])[0];
             (x / GRID).round() * GRID
         })
         .collect();
@@ -425,9 +475,18 @@ fn distance(a: &Array, b: &Array) -> f64 {
     norm(&a.zip(b, |a, b| a - b)) / norm(b)
 }
 
+fn relative(a: f64, b: f64) -> f64 {
+    (a - b).abs() / b.abs()
+}
+
+fn median(mut of: Vec<f64>) -> f64 {
+    of.sort_by(f64::total_cmp);
+    of[of.len() / 2]
+}
+
 fn assert_close(what: &str, a: f64, b: f64, tolerance: f64) {
     assert!(b.abs() > LEAST_NORM, "{what} is all but zero");
-    let error = (a - b).abs() / b.abs();
+    let error = relative(a, b);
     assert!(error <= tolerance, "{what}: {a} against {b}, {error:.2e} above {tolerance:.0e}");
 }
 

@@ -1,11 +1,11 @@
 """PyTorch's side of `tests/parity.rs`: loss and gradients of one batch, and 50 optimizer steps.
 
-    python tests/python/parity.py CASE [--steps 50]
+    python tests/python/parity.py CASE [--batches 8] [--steps 50]
 
 CASE holds `meta.json`, `init.safetensors` and `train.safetensors` of an export. Into it go
-`grads_{f64,f32}_x{1,10}.safetensors` (gradients of the first batch by path, with all parameters, norm
-gains included, times 1 and 10), `result.json` (losses and how many steps were clipped) and, with
-`--steps`, `final_f64.safetensors` (the weights after that many updates in f64).
+`grads_{f64,f32}_x{1,10}.safetensors` (gradients by path, stacked over the first batches, with all
+parameters, norm gains included, times 1 and 10), `result.json` (losses, gradient norms before clipping)
+and, with `--steps`, `final_f64.safetensors` (the weights after that many updates in f64).
 """
 import argparse
 from pathlib import Path
@@ -22,6 +22,7 @@ SCALES = (1, 10)
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("case", type=Path)
+    parser.add_argument("--batches", type=int, default=1)
     parser.add_argument("--steps", type=int, default=0)
     args = parser.parse_args()
     torch.set_num_threads(1)  # small tensors; tests run beside each other
@@ -37,16 +38,22 @@ def main():
         for scale in SCALES:
             # In the weights' own precision, as the other side does it.
             twin = Twin(meta, {path: (w.to(dtype) * scale) for path, w in weights.items()}, dtype)
-            loss = twin.loss(*batch(0))
-            loss.backward()
+            losses, grads = [], {path: [] for path in twin.parameters}
+            for index in range(args.batches):
+                twin.optimizer.zero_grad(set_to_none=True)
+                loss = twin.loss(*batch(index))
+                loss.backward()
+                losses.append(loss.item())
+                for path, parameter in twin.parameters.items():
+                    grads[path].append(parameter.grad)
             name = f"{dtype_name}_x{scale}"
-            result["loss"][name] = loss.item()
-            grads = {path: p.grad for path, p in twin.parameters.items()}
-            dlmc_io.write_safetensors(args.case / f"grads_{name}.safetensors", grads)
+            result["loss"][name] = losses
+            stacked = {path: torch.stack(all_batches) for path, all_batches in grads.items()}
+            dlmc_io.write_safetensors(args.case / f"grads_{name}.safetensors", stacked)
     if args.steps:
         twin = Twin(meta, weights, torch.float64)
         result["train_loss"] = [twin.step(index, *batch(index)) for index in range(args.steps)]
-        result["n_clipped"] = twin.n_clipped
+        result["grad_norm"] = twin.grad_norms
         dlmc_io.write_safetensors(args.case / "final_f64.safetensors", twin.parameters)
     dlmc_io.write_json(args.case / "result.json", result)
 

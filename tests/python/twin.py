@@ -40,7 +40,7 @@ class Twin:
             betas=(options["beta1"], options["beta2"]),
             eps=options["eps"],
         )
-        self.n_clipped = 0
+        self.grad_norms = []  # before clipping
 
     def nll(self, tokens, targets):
         context = torch.autocast("cpu", torch.bfloat16) if self.autocast else contextlib.nullcontext()
@@ -60,7 +60,7 @@ class Twin:
         loss.backward()
         if self.meta["clip"] is not None:
             norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.meta["clip"])
-            self.n_clipped += int(norm > self.meta["clip"])
+            self.grad_norms.append(norm.item())
         self.optimizer.step()
         return loss.item()
 
