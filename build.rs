@@ -15,8 +15,11 @@ mod torch {
     const SOURCES: &[&str] = &["src/lower/kernels.cpp", "src/lower/rows.cpp", "src/lower/rows.h"];
 
     /// Rows of numbers are compiled once for each of these; the machine's best is picked at run time.
-    const X86_LEVELS: &[(&str, &[&str])] =
-        &[("baseline", &[]), ("avx2", &["-march=x86-64-v3"]), ("avx512", &["-march=x86-64-v4", "-mprefer-vector-width=512"])];
+    const X86_LEVELS: &[(&str, &[&str])] = &[
+        ("baseline", &[]),
+        ("avx2", &["-march=x86-64-v3"]),
+        ("avx512", &["-march=x86-64-v4", "-mprefer-vector-width=512"]),
+    ];
     const OTHER_LEVELS: &[(&str, &[&str])] = &[("baseline", &[])];
 
     /// The libtorch that torch-sys builds against.

@@ -21,6 +21,8 @@ pub mod store;
 pub mod syntax;
 
 #[cfg(feature = "torch")]
+pub mod cli_torch;
+#[cfg(feature = "torch")]
 pub mod eval;
 #[cfg(feature = "torch")]
 pub mod lower;

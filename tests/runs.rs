@@ -85,9 +85,10 @@ fn both_arms_run_matched_and_the_report_says_so() {
 
     // Its checkpoint can be asked for text, with the spec that the lock holds.
     let path = folder(out.path(), "mdm").path().to_path_buf();
-    let sampled = dlmc(&["sample", path.to_str().expect("a plain path"), "--tokens", "12", "--count", "1", "--prompt", "def "])
-        .output()
-        .expect("dlmc-torch starts");
+    let sampled =
+        dlmc(&["sample", path.to_str().expect("a plain path"), "--tokens", "12", "--count", "1", "--prompt", "def "])
+            .output()
+            .expect("dlmc-torch starts");
     assert!(sampled.status.success(), "{}", text(&sampled.stderr));
     assert!(text(&sampled.stdout).starts_with("def "));
 }

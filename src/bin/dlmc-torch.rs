@@ -1,5 +1,5 @@
 //! `dlmc-torch`: trains, samples and measures with libtorch.
 
 fn main() -> std::process::ExitCode {
-    dlmc::cli::torch_main()
+    dlmc::cli_torch::main()
 }

@@ -12,9 +12,6 @@ pub mod plan;
 pub mod render;
 pub mod report;
 
-#[cfg(feature = "torch")]
-pub mod torch;
-
 use args::{Cli, Command};
 use clap::Parser;
 use std::process::ExitCode;
@@ -35,22 +32,6 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Run(_) | Command::Sample(_) | Command::Bench(_) | Command::Export(_) => handover::exec(),
-    }
-}
-
-/// `dlmc-torch`: the commands that train and sample; the others too.
-#[cfg(feature = "torch")]
-pub fn torch_main() -> ExitCode {
-    let cli = Cli::parse();
-    match cli.command {
-        Command::Check(args) => check::run(&args),
-        Command::Graph(args) => graph::run(&args),
-        Command::Plan(args) => plan::run(&args),
-        Command::Report(args) => report::run(&args),
-        Command::Run(args) => torch::run::run(&args),
-        Command::Sample(args) => torch::sample::run(&args),
-        Command::Bench(args) => torch::bench::run(&args),
-        Command::Export(args) => torch::export::run(&args),
     }
 }
 

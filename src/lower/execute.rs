@@ -1,8 +1,8 @@
 //! Runs a program: instructions in order over a table of slots, each slot dropped after its last use.
 
+use super::Kinds;
 use super::error::{Fault, LowerError};
 use super::ops::{self, Cx};
-use super::Kinds;
 use crate::check::spec::Precision;
 use crate::graph::ops::Input;
 use crate::graph::{Dim, Elem};

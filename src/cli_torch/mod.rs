@@ -1,21 +1,38 @@
-//! Commands that need libtorch.
+//! The commands that need libtorch, and the entry of `dlmc-torch`.
 
 pub mod bench;
 pub mod export;
 pub mod run;
 pub mod sample;
 
-use super::front::Compiled;
-use super::{RUN_FAILED, SPEC_ERRORS, USAGE, env, fail};
 use crate::check::spec::{Arm, FlatField};
+use crate::cli::args::{Cli, Command};
+use crate::cli::front::Compiled;
+use crate::cli::{RUN_FAILED, SPEC_ERRORS, USAGE, check, env, fail, graph, plan, report};
 use crate::data::{Prepared, prepare};
 use crate::graph::ValidGraph;
 use crate::lower::device;
 use crate::train::Setup;
 use crate::train::setup::graph_hash;
+use clap::Parser;
 use std::process::ExitCode;
 use std::sync::Arc;
 use tch::Device;
+
+/// `dlmc-torch`: all commands.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command {
+        Command::Check(args) => check::run(&args),
+        Command::Graph(args) => graph::run(&args),
+        Command::Plan(args) => plan::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Sample(args) => sample::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Export(args) => export::run(&args),
+    }
+}
 
 /// The device of that name, or a clear end.
 fn open_device(name: &str) -> Result<Device, ExitCode> {
@@ -47,7 +64,7 @@ fn with_graph(arm: &Arm, model: &ValidGraph) -> Arm {
 
 /// The chosen arm, ready to step.
 fn set_up(compiled: &Compiled, arm: Option<&str>, device: Device) -> Result<Setup, ExitCode> {
-    let (arm, model) = super::graph::choose(compiled, arm)?;
+    let (arm, model) = graph::choose(compiled, arm)?;
     let arm = with_graph(arm, model);
     let data = read_data(&arm)?;
     Setup::new(&arm, model, data, device).map_err(|error| fail(&error.to_string(), RUN_FAILED))
