@@ -140,6 +140,19 @@ impl Number {
     }
 }
 
+/// 12345 as 12,345.
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 impl PartialEq for Number {
     fn eq(&self, other: &Number) -> bool {
         match (self, other) {

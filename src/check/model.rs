@@ -1,11 +1,12 @@
 //! The `model` of an arm: which model, with which static arguments.
 
-use super::reader::{Cx, Takes, quantity};
+use super::reader::{Cx, Takes, not_whole, quantity};
 use super::spec::{ModelCall, Static, StaticArg};
 use crate::ast::{ExprKind, ParamType};
 use crate::base::diag::code;
 use crate::base::suggest::suggest;
 use crate::base::{Diagnostic, Span};
+use crate::resolve::names::{n_arguments, takes};
 use crate::resolve::{DefId, Library, Node, Value};
 use indexmap::IndexMap;
 use std::sync::Arc;
@@ -25,27 +26,31 @@ pub fn read(node: &Node, model: DefId, library: &Arc<Library>, cx: &mut Cx<'_>) 
                 given.insert(param.name.text.clone(), (value.span, value.clone()));
             }
             None => cx.out.push(
-                Diagnostic::error(code::UNKNOWN_FIELD, format!("`{name}` takes {} arguments", block.params.len()))
+                Diagnostic::error(code::UNKNOWN_FIELD, format!("`{name}` takes {}", n_arguments(block.params.len())))
                     .at(value.span, "one too many")
-                    .also(block.name.span, "defined here"),
+                    .also(block.name.span, "defined here")
+                    .help("take it out"),
             ),
         }
     }
+    let mut n_unknown = 0;
     for (arg, (at, value)) in &args.named {
         let names = || block.params.iter().map(|p| p.name.text.as_str());
         if !names().any(|n| n == arg) {
+            n_unknown += 1;
             let diagnostic = Diagnostic::error(code::UNKNOWN_FIELD, format!("`{name}` has no argument `{arg}`"))
                 .at(*at, "not an argument of it")
                 .also(block.name.span, "defined here");
             cx.out.push(match suggest(arg, names()) {
                 Some(closest) => diagnostic.help(format!("did you mean `{closest}`?")),
-                None => diagnostic.help(format!("it takes {}", names().collect::<Vec<_>>().join(", "))),
+                None => diagnostic.help(takes(&names().collect::<Vec<_>>().join(", "))),
             });
         } else if let Some((first, _)) = given.get(arg) {
             cx.out.push(
                 Diagnostic::error(code::DUPLICATE_FIELD, format!("`{arg}` is given twice"))
                     .at(*at, "again here")
-                    .also(*first, "first here"),
+                    .also(*first, "first here")
+                    .help("keep one of them"),
             );
         } else {
             given.insert(arg.clone(), (*at, value.clone()));
@@ -83,14 +88,19 @@ pub fn read(node: &Node, model: DefId, library: &Arc<Library>, cx: &mut Cx<'_>) 
         }
     }
     if !missing.is_empty() {
+        sound = false;
+    }
+    // An unknown argument most likely is the missing one under a wrong name, and is reported.
+    if missing.len() > n_unknown {
+        let wanted: Vec<String> = block.params.iter().map(|p| p.name.text.clone()).collect();
         cx.out.push(
             Diagnostic::error(code::MISSING_FIELD, format!("`{name}` needs {}", missing.join(", ")))
                 .at(span, "not given here")
-                .also(block.name.span, "defined here"),
+                .also(block.name.span, "defined here")
+                .help(takes(&wanted.join(", "))),
         );
-        sound = false;
     }
-    sound.then(|| ModelCall { model, name, args: result, span, library: library.clone() })
+    sound.then(|| ModelCall { model, name, args: result, span: node.span, library: library.clone() })
 }
 
 fn static_arg(path: &str, node: &Node, ty: &ParamType, cx: &mut Cx<'_>) -> Option<StaticArg> {
@@ -103,10 +113,7 @@ fn static_arg(path: &str, node: &Node, ty: &ParamType, cx: &mut Cx<'_>) -> Optio
         _ => {
             let q = quantity(path, node, Takes::FRACTION, cx)?;
             if matches!(ty, ParamType::Int) && q.number.to_i64().is_none() {
-                cx.out.push(
-                    Diagnostic::error(code::NOT_WHOLE, format!("`{path}` has to be whole, not {}", q.number))
-                        .at(node.span, "a whole number is wanted here"),
-                );
+                cx.out.push(not_whole(path, q.number, node.span));
                 return None;
             }
             Static::Number(q.number)

@@ -1,7 +1,7 @@
 //! The front half in one call: file to checked spec and valid graphs.
 
 use crate::base::diag::code;
-use crate::base::{Diagnostic, Diagnostics, SourceMap, Sources};
+use crate::base::{Diagnostic, Diagnostics, Severity, SourceMap, Sources};
 use crate::check::spec::Arm;
 use crate::check::{self, CheckedSpec};
 use crate::data::{self, CorpusEnv};
@@ -60,13 +60,13 @@ fn compile_here(
     let (library, mut out) = resolve::load(path, sources, &mut map);
     let n_definitions = library.defs().filter(|(_, d)| Some(d.file()) == library.main).count();
     // Text that could not be read leaves names undefined; reporting those too would bury the cause.
-    let readable = !out.has_errors();
+    let readable = !out.iter().any(|d| d.severity == Severity::Error && d.code < code::UNKNOWN_NAME);
     let mut names = Diagnostics::default();
     let resolved = resolve::resolve_experiment(library, &mut map, experiment, overrides, &mut names);
     if readable {
         out.extend(names);
     } else {
-        extend_unless_missing(&mut out, names);
+        extend_unless_missing(&mut out, names, &map);
     }
     let spec = resolved.and_then(|resolved| {
         let mut found = Diagnostics::default();
@@ -74,7 +74,7 @@ fn compile_here(
         if readable {
             out.extend(found);
         } else {
-            extend_unless_missing(&mut out, found);
+            extend_unless_missing(&mut out, found, &map);
         }
         spec
     });
@@ -93,10 +93,13 @@ fn compile_here(
     Outcome { sources: map, diagnostics: out, compiled, n_definitions }
 }
 
-/// After a syntax error only those later findings count that a lost line cannot have caused.
-fn extend_unless_missing(out: &mut Diagnostics, found: Diagnostics) {
+/// After a syntax error only those later findings count that a lost line cannot have caused, and
+/// none about a line of which only a part was read.
+fn extend_unless_missing(out: &mut Diagnostics, found: Diagnostics, map: &SourceMap) {
     let caused = [code::UNKNOWN_NAME, code::MISSING_FIELD, code::UNUSED, code::WRONG_KIND, code::BUDGET_OPEN];
-    for diagnostic in found.iter().filter(|d| !caused.contains(&d.code)) {
+    let line = |d: &Diagnostic| d.primary.as_ref().map(|p| (p.span.file, map.locate(p.span).line));
+    let faulty: Vec<_> = out.iter().filter(|d| d.code < code::UNKNOWN_NAME).map(line).collect();
+    for diagnostic in found.iter().filter(|d| !caused.contains(&d.code) && !faulty.contains(&line(d))) {
         out.push(diagnostic.clone());
     }
 }

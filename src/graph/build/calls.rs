@@ -72,8 +72,16 @@ impl Builder<'_> {
         }
         match self.library.lookup(env.file, Kind::Block, &callee.text) {
             Lookup::Found(id) => {
-                let block = self.library.block(id)?.clone();
-                self.block(&block, callee, args, alias, span, env)
+                // A circle is reported by resolve.
+                if self.active.contains(&id) {
+                    return None;
+                }
+                let library = self.library;
+                let block = library.block(id)?;
+                self.active.push(id);
+                let result = self.block(block, callee, args, alias, span, env);
+                self.active.pop();
+                result
             }
             // Reported by resolve.
             _ => None,
@@ -119,11 +127,8 @@ impl Builder<'_> {
             let value = match (given.remove(&param.name.text), &param.default) {
                 (Some((written, Some(value))), _) => match &param.ty {
                     ParamType::Tensor(shape) => self.tensor_param(&param.name, shape, value, written, &mut inner),
-                    ty => {
-                        // Diagnostics about the argument belong to the caller's text.
-                        let mut caller = env.clone();
-                        self.typed(&param.name.text, ty, value, written, &mut caller)
-                    }
+                    // Diagnostics about the argument belong to the caller's text.
+                    ty => self.typed(&param.name.text, ty, value, written, env),
                 },
                 (Some((_, None)), _) => None,
                 (None, Some(default)) => self.default_value(param, default, &mut inner),
@@ -430,7 +435,8 @@ impl Builder<'_> {
         };
         let table = self.param(path, &[cardinality, dim], statics.init(), span)?;
         let is_tokens = ty.shape.len() == 2;
-        if is_tokens && self.token_table.is_none() {
+        // A table of a repeat is one for each layer, and no single one could be shared.
+        if is_tokens && self.token_table.is_none() && self.frames.len() == 1 {
             self.token_table = self.graph.params.len().checked_sub(1).map(|i| super::ParamId(i as u32));
         }
         let x = self.op(Embed.into(), &[table, index], span)?;
@@ -446,7 +452,7 @@ impl Builder<'_> {
             self.report(
                 Diagnostic::error(code::NO_LOGITS, "`unembed(tied: true)` without an embedding of `tokens`")
                     .at(span, "there is no table to share")
-                    .help("embed the tokens first, or write `tied: false`"),
+                    .help("embed the tokens first, outside every `repeat`, or write `tied: false`"),
             );
             return None;
         };
@@ -467,7 +473,7 @@ impl Builder<'_> {
             if let Some(width) = x.width {
                 diagnostic = diagnostic.also(width, "the width comes from here");
             }
-            self.report(diagnostic);
+            self.report(diagnostic.help(super::statics::fitting_heads(*width, heads)));
             return None;
         }
         self.op(SplitHeads { heads }.into(), &[x], span).map(|t| Tensor { width: None, ..t })

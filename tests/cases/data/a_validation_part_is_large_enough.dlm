@@ -4,16 +4,16 @@ use "../lib/small.dlm" { recipe, ar, tiny }
 data d {
     source: files("{torch}/*.py")
     tokenizer: bytes
-    unique: 4096 tokens
+    unique: 8192 tokens
     epochs: 4
-    seq: 4096
+    seq: 1024
     valid: 8K tokens
 }
 
 experiment e {
     model: tiny()
     data:  d
-    train: recipe
+    train: recipe 
     eval:  { every: 1 epoch, loss: valid }
     arms:  { a: { objective: ar } }
 }

@@ -2,10 +2,10 @@
 use "../lib/small.dlm" { small, recipe, ar }
 
 model m() {
-    x = embed(positions, 16) as place
     repeat 2 as layer {
-        x = x + embed(tokens, 16)
+        y = embed(tokens, 16)
     }
+    x = linear(embed(positions, 16), 320)
     return unembed(x, tied: true)
 }
 

@@ -3,12 +3,13 @@ use "../lib/small.dlm" { small, recipe, ar }
 
 model m() {
     x = embed(tokens, 16)
-    repeat 2 as layer {
-        x = x + linear(x, 32) as up
-        x = x + linear(x, 16) as up
-    }
     y = split_heads(x, 5)
-    return unembed(x)
+    z = x + linear(x, 32) as up
+    repeat 2 as layer {
+        x = x + linear(x, 16) as in
+        x = x + linear(x, 16) as in
+    }
+    return x
 }
 
 experiment e {

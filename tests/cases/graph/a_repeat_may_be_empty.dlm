@@ -1,4 +1,4 @@
-// error[E0303]: no layers
+// passes: no layers
 use "std/decoder.dlm" { decoder }
 use "../lib/small.dlm" { small, recipe, ar }
 
