@@ -5,16 +5,18 @@
 //! Adding a case is adding a file. `every_code_has_a_failing_case` fails when a code has none.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod common;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use common::{QUICKSTART, front, front_with, memory};
 use dlmc::base::diag::{CODES, Severity, code};
-use dlmc::base::source::{Disk, Memory};
+use dlmc::base::source::Disk;
 use dlmc::base::{Code, Diagnostics};
 use dlmc::cli::front::{Outcome, compile};
 use dlmc::cli::render;
 use dlmc::data::{self, CorpusEnv};
-use dlmc::resolve::Override;
 
 /// Stages that have a folder of cases. `lib` holds what the cases import.
 const STAGES: &[&str] = &["syntax", "resolve", "check", "graph", "data"];
@@ -156,13 +158,6 @@ fn codes_are_sorted_and_unique_and_have_titles() {
 
 // ---- what no text file can show ----
 
-fn memory(text: impl Into<String>) -> Memory {
-    Memory([(PathBuf::from("a.dlm"), text.into()), (PathBuf::from("lib/decoder.dlm"), DECODER.into())].into())
-}
-
-const QUICKSTART: &str = include_str!("../specs/quickstart.dlm");
-const DECODER: &str = include_str!("../specs/lib/decoder.dlm");
-
 fn only(outcome: &Outcome, code: Code) -> String {
     let text = render::human(&outcome.diagnostics, &outcome.sources, false);
     assert!(outcome.compiled.is_none());
@@ -171,9 +166,7 @@ fn only(outcome: &Outcome, code: Code) -> String {
 }
 
 fn quickstart(overrides: &[(&str, &str)]) -> Outcome {
-    let overrides: Vec<Override> =
-        overrides.iter().map(|(path, value)| Override { path: path.to_string(), value: value.to_string() }).collect();
-    compile(Path::new("a.dlm"), &memory(QUICKSTART), None, &overrides, None)
+    front_with(QUICKSTART, overrides)
 }
 
 #[test]
@@ -200,7 +193,7 @@ fn a_file_is_text() {
 #[test]
 fn a_file_has_at_most_512_kib() {
     let text = "// more and more and more and more and more and more and more\n".repeat(9_000);
-    let text = only(&compile(Path::new("a.dlm"), &memory(text), None, &[], None), code::TOO_LARGE);
+    let text = only(&front(&text), code::TOO_LARGE);
     insta::assert_snapshot!("too_large", text);
 }
 
@@ -219,7 +212,7 @@ fn an_override_names_a_part_of_an_arm() {
 fn an_experiment_is_chosen_by_name() {
     let two = format!("{QUICKSTART}\n{}", &QUICKSTART[QUICKSTART.find("experiment").unwrap()..]);
     let two = two.replacen("experiment quickstart", "experiment first", 1);
-    let with = |name: Option<&str>| compile(Path::new("a.dlm"), &memory(two.clone()), name, &[], None);
+    let with = |name: Option<&str>| compile(Path::new("a.dlm"), &memory(&two), name, &[], None);
     assert_eq!(with(Some("first")).compiled.unwrap().spec.name(), "first");
     assert_eq!(with(Some("quickstart")).compiled.unwrap().spec.name(), "quickstart");
     insta::assert_snapshot!("experiment_by_name", only(&with(Some("firts")), code::WHICH_EXPERIMENT));

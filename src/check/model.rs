@@ -6,9 +6,10 @@ use crate::ast::{ExprKind, ParamType};
 use crate::base::diag::code;
 use crate::base::suggest::suggest;
 use crate::base::{Diagnostic, Span};
-use crate::resolve::names::{n_arguments, takes};
+use crate::resolve::names::{n_arguments, short_list, takes};
 use crate::resolve::{DefId, Library, Node, Value};
 use indexmap::IndexMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub fn read(node: &Node, model: DefId, library: &Arc<Library>, cx: &mut Cx<'_>) -> Option<ModelCall> {
@@ -33,17 +34,18 @@ pub fn read(node: &Node, model: DefId, library: &Arc<Library>, cx: &mut Cx<'_>) 
             ),
         }
     }
+    let known: BTreeSet<&str> = block.params.iter().map(|p| p.name.text.as_str()).collect();
     let mut n_unknown = 0;
     for (arg, (at, value)) in &args.named {
         let names = || block.params.iter().map(|p| p.name.text.as_str());
-        if !names().any(|n| n == arg) {
+        if !known.contains(arg.as_str()) {
             n_unknown += 1;
             let diagnostic = Diagnostic::error(code::UNKNOWN_FIELD, format!("`{name}` has no argument `{arg}`"))
                 .at(*at, "not an argument of it")
                 .also(block.name.span, "defined here");
-            cx.out.push(match suggest(arg, names()) {
+            cx.out.push(match suggest(arg, names().take(if cx.out.is_full() { 0 } else { usize::MAX })) {
                 Some(closest) => diagnostic.help(format!("did you mean `{closest}`?")),
-                None => diagnostic.help(takes(&names().collect::<Vec<_>>().join(", "))),
+                None => diagnostic.help(takes(&short_list(names()))),
             });
         } else if let Some((first, _)) = given.get(arg) {
             cx.out.push(
@@ -92,12 +94,14 @@ pub fn read(node: &Node, model: DefId, library: &Arc<Library>, cx: &mut Cx<'_>) 
     }
     // An unknown argument most likely is the missing one under a wrong name, and is reported.
     if missing.len() > n_unknown {
-        let wanted: Vec<String> = block.params.iter().map(|p| p.name.text.clone()).collect();
         cx.out.push(
-            Diagnostic::error(code::MISSING_FIELD, format!("`{name}` needs {}", missing.join(", ")))
-                .at(span, "not given here")
-                .also(block.name.span, "defined here")
-                .help(takes(&wanted.join(", "))),
+            Diagnostic::error(
+                code::MISSING_FIELD,
+                format!("`{name}` needs {}", short_list(missing.iter().map(String::as_str))),
+            )
+            .at(span, "not given here")
+            .also(block.name.span, "defined here")
+            .help(takes(&short_list(block.params.iter().map(|p| p.name.text.as_str())))),
         );
     }
     sound.then(|| ModelCall { model, name, args: result, span: node.span, library: library.clone() })

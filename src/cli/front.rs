@@ -1,6 +1,7 @@
 //! The front half in one call: file to checked spec and valid graphs.
 
 use crate::base::diag::code;
+use crate::base::number::grouped;
 use crate::base::{Diagnostic, Diagnostics, Severity, SourceMap, Sources};
 use crate::check::spec::Arm;
 use crate::check::{self, CheckedSpec};
@@ -13,6 +14,8 @@ use crate::resolve::{self, Override};
 use std::path::Path;
 use std::sync::Arc;
 
+/// Nodes of all models of an experiment.
+const MAX_NODES: usize = 100_000;
 /// Room for the deepest nesting that the limits allow, in any build.
 const STACK: usize = 64 << 20;
 
@@ -68,6 +71,7 @@ fn compile_here(
     } else {
         extend_unless_missing(&mut out, names, &map);
     }
+    let recursive = out.iter().any(|d| d.code == code::RECURSIVE_BLOCK);
     let spec = resolved.and_then(|resolved| {
         let mut found = Diagnostics::default();
         let spec = check::check(&resolved, &map, &mut found);
@@ -79,13 +83,18 @@ fn compile_here(
         spec
     });
     let compiled = spec.and_then(|spec| {
-        let models = build_models(&spec, &mut out);
+        // A circle of blocks has no graph, and is reported.
+        let models = if recursive { None } else { build_models(&spec, &mut out) };
         if let Some(env) = env {
             for arm in spec.arms() {
                 if let Err(error) = data::probe(&arm.data, &arm.vocab, env) {
                     out.push(error.diagnose(&arm.data));
                 }
             }
+        }
+        if models.is_none() && !out.has_errors() {
+            let message = "dlmc gave up on a model without saying why, which is a mistake of dlmc";
+            out.push(Diagnostic::error(code::SHAPE_MISMATCH, message).help("please report it, with the spec"));
         }
         let models = models?;
         (!out.has_errors()).then_some(Compiled { spec, models })
@@ -109,7 +118,19 @@ fn build_models(spec: &CheckedSpec, out: &mut Diagnostics) -> Option<Vec<Arc<Val
     let mut built: Vec<(usize, ModelInputs, Option<Arc<ValidGraph>>)> = vec![];
     let arms = spec.arms();
     let mut models = vec![];
+    let mut n_nodes = 0;
     for (i, arm) in arms.iter().enumerate() {
+        if n_nodes > MAX_NODES || out.iter().any(|d| d.code == code::TOO_MANY) {
+            if n_nodes > MAX_NODES {
+                let message = format!("the models of {i} arms have {} nodes", grouped(n_nodes as u64));
+                out.push(
+                    Diagnostic::error(code::TOO_MANY, message)
+                        .at(arm.model.span, "no room for this one")
+                        .help("use `repeat` for layers that are alike, or make several experiments of it"),
+                );
+            }
+            return None;
+        }
         let inputs = model_inputs(arm);
         let same = built.iter().find(|(j, of, _)| {
             arms.get(*j).is_some_and(|other| {
@@ -122,6 +143,7 @@ fn build_models(spec: &CheckedSpec, out: &mut Diagnostics) -> Option<Vec<Arc<Val
             Some((_, _, graph)) => graph.clone(),
             None => {
                 let graph = build(&arm.model, inputs, out).and_then(|graph| valid(graph, arm, out)).map(Arc::new);
+                n_nodes += graph.iter().flat_map(|g| &g.graph().bodies).map(|b| b.dag.node_count()).sum::<usize>();
                 built.push((i, inputs, graph.clone()));
                 graph
             }

@@ -11,6 +11,8 @@ use petgraph::algo::tarjan_scc;
 use petgraph::graphmap::DiGraphMap;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Names that a finding lists.
+const MAX_LISTED: usize = 20;
 /// Blocks of a circle that a finding shows.
 const MAX_SHOWN: usize = 4;
 
@@ -82,19 +84,19 @@ struct Scope<'a> {
 
 impl Scope<'_> {
     fn block(&mut self, block: &ast::Block) {
-        let mut seen: Vec<&ast::Ident> = vec![];
+        let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
         for param in &block.params {
-            if let Some(first) = seen.iter().find(|p| p.text == param.name.text) {
+            if let Some(first) = seen.insert(&param.name.text, param.name.span) {
                 self.out.push(
                     Diagnostic::error(
                         code::DUPLICATE_NAME,
                         format!("the parameter `{}` is there twice", param.name.text),
                     )
                     .at(param.name.span, "again here")
-                    .also(first.span, "first here"),
+                    .also(first, "first here")
+                    .help("rename one of them"),
                 );
             }
-            seen.push(&param.name);
             if let ParamType::Tensor(shape) = &param.ty {
                 for dim in &shape.dims {
                     if let DimExpr::Name(name) = dim {
@@ -316,6 +318,16 @@ impl Scope<'_> {
     }
 }
 
+/// The first of many names.
+pub(crate) fn short_list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut names: Vec<&str> = names.take(MAX_LISTED + 1).collect();
+    if names.len() > MAX_LISTED {
+        names.truncate(MAX_LISTED);
+        names.push("...");
+    }
+    names.join(", ")
+}
+
 /// "it takes a, b", of a list that may be empty.
 pub(crate) fn takes(list: &str) -> String {
     if list.is_empty() { "it takes no arguments".into() } else { format!("it takes {list}") }
@@ -342,16 +354,17 @@ pub(crate) fn check_args(
     out: &mut Diagnostics,
 ) {
     let mut given: BTreeMap<&str, Span> = BTreeMap::new();
+    let known: BTreeSet<&str> = params.iter().map(|(n, _)| *n).collect();
     let mut position = 0;
     let mut n_unknown = 0;
-    let list = || params.iter().map(|(n, _)| *n).collect::<Vec<_>>().join(", ");
+    let list = || short_list(params.iter().map(|(n, _)| *n));
     let with_definition = |d: Diagnostic| match defined {
         Some(span) => d.also(span, "defined here"),
         None => d,
     };
     for arg in args {
         let name = match &arg.name {
-            Some(name) => params.iter().map(|(n, _)| *n).find(|n| *n == name.text),
+            Some(name) => known.get(name.text.as_str()).copied(),
             None => {
                 position += 1;
                 params.get(position - 1).map(|(n, _)| *n)
@@ -375,7 +388,8 @@ pub(crate) fn check_args(
                     format!("`{}` has no argument `{}`", callee.text, name.text),
                 )
                 .at(name.span, "not an argument of it");
-                let help = match suggest(&name.text, params.iter().map(|(n, _)| *n)) {
+                let candidates = params.iter().map(|(n, _)| *n).take(if out.is_full() { 0 } else { usize::MAX });
+                let help = match suggest(&name.text, candidates) {
                     Some(closest) => format!("did you mean `{closest}`?"),
                     None => takes(&list()),
                 };
@@ -395,7 +409,7 @@ pub(crate) fn check_args(
         let message = format!(
             "`{}` needs {}",
             callee.text,
-            missing.iter().map(|m| format!("`{m}`")).collect::<Vec<_>>().join(", ")
+            short_list(missing.iter().map(|m| format!("`{m}`")).collect::<Vec<_>>().iter().map(String::as_str))
         );
         out.push(with_definition(
             Diagnostic::error(code::MISSING_FIELD, message).at(callee.span, "not given here").help(takes(&list())),

@@ -1,8 +1,8 @@
 //! Calls: operations of the language and blocks of the spec.
 
 use super::{
-    Builder, Diagnostic, Dim, DimExpr, Elem, Env, Init, MAX_CALL_DEPTH, MAX_NODES, Num, Number, Op, ParamType, Span,
-    Tensor, Type, Val, code,
+    Builder, Diagnostic, Dim, DimExpr, Elem, Env, Init, MAX_CALL_DEPTH, Num, Number, Op, ParamType, Span, Tensor, Type,
+    Val, code,
 };
 use crate::ast::{self, Arg, Expr, Ident};
 use crate::graph::ops::{
@@ -11,7 +11,7 @@ use crate::graph::ops::{
 };
 use crate::graph::shape_text;
 use crate::resolve::builtins::{self, ArgType, Default as ArgDefault, FUNCTIONS};
-use crate::resolve::{Kind, library::Lookup};
+use crate::resolve::{DefId, Kind, library::Lookup};
 use std::collections::BTreeMap;
 
 /// Static arguments of an operation, typed.
@@ -78,10 +78,7 @@ impl Builder<'_> {
                 }
                 let library = self.library;
                 let block = library.block(id)?;
-                self.active.push(id);
-                let result = self.block(block, callee, args, alias, span, env);
-                self.active.pop();
-                result
+                self.block(id, block, callee, args, alias, span, env)
             }
             // Reported by resolve.
             _ => None,
@@ -91,6 +88,7 @@ impl Builder<'_> {
     /// A block's nodes, in a scope of its name (or alias).
     fn block(
         &mut self,
+        id: DefId,
         block: &ast::Block,
         callee: &Ident,
         args: &[Arg],
@@ -99,14 +97,15 @@ impl Builder<'_> {
         env: &mut Env,
     ) -> Option<Val> {
         // Counts as a step, so that blocks without nodes cannot run away either.
-        self.n_steps += 1;
-        if self.calls.len() > MAX_CALL_DEPTH || self.n_steps > MAX_NODES {
-            if self.n_steps <= MAX_NODES {
-                self.report(
-                    Diagnostic::error(code::TOO_MANY, format!("calls nested deeper than {MAX_CALL_DEPTH}"))
-                        .at(span, "this one"),
-                );
-            }
+        if !self.step(span) {
+            return None;
+        }
+        if self.calls.len() > MAX_CALL_DEPTH {
+            self.report(
+                Diagnostic::error(code::TOO_MANY, format!("calls nested deeper than {MAX_CALL_DEPTH}"))
+                    .at(span, "this one")
+                    .help("put what several blocks do into one"),
+            );
             return None;
         }
         let mut given: BTreeMap<String, (&Expr, Option<Val>)> = BTreeMap::new();
@@ -143,7 +142,9 @@ impl Builder<'_> {
         }
         let result = if sound {
             self.scope.push(alias.unwrap_or(callee).text.clone());
+            self.active.push(id);
             let result = self.body(&block.body, &mut inner);
+            self.active.pop();
             self.scope.pop();
             result.and_then(|value| self.returned(block, value, &mut inner))
         } else {
