@@ -10,7 +10,7 @@ use crate::graph::build::{ModelInputs, build};
 use crate::graph::validate::validate;
 use crate::graph::{Graph, ValidGraph};
 use crate::objective;
-use crate::resolve::{self, Override};
+use crate::resolve::{self, Kind, Override};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -33,6 +33,8 @@ pub struct Outcome {
     pub compiled: Option<Compiled>,
     /// Definitions of the file, for a library that holds no experiment.
     pub n_definitions: usize,
+    /// Names of the file's experiments.
+    pub experiments: Vec<String>,
 }
 
 /// Compiles on a thread with a stack that fits the deepest input.
@@ -62,6 +64,11 @@ fn compile_here(
     let mut map = SourceMap::default();
     let (library, mut out) = resolve::load(path, sources, &mut map);
     let n_definitions = library.defs().filter(|(_, d)| Some(d.file()) == library.main).count();
+    let experiments: Vec<String> = library
+        .defs()
+        .filter(|(_, d)| Some(d.file()) == library.main && d.kind == Kind::Experiment)
+        .map(|(_, d)| d.name.text.clone())
+        .collect();
     // Text that could not be read leaves names undefined; reporting those too would bury the cause.
     let readable = !out.iter().any(|d| d.severity == Severity::Error && d.code < code::UNKNOWN_NAME);
     let mut names = Diagnostics::default();
@@ -99,7 +106,7 @@ fn compile_here(
         let models = models?;
         (!out.has_errors()).then_some(Compiled { spec, models })
     });
-    Outcome { sources: map, diagnostics: out, compiled, n_definitions }
+    Outcome { sources: map, diagnostics: out, compiled, n_definitions, experiments }
 }
 
 /// After a syntax error only those later findings count that a lost line cannot have caused, and
