@@ -238,3 +238,22 @@ fn a_bad_spec_is_refused_whole_and_a_good_one_says_nothing() {
     let good = quickstart(&[]);
     assert!(good.diagnostics.is_empty() && good.compiled.is_some());
 }
+
+/// Each error has a code, a place, a reason, and a way to mend it: in its help, or in what its mark wants.
+#[test]
+fn every_error_has_a_place_and_a_fix() {
+    let mut bare = vec![];
+    for (stage, path) in case_files() {
+        let outcome = check(&path);
+        for diagnostic in outcome.diagnostics.iter().filter(|d| d.severity == Severity::Error) {
+            assert!(diagnostic.primary.is_some(), "{}: {}", path.display(), diagnostic.message);
+            let wants = ["wanted", "at least", "at most", "possible", "possible", "expected"];
+            let label = diagnostic.primary.as_ref().map_or("", |p| p.text.as_str());
+            let says = wants.iter().any(|w| label.contains(w) || diagnostic.message.contains(w));
+            if stage != "syntax" && diagnostic.help.is_empty() && !says {
+                bare.push(format!("{}: {}", path.display(), diagnostic.message));
+            }
+        }
+    }
+    assert!(bare.is_empty(), "without a fix:\n{}", bare.join("\n"));
+}

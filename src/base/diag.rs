@@ -131,7 +131,7 @@ impl Diagnostics {
     }
 
     pub fn n_errors(&self) -> usize {
-        self.n_kept(Severity::Error) + self.n_dropped[Severity::Error as usize]
+        self.n_kept(Severity::Error) + self.n_dropped.first().copied().unwrap_or(0)
     }
 
     pub fn is_empty(&self) -> bool {

@@ -159,7 +159,8 @@ impl Library {
             Lookup::OtherKind(other, at) => out.push(
                 Diagnostic::error(code::WRONG_KIND, format!("`{name}` is {}, not {}", other.a_word(), kind.a_word()))
                     .at(span, format!("{} is wanted here", kind.a_word()))
-                    .also(at, format!("the {} comes from here", other.word())),
+                    .also(at, format!("the {} comes from here", other.word()))
+                    .help(format!("use the name of {}, or make it one: `{} {name}`", kind.a_word(), kind.word())),
             ),
             Lookup::Unknown => {
                 let closest = if out.is_full() { None } else { self.closest(file, kind, name) };

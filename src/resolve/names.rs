@@ -114,7 +114,8 @@ impl Scope<'_> {
         if !ends_in_return(&block.body) {
             self.out.push(
                 Diagnostic::error(code::MISSING_FIELD, format!("`{}` does not return anything", block.name.text))
-                    .at(block.name.span, "its last statement has to be `return`"),
+                    .at(block.name.span, "its last statement has to be `return`")
+                    .help("end it with `return x`"),
             );
         }
         for shape in &block.returns {
@@ -187,7 +188,7 @@ impl Scope<'_> {
         } else if !known {
             let candidates: BTreeSet<&str> =
                 self.known.keys().map(String::as_str).chain(INPUTS.iter().chain(CONSTANTS).copied()).collect();
-            let closest = suggest(name, candidates.into_iter()).map(str::to_string);
+            let closest = suggest(name, candidates).map(str::to_string);
             let mut diagnostic = unknown_name("value", name, span, closest.as_deref());
             if closest.is_none() {
                 diagnostic.help =
@@ -291,7 +292,8 @@ impl Scope<'_> {
             Lookup::OtherKind(kind, at) => self.out.push(
                 Diagnostic::error(code::WRONG_KIND, format!("`{}` is {}, not a block", callee.text, kind.a_word()))
                     .at(callee.span, "a block or an operation is wanted here")
-                    .also(at, "defined here"),
+                    .also(at, "defined here")
+                    .help("use the name of a block, or rename one of the two"),
             ),
             Lookup::Unknown if self.out.is_full() => {
                 self.out.push(unknown_name("block or operation", &callee.text, callee.span, None));

@@ -184,7 +184,8 @@ impl Builder<'_> {
         if let Some(width) = tensor.width {
             diagnostic = diagnostic.also(width, "its width comes from here");
         }
-        self.report(diagnostic);
+        let help = "name another dimension in the block if they may differ, or map it: `linear(x, n)`";
+        self.report(diagnostic.help(help));
         None
     }
 
@@ -260,7 +261,7 @@ impl Builder<'_> {
                 if let Some(width) = width {
                     diagnostic = diagnostic.also(width, "its width comes from here");
                 }
-                self.report(diagnostic);
+                self.report(diagnostic.help("state the shape it has, or map it back: `linear(x, D)`"));
                 return None;
             }
         }

@@ -344,7 +344,9 @@ impl Builder<'_> {
                 let number = crate::resolve::value::arithmetic(op, a.number, b.number);
                 if !number.is_finite() {
                     let message = format!("{} {} {} has no value", a.number, op.symbol(), b.number);
-                    let mut diagnostic = Diagnostic::error(code::BAD_ARITHMETIC, message).at(span, "here");
+                    let mut diagnostic = Diagnostic::error(code::BAD_ARITHMETIC, message)
+                        .at(span, "infinite, or not a number")
+                        .help("divide by something else than 0, and stay below 10^308");
                     for n in [a, b] {
                         // A number written in the expression itself needs no second mark.
                         if n.origin.file != span.file || n.origin.end < span.start || n.origin.start > span.end {
@@ -366,7 +368,8 @@ impl Builder<'_> {
                 BinaryOp::Div | BinaryOp::Pow => {
                     self.report(
                         Diagnostic::error(code::TENSOR_OR_NUMBER, format!("`{}` between tensors", op.symbol()))
-                            .at(span, "tensors are added, subtracted and multiplied"),
+                            .at(span, "tensors are added, subtracted and multiplied")
+                            .help("a tensor is scaled with `*` and `/` by a number"),
                     );
                     None
                 }
@@ -429,7 +432,14 @@ impl Builder<'_> {
                         diagnostic = diagnostic.also(width, "a width comes from here");
                     }
                 }
-                self.report(diagnostic);
+                let help = match op.name() {
+                    "attend" => "split the heads first: `split_heads(x, heads)` gives [B, heads, T, width]",
+                    "add" | "mul" => {
+                        "two shapes are equal, or one ends like the other; `linear(x, n)` makes a width of n"
+                    }
+                    _ => "`linear(x, n)` makes a width of n, `split_heads` and `merge_heads` the rest",
+                };
+                self.report(diagnostic.help(help));
                 None
             }
         }

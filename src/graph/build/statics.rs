@@ -53,6 +53,8 @@ impl Builder<'_> {
             if heads {
                 let (width, parts) = (width.unsigned_abs(), parts.unsigned_abs());
                 diagnostic = diagnostic.help(fitting_heads(width, parts));
+            } else {
+                diagnostic = diagnostic.help("`floor`, `ceil` and `round_to(x, n, down)` make whole numbers");
             }
             return self.report(diagnostic);
         }
