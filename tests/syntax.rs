@@ -1,7 +1,11 @@
 //! Reading specs: what is understood, what is refused, and in which words.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::time::{Duration, Instant};
+mod common;
+
+use std::time::Duration;
+
+use common::{apply, edit, timed};
 
 use dlmc::ast::{BinaryOp, Expr, ExprKind, File, Item, Stmt};
 use dlmc::base::diag::code;
@@ -370,13 +374,6 @@ fn only_code(text: &str) -> &'static str {
     codes[0]
 }
 
-fn timed<T>(limit: Duration, f: impl FnOnce() -> T) -> T {
-    let start = Instant::now();
-    let out = f();
-    assert!(start.elapsed() < limit, "took {:?}", start.elapsed());
-    out
-}
-
 #[test]
 fn nesting_is_bounded_at_256() {
     let nested = |n: usize| format!("{}1{}", "(".repeat(n), ")".repeat(n));
@@ -440,51 +437,6 @@ fn the_largest_correct_file_is_read() {
 }
 
 // ---- anything at all ----
-
-#[derive(Clone, Debug)]
-enum Edit {
-    Delete(usize, usize),
-    Copy(usize, usize, usize),
-    Insert(usize, String),
-}
-
-fn edit() -> impl Strategy<Value = Edit> {
-    let at = 0usize..4000;
-    let marks = prop::sample::select(vec![
-        "{", "}", "(", ")", "[", "]", "\"", "\n", ",", ":", "=", "//", "é", "as", "1e", "%", "\u{0}",
-    ]);
-    prop_oneof![
-        (at.clone(), 1usize..60).prop_map(|(a, n)| Edit::Delete(a, n)),
-        (at.clone(), 1usize..200, at.clone()).prop_map(|(a, n, b)| Edit::Copy(a, n, b)),
-        (at.clone(), marks).prop_map(|(a, s)| Edit::Insert(a, s.to_string())),
-        (at, ".{0,12}").prop_map(|(a, s)| Edit::Insert(a, s)),
-    ]
-}
-
-fn apply(text: &str, edits: &[Edit]) -> String {
-    let mut chars: Vec<char> = text.chars().collect();
-    for edit in edits {
-        let n = chars.len();
-        let range = |a: usize, length: usize| (a % (n + 1), (a % (n + 1) + length).min(n));
-        match edit {
-            Edit::Delete(a, length) => {
-                let (a, b) = range(*a, *length);
-                chars.drain(a..b);
-            }
-            Edit::Copy(a, length, to) => {
-                let (a, b) = range(*a, *length);
-                let part = chars[a..b].to_vec();
-                let to = to % (n + 1);
-                chars.splice(to..to, part);
-            }
-            Edit::Insert(a, s) => {
-                let a = a % (n + 1);
-                chars.splice(a..a, s.chars());
-            }
-        }
-    }
-    chars.into_iter().collect()
-}
 
 /// Reads and renders; places must lie in the text.
 fn survives(text: &str) {

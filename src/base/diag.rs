@@ -81,21 +81,49 @@ impl Diagnostic {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
+    /// Findings of each severity that were not kept.
+    n_dropped: [usize; 2],
 }
+
+/// Findings of one severity that are kept: more than anybody reads, few enough to compare and show quickly.
+pub const MAX_KEPT: usize = 200;
 
 impl Diagnostics {
     /// Adds one, unless the very same finding is there already (two arms that share a model find
     /// the same mistake twice).
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        if !self.list.contains(&diagnostic) {
+        if self.list.contains(&diagnostic) {
+            return;
+        }
+        let severity = diagnostic.severity;
+        if self.n_kept(severity) < MAX_KEPT {
             self.list.push(diagnostic);
+        } else if let Some(n) = self.n_dropped.get_mut(severity as usize) {
+            *n += 1;
         }
     }
 
     pub fn extend(&mut self, other: Diagnostics) {
+        for (mine, theirs) in self.n_dropped.iter_mut().zip(other.n_dropped) {
+            *mine += theirs;
+        }
         for diagnostic in other.list {
             self.push(diagnostic);
         }
+    }
+
+    fn n_kept(&self, severity: Severity) -> usize {
+        self.list.iter().filter(|d| d.severity == severity).count()
+    }
+
+    /// Whether further errors will only be counted.
+    pub fn is_full(&self) -> bool {
+        self.n_kept(Severity::Error) >= MAX_KEPT
+    }
+
+    /// Findings beyond [`MAX_KEPT`], which are only counted.
+    pub fn n_dropped(&self) -> usize {
+        self.n_dropped.iter().sum()
     }
 
     pub fn has_errors(&self) -> bool {
@@ -103,7 +131,7 @@ impl Diagnostics {
     }
 
     pub fn n_errors(&self) -> usize {
-        self.list.iter().filter(|d| d.severity == Severity::Error).count()
+        self.n_kept(Severity::Error) + self.n_dropped.first().copied().unwrap_or(0)
     }
 
     pub fn is_empty(&self) -> bool {

@@ -88,6 +88,8 @@ impl Number {
         Number::Real(real(self.to_f64(), other.to_f64()))
     }
 
+    // Named like the operators, which they are not: each may leave exactness, and callers ask whether it did.
+    #[allow(clippy::should_implement_trait)]
     pub fn add(self, other: Number) -> Number {
         let exact = |a: Rational, b: Rational| {
             Rational::new(a.num.checked_mul(b.den)?.checked_add(b.num.checked_mul(a.den)?)?, a.den.checked_mul(b.den)?)
@@ -95,10 +97,12 @@ impl Number {
         self.with(other, exact, |a, b| a + b)
     }
 
+    #[allow(clippy::should_implement_trait)]
     pub fn neg(self) -> Number {
         Number::int(0).sub(self)
     }
 
+    #[allow(clippy::should_implement_trait)]
     pub fn sub(self, other: Number) -> Number {
         let exact = |a: Rational, b: Rational| {
             Rational::new(a.num.checked_mul(b.den)?.checked_sub(b.num.checked_mul(a.den)?)?, a.den.checked_mul(b.den)?)
@@ -106,12 +110,14 @@ impl Number {
         self.with(other, exact, |a, b| a - b)
     }
 
+    #[allow(clippy::should_implement_trait)]
     pub fn mul(self, other: Number) -> Number {
         let exact = |a: Rational, b: Rational| Rational::new(a.num.checked_mul(b.num)?, a.den.checked_mul(b.den)?);
         self.with(other, exact, |a, b| a * b)
     }
 
     /// Division; by zero gives an infinite or undefined real, which callers refuse.
+    #[allow(clippy::should_implement_trait)]
     pub fn div(self, other: Number) -> Number {
         let exact = |a: Rational, b: Rational| Rational::new(a.num.checked_mul(b.den)?, a.den.checked_mul(b.num)?);
         self.with(other, exact, |a, b| a / b)
@@ -138,6 +144,19 @@ impl Number {
     pub fn ceil(self) -> Number {
         self.neg().floor().neg()
     }
+}
+
+/// 12345 as 12,345.
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
 }
 
 impl PartialEq for Number {

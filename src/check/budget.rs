@@ -4,14 +4,19 @@ use super::data::{Amounts, Given};
 use super::reader::Cx;
 use super::spec::{Budget, Data, Order};
 use crate::base::diag::code;
-use crate::base::{Diagnostic, Number};
+use crate::base::number::grouped;
+use crate::base::{Diagnostic, Number, Span};
 
 /// unique x epochs may miss total by rounding to whole chunks, not by more.
 const CONSISTENT: f64 = 1e-3;
 
 /// Solves for what is not given. Of three, the two that stronger layers set win; three of one layer
 /// have to agree.
-pub fn solve(data: &Data, mut amounts: Amounts, batch_seqs: u64, cx: &mut Cx<'_>) -> Option<Budget> {
+pub fn solve(data: &Data, mut amounts: Amounts, batch: (u64, Span), cx: &mut Cx<'_>) -> Option<Budget> {
+    if amounts.faulty {
+        return None;
+    }
+    let (batch_seqs, batch_span) = batch;
     let rank = |rank: Option<u8>| rank.unwrap_or(u8::MAX);
     let ranks = [
         rank(amounts.unique.map(|g| g.rank)),
@@ -68,7 +73,8 @@ pub fn solve(data: &Data, mut amounts: Amounts, batch_seqs: u64, cx: &mut Cx<'_>
         let span = amounts.total.map(|g| g.span).or(amounts.unique.map(|g| g.span)).unwrap_or(amounts.span);
         cx.out.push(
             Diagnostic::error(code::OUT_OF_RANGE, "the budget is less than one step")
-                .at(span, format!("{total} tokens in all, {batch_seqs} x {} a step", data.seq))
+                .at(span, format!("{} tokens in all", grouped(total)))
+                .also(batch_span, format!("a step takes {} x {} tokens", grouped(batch_seqs), grouped(data.seq)))
                 .help("raise the budget, or lower `train.batch`"),
         );
         return None;
@@ -98,7 +104,8 @@ fn agree(unique: Given<Option<u64>>, epochs: Given<f64>, total: Given<u64>, cx: 
         cx.out.push(
             Diagnostic::error(code::BUDGET_CONFLICT, "`unique: all`, `epochs` and `total` are one too many")
                 .at(epochs.span, "this")
-                .also(total.span, "or this has to go"),
+                .also(total.span, "or this has to go")
+                .help("`unique: all` is an amount; one of the other two decides how long to train"),
         );
         return None;
     };
@@ -109,11 +116,11 @@ fn agree(unique: Given<Option<u64>>, epochs: Given<f64>, total: Given<u64>, cx: 
     cx.out.push(
         Diagnostic::error(
             code::BUDGET_CONFLICT,
-            format!("{n} unique tokens x {} epochs are not {} tokens", epochs.value, total.value),
+            format!("{} unique tokens x {} epochs are not {} tokens", grouped(n), epochs.value, grouped(total.value)),
         )
-        .at(total.span, format!("{} tokens in all", total.value))
-        .also(unique.span, format!("{n} unique tokens"))
-        .also(epochs.span, format!("{} epochs, so {product} tokens", epochs.value))
+        .at(total.span, format!("{} tokens in all", grouped(total.value)))
+        .also(unique.span, format!("{} unique tokens", grouped(n)))
+        .also(epochs.span, format!("{} epochs, so {} tokens", epochs.value, grouped(product as u64)))
         .help("take one of the three out; it is derived from the other two"),
     );
     None

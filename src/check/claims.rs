@@ -46,7 +46,8 @@ fn claim(node: &Node, arms: &[String], cx: &mut Cx<'_>) -> Option<Claim> {
     if of == than {
         cx.out.push(
             Diagnostic::error(code::BAD_CLAIM, format!("`{of}` against itself"))
-                .at(node.span, "two different arms are compared"),
+                .at(node.span, "two different arms are compared")
+                .help(format!("the arms are {}", arms.join(", "))),
         );
         return None;
     }

@@ -3,9 +3,13 @@
 use super::reader::{Cx, Reader, Takes, in_range, whole};
 use super::spec::{Amount, Data, Order, Split, Tokenizer};
 use crate::base::diag::code;
+use crate::base::number::grouped;
 use crate::base::{Diagnostic, Span, Unit};
 use crate::resolve::{Node, Origin, Value};
 use std::path::PathBuf;
+
+/// Tokens of a sequence. Beyond, a row of attention alone fills a machine.
+const MAX_SEQ: u64 = 1 << 24;
 
 /// What `unique`, `epochs` and `total` say, before the budget is solved.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +18,8 @@ pub struct Amounts {
     pub unique: Option<Given<Option<u64>>>,
     pub epochs: Option<Given<f64>>,
     pub total: Option<Given<u64>>,
+    /// One of them is given and could not be read, which is reported.
+    pub faulty: bool,
     /// The whole `data` record.
     pub span: Span,
 }
@@ -42,7 +48,17 @@ pub fn read(name: &str, reader: &mut Reader, cx: &mut Cx<'_>) -> (Option<Data>, 
     let source = reader.need("source", "files(\"corpus/**/*.txt\")", cx);
     let files = source.as_ref().and_then(|node| read_source(node, cx));
     let tokenizer = reader.need("tokenizer", "bytes", cx).and_then(|node| read_tokenizer(&node, cx));
-    let seq = reader.whole("seq", Takes::PLAIN, 2, None, "128", cx);
+    let seq_span = reader.get("seq").map(|node| node.span);
+    let seq = reader.whole("seq", Takes::PLAIN, 2, None, "128", cx).filter(|n| {
+        let fits = *n <= MAX_SEQ;
+        if let (false, Some(span)) = (fits, seq_span) {
+            cx.out.push(
+                Diagnostic::error(code::OUT_OF_RANGE, format!("sequences of {} tokens", grouped(*n)))
+                    .at(span, format!("at most {} are possible", grouped(MAX_SEQ))),
+            );
+        }
+        fits
+    });
     let unique = match reader.get("unique") {
         Some(node) if node.value == Value::Word("all".into()) => {
             cx.note("data.unique", "all", Some(&node.origin));
@@ -130,7 +146,10 @@ pub fn read(name: &str, reader: &mut Reader, cx: &mut Cx<'_>) -> (Option<Data>, 
                 .help("write tokens, or `split: tail`"),
         );
     }
-    let amounts = Amounts { unique, epochs, total, span: reader.span };
+    let faulty = (reader.is_given("unique") && unique.is_none())
+        || (reader.is_given("epochs") && epochs.is_none())
+        || (reader.is_given("total") && total.is_none());
+    let amounts = Amounts { unique, epochs, total, faulty, span: reader.span };
     let data = (|| {
         let (files, source_span, base) = files?;
         Some(Data {

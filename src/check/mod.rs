@@ -16,6 +16,7 @@ pub use formula::Formula;
 pub use spec::CheckedSpec;
 
 use crate::base::diag::code;
+use crate::base::number::grouped;
 use crate::base::{Diagnostic, Diagnostics, SourceMap, Span};
 use crate::resolve::{ResolvedArm, ResolvedSpec, Value};
 use reader::{Cx, Reader, Takes};
@@ -24,6 +25,8 @@ use std::collections::BTreeMap;
 
 /// Token tables are padded to a multiple of this unless `data.vocab` says otherwise.
 const VOCAB_MULTIPLE: u64 = 64;
+/// With fewer validation documents a claim stays undecided.
+const FEW_DOCUMENTS: u64 = 30;
 /// The largest vocabulary: ids travel as u32 and a table has to fit memory.
 const MAX_VOCAB: u64 = 1 << 24;
 
@@ -44,6 +47,9 @@ pub fn check(spec: &ResolvedSpec, map: &SourceMap, out: &mut Diagnostics) -> Opt
     let names: Vec<String> = spec.arms.iter().map(|a| a.name.clone()).collect();
     let mut cx = Cx { map, out, flat: vec![] };
     let claims = claims::read(&spec.expect, &names, &mut cx);
+    if !claims.is_empty() {
+        arms.iter().for_each(|arm| few_documents(arm, &mut cx));
+    }
     let cite = spec.cite.as_ref().and_then(|node| match &node.value {
         Value::Str(text) => Some(text.clone()),
         _ => {
@@ -55,6 +61,23 @@ pub fn check(spec: &ResolvedSpec, map: &SourceMap, out: &mut Diagnostics) -> Opt
         return None;
     }
     Some(CheckedSpec { name: spec.name.clone(), cite, doc: spec.doc.clone(), arms, claims, factors })
+}
+
+/// A claim needs an interval, and resampling needs documents. How many there are only the corpus
+/// says, but a validation chunk never spans documents, so there cannot be more than chunks.
+fn few_documents(arm: &Arm, cx: &mut Cx<'_>) {
+    let spec::Amount::Tokens(tokens) = arm.data.valid else { return };
+    let chunks = tokens / arm.data.seq;
+    if arm.data.split == spec::Split::Documents && chunks < FEW_DOCUMENTS {
+        cx.out.push(
+            Diagnostic::warning(code::FEW_DOCUMENTS, format!("at most {chunks} validation documents"))
+                .at(arm.data.source_span, format!("{tokens} tokens in sequences of {} are validated on", arm.data.seq))
+                .note(format!(
+                    "with fewer than {FEW_DOCUMENTS}, resampling gives no interval and a claim stays undecided"
+                ))
+                .help("raise `data.valid`"),
+        );
+    }
 }
 
 /// Arms differ in one path, or in those that `factors` lists.
@@ -179,8 +202,9 @@ fn read_arm(arm: &ResolvedArm, spec: &ResolvedSpec, map: &SourceMap, out: &mut D
     }
     let mut train_reader = record("train", "{ batch: 32 seqs, ... }", cx);
     let batch = train_reader.as_mut().and_then(|reader| train::read_batch(reader, cx));
+    let batch_span = train_reader.as_mut().and_then(|r| r.get("batch")).map_or(spec.span, |node| node.span);
     let budget = match (&data, batch) {
-        (Some((Some(data), amounts)), Some((batch, _))) => budget::solve(data, *amounts, batch, cx),
+        (Some((Some(data), amounts)), Some((batch, _))) => budget::solve(data, *amounts, (batch, batch_span), cx),
         _ => None,
     };
     // Without a budget the rest is still read, so that all its mistakes show at once.
@@ -231,9 +255,10 @@ fn finish_arm(draft: Draft, needs_mask: bool, map: &SourceMap, out: &mut Diagnos
     let size = match vocab {
         None => used.next_multiple_of(VOCAB_MULTIPLE),
         Some((declared, span)) if declared < used || declared > MAX_VOCAB => {
+            let what = if declared < used { format!("has no room for {used} ids") } else { "is too large".into() };
             cx.out.push(
-                Diagnostic::error(code::OUT_OF_RANGE, format!("a vocabulary of {declared} has no room for {used} ids"))
-                    .at(span, format!("between {used} and {MAX_VOCAB} are possible"))
+                Diagnostic::error(code::OUT_OF_RANGE, format!("a vocabulary of {} {what}", grouped(declared)))
+                    .at(span, format!("between {used} and {} are possible", grouped(MAX_VOCAB)))
                     .note(format!(
                         "{n_ids} from the tokenizer, end of document{}",
                         if needs_mask { ", mask" } else { "" }

@@ -1,13 +1,15 @@
 //! The `model` of an arm: which model, with which static arguments.
 
-use super::reader::{Cx, Takes, quantity};
+use super::reader::{Cx, Takes, not_whole, quantity};
 use super::spec::{ModelCall, Static, StaticArg};
 use crate::ast::{ExprKind, ParamType};
 use crate::base::diag::code;
 use crate::base::suggest::suggest;
 use crate::base::{Diagnostic, Span};
+use crate::resolve::names::{n_arguments, short_list, takes};
 use crate::resolve::{DefId, Library, Node, Value};
 use indexmap::IndexMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub fn read(node: &Node, model: DefId, library: &Arc<Library>, cx: &mut Cx<'_>) -> Option<ModelCall> {
@@ -25,27 +27,32 @@ pub fn read(node: &Node, model: DefId, library: &Arc<Library>, cx: &mut Cx<'_>) 
                 given.insert(param.name.text.clone(), (value.span, value.clone()));
             }
             None => cx.out.push(
-                Diagnostic::error(code::UNKNOWN_FIELD, format!("`{name}` takes {} arguments", block.params.len()))
+                Diagnostic::error(code::UNKNOWN_FIELD, format!("`{name}` takes {}", n_arguments(block.params.len())))
                     .at(value.span, "one too many")
-                    .also(block.name.span, "defined here"),
+                    .also(block.name.span, "defined here")
+                    .help("take it out"),
             ),
         }
     }
+    let known: BTreeSet<&str> = block.params.iter().map(|p| p.name.text.as_str()).collect();
+    let mut n_unknown = 0;
     for (arg, (at, value)) in &args.named {
         let names = || block.params.iter().map(|p| p.name.text.as_str());
-        if !names().any(|n| n == arg) {
+        if !known.contains(arg.as_str()) {
+            n_unknown += 1;
             let diagnostic = Diagnostic::error(code::UNKNOWN_FIELD, format!("`{name}` has no argument `{arg}`"))
                 .at(*at, "not an argument of it")
                 .also(block.name.span, "defined here");
-            cx.out.push(match suggest(arg, names()) {
+            cx.out.push(match suggest(arg, names().take(if cx.out.is_full() { 0 } else { usize::MAX })) {
                 Some(closest) => diagnostic.help(format!("did you mean `{closest}`?")),
-                None => diagnostic.help(format!("it takes {}", names().collect::<Vec<_>>().join(", "))),
+                None => diagnostic.help(takes(&short_list(names()))),
             });
         } else if let Some((first, _)) = given.get(arg) {
             cx.out.push(
                 Diagnostic::error(code::DUPLICATE_FIELD, format!("`{arg}` is given twice"))
                     .at(*at, "again here")
-                    .also(*first, "first here"),
+                    .also(*first, "first here")
+                    .help("keep one of them"),
             );
         } else {
             given.insert(arg.clone(), (*at, value.clone()));
@@ -83,14 +90,21 @@ pub fn read(node: &Node, model: DefId, library: &Arc<Library>, cx: &mut Cx<'_>) 
         }
     }
     if !missing.is_empty() {
-        cx.out.push(
-            Diagnostic::error(code::MISSING_FIELD, format!("`{name}` needs {}", missing.join(", ")))
-                .at(span, "not given here")
-                .also(block.name.span, "defined here"),
-        );
         sound = false;
     }
-    sound.then(|| ModelCall { model, name, args: result, span, library: library.clone() })
+    // An unknown argument most likely is the missing one under a wrong name, and is reported.
+    if missing.len() > n_unknown {
+        cx.out.push(
+            Diagnostic::error(
+                code::MISSING_FIELD,
+                format!("`{name}` needs {}", short_list(missing.iter().map(String::as_str))),
+            )
+            .at(span, "not given here")
+            .also(block.name.span, "defined here")
+            .help(takes(&short_list(block.params.iter().map(|p| p.name.text.as_str())))),
+        );
+    }
+    sound.then(|| ModelCall { model, name, args: result, span: node.span, library: library.clone() })
 }
 
 fn static_arg(path: &str, node: &Node, ty: &ParamType, cx: &mut Cx<'_>) -> Option<StaticArg> {
@@ -103,10 +117,7 @@ fn static_arg(path: &str, node: &Node, ty: &ParamType, cx: &mut Cx<'_>) -> Optio
         _ => {
             let q = quantity(path, node, Takes::FRACTION, cx)?;
             if matches!(ty, ParamType::Int) && q.number.to_i64().is_none() {
-                cx.out.push(
-                    Diagnostic::error(code::NOT_WHOLE, format!("`{path}` has to be whole, not {}", q.number))
-                        .at(node.span, "a whole number is wanted here"),
-                );
+                cx.out.push(not_whole(path, q.number, node.span));
                 return None;
             }
             Static::Number(q.number)

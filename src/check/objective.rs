@@ -6,7 +6,7 @@ use super::spec::{Estimator, LossWeight, MaskedDiffusion, Objective, TKind, TSam
 use crate::ast::{BinaryOp, Expr, ExprKind, Item, UnaryOp};
 use crate::base::diag::code;
 use crate::base::suggest::suggest;
-use crate::base::{Diagnostic, Diagnostics, Span};
+use crate::base::{Diagnostic, Diagnostics, Number, Span};
 use crate::resolve::{Kind, Library, Node, Value};
 
 /// Ends of a schedule that miss 1 or 0 by this much are a warning (loglinear's eps is 1e-3), by more an error.
@@ -154,7 +154,6 @@ fn read_schedule(node: &Node, library: &Library, cx: &mut Cx<'_>) -> Option<(Str
 
 /// alpha(0) = 1, alpha(1) = 0, never rising, within [0, 1].
 fn check_schedule(alpha: &Formula, name: &str, span: Span, out: &mut Diagnostics) -> Option<Ends> {
-    let mut sound = true;
     let mut previous = f64::INFINITY;
     for i in 0..=SCAN_POINTS {
         let t = f64::from(i) / f64::from(SCAN_POINTS);
@@ -171,47 +170,38 @@ fn check_schedule(alpha: &Formula, name: &str, span: Span, out: &mut Diagnostics
         if let Some(problem) = problem {
             out.push(
                 Diagnostic::error(code::SCHEDULE_SHAPE, format!("`{name}` is no masking schedule: {problem}"))
-                    .at(span, format!("= {alpha}"))
+                    .at(span, "alpha(t)")
                     .note("alpha(t) is the chance that a token is still clean: 1 at t = 0, falling to 0 at t = 1")
-                    .note(format!("looked at {} points of [0, 1]", SCAN_POINTS + 1)),
+                    .note(format!("looked at {} points of [0, 1]", SCAN_POINTS + 1))
+                    .help("for example `1 - t`, or `cos(pi / 2 * t)^2`"),
             );
-            sound = false;
-            break;
+            return None;
         }
         previous = a;
     }
-    let mut ends = Ends::Exact;
-    for (t, wanted) in [(0.0, 1.0), (1.0, 0.0)] {
-        let got = alpha.eval(t);
-        let miss = (got - wanted).abs();
-        if !got.is_finite() || miss <= EXACT_END {
-            continue;
-        }
-        let message = format!("`{name}` is {got:.6} at t = {t}, not {wanted}");
-        if miss > NEAR_END {
-            sound = false;
-            out.push(
-                Diagnostic::error(code::SCHEDULE_ENDS, message)
-                    .at(span, format!("= {alpha}"))
-                    .note("a masked bound covers all mask rates from 0 to 1")
-                    .help(if t == 0.0 {
-                        "at t = 0 nothing is masked: alpha(0) = 1"
-                    } else {
-                        "at t = 1 all is masked: alpha(1) = 0"
-                    }),
-            );
-        } else {
-            ends = Ends::Near;
-            out.push(
-                Diagnostic::warning(code::SCHEDULE_NEAR_ENDS, message).at(span, format!("= {alpha}")).note(format!(
-                    "mask rates cover {:.4} to {:.4}",
-                    1.0 - alpha.eval(0.0),
-                    1.0 - alpha.eval(1.0)
-                )),
-            );
-        }
+    let ends = [(0.0, 1.0), (1.0, 0.0)].map(|(t, wanted)| (t, wanted, alpha.eval(t)));
+    let missed: Vec<String> = ends
+        .iter()
+        .filter(|(_, wanted, got)| (got - wanted).abs() > EXACT_END)
+        .map(|(t, wanted, got)| format!("{} at t = {t}, not {wanted}", Number::Real((got * 1e6).round() / 1e6)))
+        .collect();
+    if missed.is_empty() {
+        return Some(Ends::Exact);
     }
-    sound.then_some(ends)
+    let message = format!("`{name}` is {}", missed.join(", and "));
+    let rates = ends.map(|(_, _, got)| 1.0 - got);
+    let covered = format!("mask rates cover {:.4} to {:.4}; a bound covers 0 to 1", rates[0], rates[1]);
+    if ends.iter().any(|(_, wanted, got)| (got - wanted).abs() > NEAR_END) {
+        out.push(
+            Diagnostic::error(code::SCHEDULE_ENDS, message)
+                .at(span, "alpha(t)")
+                .note(covered)
+                .help("at t = 0 nothing is masked, alpha(0) = 1; at t = 1 all is, alpha(1) = 0"),
+        );
+        return None;
+    }
+    out.push(Diagnostic::warning(code::SCHEDULE_NEAR_ENDS, message).at(span, "alpha(t)").note(covered));
+    Some(Ends::Near)
 }
 
 /// A written formula of one variable.
@@ -260,7 +250,8 @@ pub fn formula(expr: &Expr, variable: &str, out: &mut Diagnostics) -> Option<For
                 }
                 _ => {
                     let message = format!("`{}` takes one value", function.name());
-                    out.push(Diagnostic::error(code::MISSING_FIELD, message).at(expr.span, "here"));
+                    let help = format!("for example `{}({variable})`", function.name());
+                    out.push(Diagnostic::error(code::MISSING_FIELD, message).at(expr.span, "here").help(help));
                     None
                 }
             }

@@ -3,9 +3,11 @@
 
 use super::spec::FlatField;
 use crate::base::diag::code;
+use crate::base::number::grouped;
 use crate::base::suggest::suggest;
 use crate::base::units::Dimension;
 use crate::base::{Diagnostic, Diagnostics, Number, SourceMap, Span, Unit};
+use crate::resolve::names::n_arguments;
 use crate::resolve::{Node, Origin, Record, Value};
 use indexmap::IndexMap;
 
@@ -109,7 +111,8 @@ impl Reader {
             Value::Word(word) => (word, node.span, None),
             _ => {
                 let wanted: Vec<String> = forms.iter().map(|(n, _)| format!("`{n}`")).collect();
-                cx.wrong_type(node, path, &format!("one of {}", wanted.join(", ")));
+                let several = if wanted.len() > 1 { "one of " } else { "" };
+                cx.wrong_type(node, path, &format!("{several}{}", wanted.join(", ")));
                 return None;
             }
         };
@@ -132,7 +135,7 @@ impl Reader {
                         fields.insert(param.to_string(), (value.span, value.clone()));
                     }
                     None => cx.out.push(
-                        Diagnostic::error(code::UNKNOWN_FIELD, format!("`{form}` takes {} arguments", params.len()))
+                        Diagnostic::error(code::UNKNOWN_FIELD, format!("`{form}` takes {}", n_arguments(params.len())))
                             .at(value.span, "one too many")
                             .help(if params.is_empty() {
                                 "write the name alone".into()
@@ -147,7 +150,8 @@ impl Reader {
                     Some((first, _)) => cx.out.push(
                         Diagnostic::error(code::DUPLICATE_FIELD, format!("`{name}` is given twice"))
                             .at(*span, "again here")
-                            .also(*first, "first here"),
+                            .also(*first, "first here")
+                            .help("keep one of them"),
                     ),
                     None => {
                         fields.insert(name.clone(), (*span, value.clone()));
@@ -172,7 +176,9 @@ impl Reader {
     /// The field; missing, it is reported with an example of what to write.
     pub fn need(&mut self, name: &'static str, example: &str, cx: &mut Cx<'_>) -> Option<Node> {
         let node = self.get(name);
-        if node.is_none() {
+        // A field that is meant by this name, but misspelt, is reported as that.
+        let misspelt = || self.fields.keys().any(|f| !self.known.contains(&f.as_str()) && suggest(f, [name]).is_some());
+        if node.is_none() && !misspelt() {
             cx.out.push(
                 Diagnostic::error(code::MISSING_FIELD, format!("{} has no `{name}`", self.what))
                     .at(self.span, "it has to be given")
@@ -285,15 +291,32 @@ pub fn quantity(path: &str, node: &Node, takes: Takes, cx: &mut Cx<'_>) -> Optio
     };
     if !fits {
         let given = unit.map_or("no unit".to_string(), |u| format!("`{}`", u.word()));
-        let mut diagnostic =
-            Diagnostic::error(code::WRONG_UNIT, format!("`{path}` takes {}, not {given}", takes.words()))
-                .at(node.span, format!("{given} here"));
-        if let Some(first) = takes.units.first() {
-            let text = cx.map.text(node.span);
-            let bare = unit.map_or(text, |u| text.trim_end_matches(u.word()).trim_end());
-            let gap = if *first == Unit::Percent { "" } else { " " };
-            diagnostic = diagnostic.help(format!("for example `{bare}{gap}{}`", first.word()));
+        let message = match (unit, takes.units) {
+            (None, _) => format!("`{path}` needs its unit: {}", takes.words()),
+            (Some(_), []) => format!("`{path}` is a plain number, not in {given}"),
+            (Some(_), _) => format!("`{path}` takes {}, not {given}", takes.words()),
+        };
+        // The number as written, without its unit; a computed one has none to show.
+        let text = cx.map.text(node.span);
+        let bare = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == '%').trim_end();
+        let suffixed = |c: char| c.is_ascii_digit() || "._KMBT".contains(c);
+        let bare = match unit {
+            Some(_) if bare.is_empty() || !bare.chars().all(suffixed) => "1",
+            Some(_) => bare,
+            None => text,
+        };
+        let mut examples: Vec<String> = takes
+            .units
+            .iter()
+            .filter(|u| **u != Unit::Percent || !bare.ends_with(['K', 'M', 'B', 'T']))
+            .map(|u| format!("`{bare}{}{}`", if *u == Unit::Percent { "" } else { " " }, u.word()))
+            .collect();
+        if takes.bare {
+            examples.push(format!("`{bare}`"));
         }
+        let diagnostic = Diagnostic::error(code::WRONG_UNIT, message)
+            .at(node.span, format!("{given} here"))
+            .help(format!("for example {}", examples.join(" or ")));
         cx.out.push(diagnostic);
         return None;
     }
@@ -316,13 +339,21 @@ pub fn whole(path: &str, quantity: Quantity, min: u64, cx: &mut Cx<'_>) -> Optio
             None
         }
         None => {
-            cx.out.push(
-                Diagnostic::error(code::NOT_WHOLE, format!("`{path}` has to be whole, not {}", quantity.number))
-                    .at(quantity.span, "a whole number is wanted here"),
-            );
+            cx.out.push(not_whole(path, quantity.number, quantity.span));
             None
         }
     }
+}
+
+/// A number that is no i64: a fraction, or too large.
+pub fn not_whole(path: &str, number: Number, span: Span) -> Diagnostic {
+    if number.floor() == number {
+        return Diagnostic::error(code::OUT_OF_RANGE, format!("`{path}` is too large: {number}"))
+            .at(span, format!("at most {} is possible", grouped(i64::MAX as u64)));
+    }
+    Diagnostic::error(code::NOT_WHOLE, format!("`{path}` has to be whole, not {number}"))
+        .at(span, "a whole number is wanted here")
+        .help(format!("{} or {} would be whole", number.floor(), number.ceil()))
 }
 
 pub fn in_range(path: &str, quantity: Quantity, range: std::ops::RangeInclusive<f64>, cx: &mut Cx<'_>) -> Option<f64> {
@@ -330,13 +361,19 @@ pub fn in_range(path: &str, quantity: Quantity, range: std::ops::RangeInclusive<
     if range.contains(&x) {
         return Some(x);
     }
-    let wanted = match (*range.start(), *range.end()) {
-        (low, f64::MAX) => format!("at least {}", Number::Real(low)),
-        (low, high) => format!("between {} and {}", Number::Real(low), Number::Real(high)),
+    // Ends that stand for "not 0" and "not 1" are said so.
+    let low = match *range.start() {
+        low if low > 0.0 && low < 1e-5 => "above 0".to_string(),
+        low => format!("at least {}", Number::Real(low)),
+    };
+    let wanted = match *range.end() {
+        f64::MAX => low,
+        high if high > 0.999_99 && high < 1.0 => format!("{low} and below 1"),
+        high => format!("{low} and at most {}", Number::Real(high)),
     };
     cx.out.push(
-        Diagnostic::error(code::OUT_OF_RANGE, format!("`{path}` lies {wanted}; {} does not", Number::Real(x)))
-            .at(quantity.span, format!("a value {wanted} is wanted here")),
+        Diagnostic::error(code::OUT_OF_RANGE, format!("`{path}` is {wanted}, not {}", Number::Real(x)))
+            .at(quantity.span, format!("wanted: {wanted}")),
     );
     None
 }

@@ -3,11 +3,16 @@
 use super::reader::{Cx, Quantity, Reader, Takes, in_range, whole};
 use super::spec::{AdamW, Budget, Eval, LrSchedule, Precision, Seeds, Train};
 use crate::base::diag::code;
+use crate::base::number::grouped;
 use crate::base::{Diagnostic, Unit};
 use crate::resolve::{Node, Value};
 
 /// Systematic draws per validation row for masked bounds.
 const EVAL_DRAWS: u64 = 4;
+/// How far to look for a divisor to propose.
+const MAX_SEARCH: usize = 10_000;
+/// Evaluations of a run; each goes over the whole validation part.
+const MAX_EVALUATIONS: f64 = 100_000.0;
 /// PyTorch's and Megatron's default.
 const ADAM_EPS: f64 = 1e-8;
 
@@ -18,11 +23,23 @@ pub fn read_batch(reader: &mut Reader, cx: &mut Cx<'_>) -> Option<(u64, u64)> {
     let micro = reader.whole("micro_batch", Takes::SEQS, 1, Some(batch), "8 seqs", cx)?;
     if batch % micro != 0 {
         let span = given.map_or(reader.span, |n| n.span);
-        let fits: Vec<String> = (1..=batch).filter(|m| batch % m == 0).rev().take(6).map(|m| m.to_string()).collect();
+        let divides = |m: &u64| batch.is_multiple_of(*m);
+        // The nearest below and above; the search is bounded, since a batch may be any number.
+        let below = (1..micro).rev().take(MAX_SEARCH).find(divides);
+        let above = (micro..=batch).take(MAX_SEARCH).find(divides);
+        let fits: Vec<String> = below.into_iter().chain(above).map(grouped).collect();
+        let help = if fits.is_empty() {
+            "choose a divisor of the batch".into()
+        } else {
+            format!("{} would fit", fits.join(" or "))
+        };
         cx.out.push(
-            Diagnostic::error(code::BATCH_SPLIT, format!("micro-batches of {micro} do not divide a batch of {batch}"))
-                .at(span, format!("{batch} / {micro} leaves {}", batch % micro))
-                .help(format!("{} divide it", fits.join(", "))),
+            Diagnostic::error(
+                code::BATCH_SPLIT,
+                format!("micro-batches of {} do not divide a batch of {}", grouped(micro), grouped(batch)),
+            )
+            .at(span, format!("{} left over", grouped(batch % micro)))
+            .help(help),
         );
         return None;
     }
@@ -203,7 +220,8 @@ fn read_lr_schedule(node: &Node, budget: &Budget, cx: &mut Cx<'_>) -> Option<LrS
                 code::OUT_OF_RANGE,
                 format!("warm-up and decay take {} of {steps} steps", warmup + decay),
             )
-            .at(node.span, format!("{warmup} steps of warm-up, {decay} of decay")),
+            .at(node.span, format!("{warmup} steps of warm-up, {decay} of decay"))
+            .help("shorten one of them"),
         );
         return None;
     }
@@ -263,9 +281,24 @@ fn eval_steps(q: Quantity, budget: &Budget, cx: &mut Cx<'_>) -> Option<Vec<u64>>
         _ => whole("eval.every", q, 1, cx)? as f64,
     };
     if every_steps.is_nan() || every_steps <= 0.0 {
-        cx.out.push(Diagnostic::error(code::OUT_OF_RANGE, "`eval.every` has to be above 0").at(q.span, "here"));
+        cx.out.push(
+            Diagnostic::error(code::OUT_OF_RANGE, "`eval.every` has to be above 0")
+                .at(q.span, "here")
+                .help("for example `1 epoch`"),
+        );
         return None;
     }
+    let times = steps as f64 / every_steps.max(1.0);
+    if times > MAX_EVALUATIONS {
+        cx.out.push(
+            Diagnostic::error(code::OUT_OF_RANGE, format!("{times:.3e} evaluations in {} steps", grouped(steps)))
+                .at(q.span, format!("at most {} are possible", grouped(MAX_EVALUATIONS as u64)))
+                .help("evaluate less often, for example `every: 1%`"),
+        );
+        return None;
+    }
+    // More than one multiple may fall on a step.
+    let every_steps = every_steps.max(1.0);
     // A multiple that misses a step by rounding alone is that step.
     let rounding = 1e-9;
     let mut at: Vec<u64> = (1..=steps)

@@ -1,7 +1,8 @@
 //! The front half in one call: file to checked spec and valid graphs.
 
 use crate::base::diag::code;
-use crate::base::{Diagnostic, Diagnostics, SourceMap, Sources};
+use crate::base::number::grouped;
+use crate::base::{Diagnostic, Diagnostics, Severity, SourceMap, Sources};
 use crate::check::spec::Arm;
 use crate::check::{self, CheckedSpec};
 use crate::data::{self, CorpusEnv};
@@ -9,10 +10,12 @@ use crate::graph::build::{ModelInputs, build};
 use crate::graph::validate::validate;
 use crate::graph::{Graph, ValidGraph};
 use crate::objective;
-use crate::resolve::{self, Override};
+use crate::resolve::{self, Kind, Override};
 use std::path::Path;
 use std::sync::Arc;
 
+/// Nodes of all models of an experiment.
+const MAX_NODES: usize = 100_000;
 /// Room for the deepest nesting that the limits allow, in any build.
 const STACK: usize = 64 << 20;
 
@@ -32,6 +35,8 @@ pub struct Outcome {
     pub compiled: Option<Compiled>,
     /// Definitions of the file, for a library that holds no experiment.
     pub n_definitions: usize,
+    /// Names of the file's experiments.
+    pub experiments: Vec<String>,
 }
 
 /// Compiles on a thread with a stack that fits the deepest input.
@@ -61,27 +66,34 @@ fn compile_here(
     let mut map = SourceMap::default();
     let (library, mut out) = resolve::load(path, sources, &mut map);
     let n_definitions = library.defs().filter(|(_, d)| Some(d.file()) == library.main).count();
+    let experiments: Vec<String> = library
+        .defs()
+        .filter(|(_, d)| Some(d.file()) == library.main && d.kind == Kind::Experiment)
+        .map(|(_, d)| d.name.text.clone())
+        .collect();
     // Text that could not be read leaves names undefined; reporting those too would bury the cause.
-    let readable = !out.has_errors();
+    let readable = !out.iter().any(|d| d.severity == Severity::Error && d.code < code::UNKNOWN_NAME);
     let mut names = Diagnostics::default();
     let resolved = resolve::resolve_experiment(library, &mut map, experiment, overrides, &mut names);
     if readable {
         out.extend(names);
     } else {
-        extend_unless_missing(&mut out, names);
+        extend_unless_missing(&mut out, names, &map);
     }
+    let recursive = out.iter().any(|d| d.code == code::RECURSIVE_BLOCK);
     let spec = resolved.and_then(|resolved| {
         let mut found = Diagnostics::default();
         let spec = check::check(&resolved, &map, &mut found);
         if readable {
             out.extend(found);
         } else {
-            extend_unless_missing(&mut out, found);
+            extend_unless_missing(&mut out, found, &map);
         }
         spec
     });
     let compiled = spec.and_then(|spec| {
-        let models = build_models(&spec, &mut out);
+        // A circle of blocks has no graph, and is reported.
+        let models = if recursive { None } else { build_models(&spec, &mut out) };
         if let Some(env) = env {
             for arm in spec.arms() {
                 if let Err(error) = data::probe(&arm.data, &arm.vocab, env) {
@@ -89,19 +101,26 @@ fn compile_here(
                 }
             }
         }
+        if models.is_none() && !out.has_errors() {
+            let message = "dlmc gave up on a model without saying why, which is a mistake of dlmc";
+            out.push(Diagnostic::error(code::SHAPE_MISMATCH, message).help("please report it, with the spec"));
+        }
         let models = models?;
         let files =
             map.files().iter().filter(|f| !f.name.starts_with("--set ")).map(|f| (f.name.clone(), f.text.clone()));
         let files = files.collect();
         (!out.has_errors()).then_some(Compiled { spec, models, files })
     });
-    Outcome { sources: map, diagnostics: out, compiled, n_definitions }
+    Outcome { sources: map, diagnostics: out, compiled, n_definitions, experiments }
 }
 
-/// After a syntax error only those later findings count that a lost line cannot have caused.
-fn extend_unless_missing(out: &mut Diagnostics, found: Diagnostics) {
+/// After a syntax error only those later findings count that a lost line cannot have caused, and
+/// none about a line of which only a part was read.
+fn extend_unless_missing(out: &mut Diagnostics, found: Diagnostics, map: &SourceMap) {
     let caused = [code::UNKNOWN_NAME, code::MISSING_FIELD, code::UNUSED, code::WRONG_KIND, code::BUDGET_OPEN];
-    for diagnostic in found.iter().filter(|d| !caused.contains(&d.code)) {
+    let line = |d: &Diagnostic| d.primary.as_ref().map(|p| (p.span.file, map.locate(p.span).line));
+    let faulty: Vec<_> = out.iter().filter(|d| d.code < code::UNKNOWN_NAME).map(line).collect();
+    for diagnostic in found.iter().filter(|d| !caused.contains(&d.code) && !faulty.contains(&line(d))) {
         out.push(diagnostic.clone());
     }
 }
@@ -111,7 +130,19 @@ fn build_models(spec: &CheckedSpec, out: &mut Diagnostics) -> Option<Vec<Arc<Val
     let mut built: Vec<(usize, ModelInputs, Option<Arc<ValidGraph>>)> = vec![];
     let arms = spec.arms();
     let mut models = vec![];
+    let mut n_nodes = 0;
     for (i, arm) in arms.iter().enumerate() {
+        if n_nodes > MAX_NODES || out.iter().any(|d| d.code == code::TOO_MANY) {
+            if n_nodes > MAX_NODES {
+                let message = format!("the models of {i} arms have {} nodes", grouped(n_nodes as u64));
+                out.push(
+                    Diagnostic::error(code::TOO_MANY, message)
+                        .at(arm.model.span, "no room for this one")
+                        .help("use `repeat` for layers that are alike, or make several experiments of it"),
+                );
+            }
+            return None;
+        }
         let inputs = model_inputs(arm);
         let same = built.iter().find(|(j, of, _)| {
             arms.get(*j).is_some_and(|other| {
@@ -124,6 +155,7 @@ fn build_models(spec: &CheckedSpec, out: &mut Diagnostics) -> Option<Vec<Arc<Val
             Some((_, _, graph)) => graph.clone(),
             None => {
                 let graph = build(&arm.model, inputs, out).and_then(|graph| valid(graph, arm, out)).map(Arc::new);
+                n_nodes += graph.iter().flat_map(|g| &g.graph().bodies).map(|b| b.dag.node_count()).sum::<usize>();
                 built.push((i, inputs, graph.clone()));
                 graph
             }

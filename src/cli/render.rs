@@ -35,7 +35,11 @@ pub fn human(diagnostics: &Diagnostics, sources: &SourceMap, color: bool) -> Str
     }
     if !all.is_empty() {
         let _ = out.reset();
-        let _ = writeln!(out, "{}", summary(&all));
+        let more = match diagnostics.n_dropped() {
+            0 => String::new(),
+            n => format!(", and {n} more that are not shown"),
+        };
+        let _ = writeln!(out, "{}{more}", summary(&all));
     }
     String::from_utf8_lossy(out.as_slice()).into_owned()
 }

@@ -9,8 +9,8 @@ pub fn dot(graph: &Graph) -> String {
     if graph.body(Graph::ROOT).is_some() {
         body(graph, Graph::ROOT, 1, &mut out);
     }
-    for (name, value) in &graph.outputs {
-        let id = format!("output_{}", name.replace(['.', '*'], "_"));
+    for (i, (name, value)) in graph.outputs.iter().enumerate() {
+        let id = format!("output{i}");
         out.push_str(&format!("  {id} [label=\"{name}\", shape=oval];\n  {} -> {id};\n", node_id(Graph::ROOT, *value)));
     }
     out.push_str("}\n");

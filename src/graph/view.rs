@@ -18,9 +18,9 @@ struct GraphView {
 #[derive(Serialize)]
 struct ParamView {
     path: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    repeats: Vec<u64>,
-    shape: Vec<u64>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    repeats: String,
+    shape: String,
     init: String,
 }
 
@@ -43,15 +43,16 @@ pub fn ron(graph: &Graph, types: bool) -> String {
             .iter()
             .map(|p| ParamView {
                 path: p.path.clone(),
-                repeats: p.repeats.clone(),
-                shape: p.shape.clone(),
+                repeats: if p.repeats.is_empty() { String::new() } else { format!("{:?}", p.repeats) },
+                shape: format!("{:?}", p.shape),
                 init: init_text(p.init),
             })
             .collect(),
         bodies: graph.bodies.iter().enumerate().map(|(i, body)| body_view(graph, i, body, types)).collect(),
         outputs: graph.outputs.iter().map(|(name, value)| (name.clone(), value_text(*value))).collect(),
     };
-    let pretty = ron::ser::PrettyConfig::new().depth_limit(3);
+    // One line a node, so that a difference shows the nodes that changed.
+    let pretty = ron::ser::PrettyConfig::new().depth_limit(4);
     ron::ser::to_string_pretty(&view, pretty).unwrap_or_default()
 }
 

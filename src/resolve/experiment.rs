@@ -46,6 +46,9 @@ pub struct ResolvedArm {
     pub sets: IndexMap<String, Span>,
 }
 
+/// Arms of an experiment. Each is a training run.
+const MAX_ARMS: usize = 64;
+
 /// Fields of an experiment that arms may set.
 const ARM_FIELDS: &[&str] = &["model", "objective", "data", "train", "eval"];
 const EXPERIMENT_FIELDS: &[&str] =
@@ -129,10 +132,16 @@ impl Context<'_> {
     ) -> ResolvedSpec {
         let file = |span| Origin::File(span);
         let mut fields = value::record(&definition.fields, &file, self.out);
-        for (name, (span, _)) in &fields.fields {
+        let mut misspelt = vec![];
+        for (name, (span, node)) in &fields.fields {
             if !EXPERIMENT_FIELDS.contains(&name.as_str()) {
                 self.out.push(unknown_field("an experiment", name, *span, EXPERIMENT_FIELDS));
+                misspelt.extend(suggest(name, EXPERIMENT_FIELDS.iter().copied()).map(|n| (n, *span, node.clone())));
             }
+        }
+        // A misspelt field goes on under the name that was meant, so that nothing follows from it.
+        for (name, span, node) in misspelt {
+            fields.fields.entry(name.to_string()).or_insert((span, node));
         }
         for node in &fields.bare {
             self.out.push(
@@ -164,11 +173,20 @@ impl Context<'_> {
         let name = &definition.name;
         let arms_span = arms.as_ref().map_or(name.span, |(span, _)| *span);
         let arms = match arms {
-            Some((_, Node { value: Value::Record(record), .. })) if !record.fields.is_empty() => record
-                .fields
-                .iter()
-                .map(|(arm, (span, node))| self.arm(arm, *span, node, &fields, &overrides))
-                .collect(),
+            Some((_, Node { value: Value::Record(record), .. })) if !record.fields.is_empty() => {
+                if let Some((_, (beyond, _))) = record.fields.get_index(MAX_ARMS) {
+                    self.out.push(
+                        Diagnostic::error(
+                            code::TOO_MANY,
+                            format!("experiment `{}` has {} arms", name.text, record.fields.len()),
+                        )
+                        .at(*beyond, format!("at most {MAX_ARMS} are possible"))
+                        .help("make several experiments of it"),
+                    );
+                }
+                let arms = record.fields.iter().take(MAX_ARMS);
+                arms.map(|(arm, (span, node))| self.arm(arm, *span, node, &fields, &overrides)).collect()
+            }
             Some((span, node)) => {
                 self.out.push(
                     Diagnostic::error(
@@ -179,7 +197,7 @@ impl Context<'_> {
                     .also(span, "for this")
                     .help("write `arms: { ar: { objective: ar }, mdm: { objective: mdm } }`"),
                 );
-                vec![]
+                self.open_all(&fields)
             }
             None => {
                 self.out.push(
@@ -187,7 +205,7 @@ impl Context<'_> {
                         .at(name.span, "of this experiment")
                         .help("write `arms: { ar: { objective: ar }, mdm: { objective: mdm } }`"),
                 );
-                vec![]
+                self.open_all(&fields)
             }
         };
         ResolvedSpec {
@@ -201,6 +219,17 @@ impl Context<'_> {
             expect,
             arms_span,
         }
+    }
+
+    /// What an experiment without arms refers to is used all the same.
+    fn open_all(&mut self, base: &Record) -> Vec<ResolvedArm> {
+        let node = Node {
+            value: Value::Record(Record::default()),
+            span: Span::new(crate::base::FileId(0), 0, 0),
+            origin: Origin::Set(String::new()),
+        };
+        self.arm("", node.span, &node, base, &[]);
+        vec![]
     }
 
     /// `--set` values, parsed as the text of a spec; each becomes a source of its own.
@@ -268,6 +297,10 @@ impl Context<'_> {
                     .help("write `{ objective: NAME }`"),
             ),
         }
+        if !overrides.is_empty() {
+            // What the file refers to is used by it, even where `--set` puts something else in its place.
+            self.open_fields(&mut arm);
+        }
         for (path, value) in overrides {
             let Some((first, rest)) = path.split_first() else { continue };
             let wrapped = rest.iter().rev().fold(value.clone(), |inner, part| {
@@ -278,11 +311,15 @@ impl Context<'_> {
             });
             self.lay(&mut arm, &first.text, first.span, wrapped);
         }
+        self.open_fields(&mut arm);
+        arm
+    }
+
+    fn open_fields(&mut self, arm: &mut ResolvedArm) {
         let fields: Vec<String> = arm.fields.fields.keys().cloned().collect();
         for field in fields {
-            self.open(&mut arm, &field);
+            self.open(arm, &field);
         }
-        arm
     }
 
     /// Lays a value over a field, after opening the definition that the field may name.
@@ -320,6 +357,7 @@ impl Context<'_> {
         };
         let Some(id) = self.library.find(file, kind, &word, span, self.out) else {
             node.value = Value::None;
+            self.reached.extend(self.library.guess(file, kind, &word));
             return;
         };
         self.reached.insert(id);
@@ -349,7 +387,7 @@ impl Context<'_> {
         let Value::Call { args, .. } = &objective.value else { return };
         let named = args.named.get("schedule").map(|(_, n)| n).or_else(|| args.positional.first());
         if let Some(Node { value: Value::Word(word), span, .. }) = named
-            && let super::library::Lookup::Found(id) = self.library.lookup(span.file, Kind::Schedule, word)
+            && let Some(id) = self.library.guess(span.file, Kind::Schedule, word)
         {
             self.reached.insert(id);
         }

@@ -6,7 +6,7 @@ use crate::base::source::{ReadError, Sources, normalize};
 use crate::base::suggest::suggest;
 use crate::base::{Diagnostic, Diagnostics, FileId, SourceMap, Span};
 use crate::syntax;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -32,6 +32,12 @@ pub enum Kind {
 impl Kind {
     pub const ALL: &'static [Kind] =
         &[Kind::Schedule, Kind::Objective, Kind::Data, Kind::Train, Kind::Block, Kind::Model, Kind::Experiment];
+
+    /// With its article, for messages.
+    pub fn a_word(self) -> String {
+        let article = if matches!(self, Kind::Objective | Kind::Experiment) { "an" } else { "a" };
+        format!("{article} {}", self.word())
+    }
 
     pub fn word(self) -> &'static str {
         match self {
@@ -73,6 +79,8 @@ struct Binding {
 pub struct Library {
     defs: Vec<Def>,
     scopes: BTreeMap<FileId, BTreeMap<(Kind, String), Binding>>,
+    /// Names that a faulty `use` was to bring; missing them is reported already.
+    failed: BTreeSet<(FileId, String)>,
     /// The file that was asked for.
     pub main: Option<FileId>,
     /// Its `//!` text.
@@ -84,8 +92,10 @@ pub enum Lookup {
     Found(DefId),
     /// The name is there, as something else.
     OtherKind(Kind, Span),
-    /// Nothing of that name; the closest there is.
-    Unknown(Option<String>),
+    /// The name should have come with a `use` that failed, which is reported.
+    Failed,
+    /// Nothing of that name; see [`Library::closest`].
+    Unknown,
 }
 
 impl Library {
@@ -106,31 +116,56 @@ impl Library {
     }
 
     pub fn lookup(&self, file: FileId, kind: Kind, name: &str) -> Lookup {
-        let Some(scope) = self.scopes.get(&file) else { return Lookup::Unknown(None) };
+        let Some(scope) = self.scopes.get(&file) else { return Lookup::Unknown };
         if let Some(binding) = scope.get(&(kind, name.to_string())) {
             return Lookup::Found(binding.def);
+        }
+        if self.failed.contains(&(file, name.to_string())) {
+            return Lookup::Failed;
         }
         let other = Kind::ALL.iter().find_map(|k| scope.get(&(*k, name.to_string())).map(|b| (*k, b.span)));
         if let Some((kind, span)) = other {
             return Lookup::OtherKind(kind, span);
         }
-        let candidates: Vec<&str> = scope.keys().filter(|(k, _)| *k == kind).map(|(_, n)| n.as_str()).collect();
-        Lookup::Unknown(suggest(name, candidates.iter().copied()).map(str::to_string).or_else(|| {
+        Lookup::Unknown
+    }
+
+    /// The name in scope that is most like one that is not.
+    pub fn closest(&self, file: FileId, kind: Kind, name: &str) -> Option<&str> {
+        let scope = self.scopes.get(&file)?;
+        let candidates = || scope.keys().filter(|(k, _)| *k == kind).map(|(_, n)| n.as_str());
+        suggest(name, candidates()).or_else(|| {
             // A short list is a better help than none.
-            (candidates.len() == 1).then(|| candidates.first().map(|s| s.to_string())).flatten()
-        }))
+            candidates().next().filter(|_| candidates().count() == 1)
+        })
+    }
+
+    /// What a name that was not found most likely means; a misspelt use is a use.
+    pub fn guess(&self, file: FileId, kind: Kind, name: &str) -> Option<DefId> {
+        let scope = self.scopes.get(&file)?;
+        match self.lookup(file, kind, name) {
+            Lookup::Found(def) => Some(def),
+            Lookup::OtherKind(other, _) => scope.get(&(other, name.to_string())).map(|b| b.def),
+            Lookup::Failed => None,
+            Lookup::Unknown => scope.get(&(kind, self.closest(file, kind, name)?.to_string())).map(|b| b.def),
+        }
     }
 
     /// [`Library::lookup`], with the diagnostic for a failure.
     pub fn find(&self, file: FileId, kind: Kind, name: &str, span: Span, out: &mut Diagnostics) -> Option<DefId> {
         match self.lookup(file, kind, name) {
             Lookup::Found(def) => return Some(def),
+            Lookup::Failed => {}
             Lookup::OtherKind(other, at) => out.push(
-                Diagnostic::error(code::WRONG_KIND, format!("`{name}` is a {}, not a {}", other.word(), kind.word()))
-                    .at(span, format!("a {} is wanted here", kind.word()))
-                    .also(at, format!("the {} comes from here", other.word())),
+                Diagnostic::error(code::WRONG_KIND, format!("`{name}` is {}, not {}", other.a_word(), kind.a_word()))
+                    .at(span, format!("{} is wanted here", kind.a_word()))
+                    .also(at, format!("the {} comes from here", other.word()))
+                    .help(format!("use the name of {}, or make it one: `{} {name}`", kind.a_word(), kind.word())),
             ),
-            Lookup::Unknown(closest) => out.push(unknown_name(kind.word(), name, span, closest.as_deref())),
+            Lookup::Unknown => {
+                let closest = if out.is_full() { None } else { self.closest(file, kind, name) };
+                out.push(unknown_name(kind.word(), name, span, closest));
+            }
         }
         None
     }
@@ -184,7 +219,7 @@ pub(crate) fn unknown_name(what: &str, name: &str, span: Span, closest: Option<&
         Diagnostic::error(code::UNKNOWN_NAME, format!("there is no {what} `{name}`")).at(span, "not in scope here");
     match closest {
         Some(closest) => diagnostic.help(format!("did you mean `{closest}`?")),
-        None => diagnostic.help(format!("define a {what} of that name, or import one with `use`")),
+        None => diagnostic.help(format!("define it, or import a {what} with `use`")),
     }
 }
 
@@ -196,6 +231,8 @@ struct Loader<'a> {
     loaded: BTreeMap<PathBuf, FileId>,
     /// Files being loaded, with the `use` that led to each.
     stack: Vec<(PathBuf, Option<Span>)>,
+    /// Files with syntax errors.
+    faulty: BTreeSet<FileId>,
 }
 
 /// Reads `path` and all it uses. What cannot be read or parsed is reported; the rest is loaded.
@@ -207,6 +244,7 @@ pub fn load(path: &Path, sources: &dyn Sources, map: &mut SourceMap) -> (Library
         out: Diagnostics::default(),
         loaded: BTreeMap::new(),
         stack: vec![],
+        faulty: BTreeSet::new(),
     };
     let path = normalize(path);
     match loader.read(&path) {
@@ -239,6 +277,9 @@ impl Loader<'_> {
         self.loaded.insert(path.to_path_buf(), file);
         self.stack.push((path.to_path_buf(), by));
         let (tree, found) = syntax::parse(file, &text);
+        if found.has_errors() {
+            self.faulty.insert(file);
+        }
         self.out.extend(found);
         self.library.scopes.entry(file).or_default();
         if self.stack.len() == 1 {
@@ -252,6 +293,11 @@ impl Loader<'_> {
         }
         self.stack.pop();
         file
+    }
+
+    fn fail(&mut self, file: FileId, import: &ast::Use) {
+        let here = import.names.iter().map(|n| n.alias.as_ref().unwrap_or(&n.name).text.clone());
+        self.library.failed.extend(here.map(|name| (file, name)));
     }
 
     fn define(&mut self, file: FileId, item: Item) {
@@ -295,6 +341,13 @@ impl Loader<'_> {
                 .map(|(path, _)| path.display().to_string())
                 .chain([target.display().to_string()])
                 .collect();
+            self.fail(file, import);
+            if position + 1 == self.stack.len() {
+                let alone = Diagnostic::error(code::CIRCULAR_USE, "this file uses itself")
+                    .at(import.path_span, "the file it stands in")
+                    .help("take the `use` out: what a file defines it has");
+                return self.out.push(alone);
+            }
             let mut diagnostic = Diagnostic::error(code::CIRCULAR_USE, "files use each other in a circle")
                 .at(import.path_span, "this closes the circle")
                 .note(circle.join(" -> "));
@@ -321,7 +374,7 @@ impl Loader<'_> {
                         diagnostic.help("paths are relative to the file that says `use`")
                     };
                     self.out.push(diagnostic);
-                    return;
+                    return self.fail(file, import);
                 }
             },
         };
@@ -335,6 +388,12 @@ impl Loader<'_> {
                     .collect()
             });
             if found.is_empty() {
+                // A file with mistakes of its own may have lost the definition.
+                let here = wanted.alias.as_ref().unwrap_or(name);
+                self.library.failed.insert((file, here.text.clone()));
+                if self.faulty.contains(&loaded) {
+                    continue;
+                }
                 let names: Vec<String> = self
                     .library
                     .scopes

@@ -7,7 +7,14 @@ use crate::ast::{self, DimExpr, Expr, ExprKind, ParamType, Stmt};
 use crate::base::diag::code;
 use crate::base::suggest::suggest;
 use crate::base::{Diagnostic, Diagnostics, FileId, Span};
+use petgraph::algo::tarjan_scc;
+use petgraph::graphmap::DiGraphMap;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Names that a finding lists.
+const MAX_LISTED: usize = 20;
+/// Blocks of a circle that a finding shows.
+const MAX_SHOWN: usize = 4;
 
 /// Which blocks each block or model calls.
 pub type Calls = BTreeMap<DefId, BTreeSet<DefId>>;
@@ -17,7 +24,8 @@ pub fn check_blocks(library: &Library, out: &mut Diagnostics) -> Calls {
     let mut calls = Calls::new();
     for (id, def) in library.defs() {
         if let Some(block) = library.block(id) {
-            let mut scope = Scope { library, file: def.file(), names: vec![], calls: BTreeSet::new(), out };
+            let mut scope =
+                Scope { library, file: def.file(), names: vec![], known: BTreeMap::new(), calls: BTreeSet::new(), out };
             scope.block(block);
             calls.insert(id, scope.calls);
         }
@@ -38,49 +46,61 @@ pub fn reachable(calls: &Calls, from: DefId) -> BTreeSet<DefId> {
     reached
 }
 
+/// One finding for each circle of blocks.
 fn report_recursion(library: &Library, calls: &Calls, out: &mut Diagnostics) {
+    let mut graph: DiGraphMap<DefId, ()> = DiGraphMap::new();
     for (id, called) in calls {
-        let through = called.iter().find(|c| reachable(calls, **c).contains(id));
-        if let (Some(through), Some(def)) = (through, library.def(*id)) {
-            let mut diagnostic = Diagnostic::error(code::RECURSIVE_BLOCK, format!("`{}` calls itself", def.name.text))
-                .at(def.name.span, "a block is unrolled into a graph, so it cannot end");
-            if through != id
-                && let Some(other) = library.def(*through)
-            {
-                diagnostic = diagnostic.also(other.name.span, "by way of this block");
-            }
-            out.push(diagnostic.help("use `repeat` for a fixed number of layers"));
+        graph.add_node(*id);
+        for callee in called {
+            graph.add_edge(*id, *callee, ());
         }
+    }
+    for mut circle in tarjan_scc(&graph) {
+        circle.sort();
+        let Some((first, others)) = circle.split_first() else { continue };
+        let Some(def) = library.def(*first) else { continue };
+        if others.is_empty() && !calls.get(first).is_some_and(|called| called.contains(first)) {
+            continue;
+        }
+        let mut diagnostic = Diagnostic::error(code::RECURSIVE_BLOCK, format!("`{}` calls itself", def.name.text))
+            .at(def.name.span, "a block is unrolled into a graph, so it cannot end");
+        for other in others.iter().take(MAX_SHOWN).filter_map(|id| library.def(*id)) {
+            diagnostic = diagnostic.also(other.name.span, "by way of this block");
+        }
+        out.push(diagnostic.help("use `repeat` for a fixed number of layers"));
     }
 }
 
 struct Scope<'a> {
     library: &'a Library,
     file: FileId,
+    /// In order of binding, so that the end of a repeat forgets its own.
     names: Vec<String>,
+    /// How often each is bound.
+    known: BTreeMap<String, usize>,
     calls: BTreeSet<DefId>,
     out: &'a mut Diagnostics,
 }
 
 impl Scope<'_> {
     fn block(&mut self, block: &ast::Block) {
-        let mut seen: Vec<&ast::Ident> = vec![];
+        let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
         for param in &block.params {
-            if let Some(first) = seen.iter().find(|p| p.text == param.name.text) {
+            if let Some(first) = seen.insert(&param.name.text, param.name.span) {
                 self.out.push(
                     Diagnostic::error(
                         code::DUPLICATE_NAME,
                         format!("the parameter `{}` is there twice", param.name.text),
                     )
                     .at(param.name.span, "again here")
-                    .also(first.span, "first here"),
+                    .also(first, "first here")
+                    .help("rename one of them"),
                 );
             }
-            seen.push(&param.name);
             if let ParamType::Tensor(shape) = &param.ty {
                 for dim in &shape.dims {
                     if let DimExpr::Name(name) = dim {
-                        self.names.push(name.text.clone());
+                        self.bind(&name.text);
                     }
                 }
             }
@@ -88,13 +108,14 @@ impl Scope<'_> {
             if let Some(default) = &param.default {
                 self.expr(default);
             }
-            self.names.push(param.name.text.clone());
+            self.bind(&param.name.text);
         }
         self.body(&block.body);
         if !ends_in_return(&block.body) {
             self.out.push(
                 Diagnostic::error(code::MISSING_FIELD, format!("`{}` does not return anything", block.name.text))
-                    .at(block.name.span, "its last statement has to be `return`"),
+                    .at(block.name.span, "its last statement has to be `return`")
+                    .help("end it with `return x`"),
             );
         }
         for shape in &block.returns {
@@ -111,14 +132,14 @@ impl Scope<'_> {
             match stmt {
                 Stmt::Bind { targets, value, .. } => {
                     self.expr(value);
-                    self.names.extend(targets.iter().map(|t| t.text.clone()));
+                    targets.iter().for_each(|target| self.bind(&target.text));
                 }
                 Stmt::Repeat { count, label, body, .. } => {
                     self.expr(count);
                     let outer = self.names.len();
-                    self.names.extend(label.iter().map(|l| l.text.clone()));
+                    label.iter().for_each(|label| self.bind(&label.text));
                     self.body(body);
-                    self.names.truncate(outer);
+                    self.forget(outer);
                     if let Some(Stmt::Return { span, .. }) = body.iter().find(|s| matches!(s, Stmt::Return { .. })) {
                         self.out.push(
                             Diagnostic::error(code::SYNTAX, "`return` inside `repeat`")
@@ -143,12 +164,31 @@ impl Scope<'_> {
         }
     }
 
+    fn bind(&mut self, name: &str) {
+        self.names.push(name.to_string());
+        *self.known.entry(name.to_string()).or_default() += 1;
+    }
+
+    /// Unbinds what was bound since there were `n` names.
+    fn forget(&mut self, n: usize) {
+        for name in self.names.drain(n.min(self.names.len())..) {
+            if let Some(count) = self.known.get_mut(&name) {
+                *count -= 1;
+                if *count == 0 {
+                    self.known.remove(&name);
+                }
+            }
+        }
+    }
+
     fn name(&mut self, name: &str, span: Span) {
-        let known = self.names.iter().any(|n| n == name) || INPUTS.contains(&name) || CONSTANTS.contains(&name);
-        if !known {
+        let known = self.known.contains_key(name) || INPUTS.contains(&name) || CONSTANTS.contains(&name);
+        if !known && self.out.is_full() {
+            self.out.push(unknown_name("value", name, span, None));
+        } else if !known {
             let candidates: BTreeSet<&str> =
-                self.names.iter().map(String::as_str).chain(INPUTS.iter().chain(CONSTANTS).copied()).collect();
-            let closest = suggest(name, candidates.into_iter()).map(str::to_string);
+                self.known.keys().map(String::as_str).chain(INPUTS.iter().chain(CONSTANTS).copied()).collect();
+            let closest = suggest(name, candidates).map(str::to_string);
             let mut diagnostic = unknown_name("value", name, span, closest.as_deref());
             if closest.is_none() {
                 diagnostic.help =
@@ -187,12 +227,16 @@ impl Scope<'_> {
             }
             ExprKind::Tuple(items) => items.iter().for_each(|e| self.expr(e)),
             ExprKind::Call { callee, args, alias } => {
-                for arg in args {
-                    // A bare word may be a choice (`round_to(x, 128, down)`).
-                    let is_choice = callee.text == "round_to"
-                        && matches!(&arg.value.kind, ExprKind::Name(n) if n == "up" || n == "down");
-                    if !is_choice {
+                for (i, arg) in args.iter().enumerate() {
+                    // The last is a choice (`round_to(x, 128, down)`).
+                    if callee.text != "round_to" || i != 2 {
                         self.expr(&arg.value);
+                    } else if !matches!(&arg.value.kind, ExprKind::Name(n) if n == "up" || n == "down") {
+                        self.out.push(
+                            Diagnostic::error(code::WRONG_TYPE, "`round_to` goes `up` or `down`")
+                                .at(arg.value.span, "neither")
+                                .help("for example `round_to(dim, 128, up)`"),
+                        );
                     }
                 }
                 self.call(callee, args, alias.as_ref());
@@ -244,12 +288,17 @@ impl Scope<'_> {
                     check_args(callee, args, &params, Some(def.name.span), self.out);
                 }
             }
+            Lookup::Failed => {}
             Lookup::OtherKind(kind, at) => self.out.push(
-                Diagnostic::error(code::WRONG_KIND, format!("`{}` is a {}, not a block", callee.text, kind.word()))
+                Diagnostic::error(code::WRONG_KIND, format!("`{}` is {}, not a block", callee.text, kind.a_word()))
                     .at(callee.span, "a block or an operation is wanted here")
-                    .also(at, "defined here"),
+                    .also(at, "defined here")
+                    .help("use the name of a block, or rename one of the two"),
             ),
-            Lookup::Unknown(_) => {
+            Lookup::Unknown if self.out.is_full() => {
+                self.out.push(unknown_name("block or operation", &callee.text, callee.span, None));
+            }
+            Lookup::Unknown => {
                 let blocks: Vec<String> = self
                     .library
                     .defs()
@@ -271,6 +320,29 @@ impl Scope<'_> {
     }
 }
 
+/// The first of many names.
+pub(crate) fn short_list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut names: Vec<&str> = names.take(MAX_LISTED + 1).collect();
+    if names.len() > MAX_LISTED {
+        names.truncate(MAX_LISTED);
+        names.push("...");
+    }
+    names.join(", ")
+}
+
+/// "it takes a, b", of a list that may be empty.
+pub(crate) fn takes(list: &str) -> String {
+    if list.is_empty() { "it takes no arguments".into() } else { format!("it takes {list}") }
+}
+
+pub(crate) fn n_arguments(n: usize) -> String {
+    match n {
+        0 => "no arguments".into(),
+        1 => "1 argument".into(),
+        n => format!("{n} arguments"),
+    }
+}
+
 fn ends_in_return(body: &[Stmt]) -> bool {
     matches!(body.last(), Some(Stmt::Return { .. }))
 }
@@ -284,15 +356,17 @@ pub(crate) fn check_args(
     out: &mut Diagnostics,
 ) {
     let mut given: BTreeMap<&str, Span> = BTreeMap::new();
+    let known: BTreeSet<&str> = params.iter().map(|(n, _)| *n).collect();
     let mut position = 0;
-    let list = || params.iter().map(|(n, _)| *n).collect::<Vec<_>>().join(", ");
+    let mut n_unknown = 0;
+    let list = || short_list(params.iter().map(|(n, _)| *n));
     let with_definition = |d: Diagnostic| match defined {
         Some(span) => d.also(span, "defined here"),
         None => d,
     };
     for arg in args {
         let name = match &arg.name {
-            Some(name) => params.iter().map(|(n, _)| *n).find(|n| *n == name.text),
+            Some(name) => known.get(name.text.as_str()).copied(),
             None => {
                 position += 1;
                 params.get(position - 1).map(|(n, _)| *n)
@@ -304,43 +378,43 @@ pub(crate) fn check_args(
                     out.push(
                         Diagnostic::error(code::DUPLICATE_FIELD, format!("`{name}` is given twice"))
                             .at(arg.span, "again here")
-                            .also(first, "first here"),
+                            .also(first, "first here")
+                            .help("keep one of them"),
                     );
                 }
             }
             (None, Some(name)) => {
+                n_unknown += 1;
                 let diagnostic = Diagnostic::error(
                     code::UNKNOWN_FIELD,
                     format!("`{}` has no argument `{}`", callee.text, name.text),
                 )
                 .at(name.span, "not an argument of it");
-                let help = match suggest(&name.text, params.iter().map(|(n, _)| *n)) {
+                let candidates = params.iter().map(|(n, _)| *n).take(if out.is_full() { 0 } else { usize::MAX });
+                let help = match suggest(&name.text, candidates) {
                     Some(closest) => format!("did you mean `{closest}`?"),
-                    None => format!("it takes {}", list()),
+                    None => takes(&list()),
                 };
                 out.push(with_definition(diagnostic.help(help)));
             }
             (None, None) => {
-                let message = format!("`{}` takes {} arguments", callee.text, params.len());
+                let message = format!("`{}` takes {}", callee.text, n_arguments(params.len()));
                 out.push(with_definition(
-                    Diagnostic::error(code::UNKNOWN_FIELD, message)
-                        .at(arg.span, "one too many")
-                        .help(format!("it takes {}", list())),
+                    Diagnostic::error(code::UNKNOWN_FIELD, message).at(arg.span, "one too many").help(takes(&list())),
                 ));
             }
         }
     }
     let missing: Vec<&str> = params.iter().filter(|(n, due)| *due && !given.contains_key(n)).map(|(n, _)| *n).collect();
-    if !missing.is_empty() {
+    // An unknown argument most likely is the missing one under a wrong name, and is reported.
+    if missing.len() > n_unknown {
         let message = format!(
             "`{}` needs {}",
             callee.text,
-            missing.iter().map(|m| format!("`{m}`")).collect::<Vec<_>>().join(", ")
+            short_list(missing.iter().map(|m| format!("`{m}`")).collect::<Vec<_>>().iter().map(String::as_str))
         );
         out.push(with_definition(
-            Diagnostic::error(code::MISSING_FIELD, message)
-                .at(callee.span, "not given here")
-                .help(format!("it takes {}", list())),
+            Diagnostic::error(code::MISSING_FIELD, message).at(callee.span, "not given here").help(takes(&list())),
         ));
     }
 }

@@ -116,7 +116,8 @@ fn insert(into: &mut Record, path: &[ast::Ident], value: Node, origin: &dyn Fn(S
         _ => {
             let diagnostic = Diagnostic::error(code::DUPLICATE_FIELD, format!("`{}` is given twice", first.text))
                 .at(first.span, "again here, as a record")
-                .also(*span, "first here");
+                .also(*span, "first here")
+                .help("keep one of them");
             out.push(diagnostic);
         }
     }
@@ -142,7 +143,8 @@ pub fn node(expr: &Expr, origin: &dyn Fn(Span) -> Origin, out: &mut Diagnostics)
                             out.push(
                                 Diagnostic::error(code::DUPLICATE_FIELD, format!("`{}` is given twice", name.text))
                                     .at(name.span, "again here")
-                                    .also(*first, "first here"),
+                                    .also(*first, "first here")
+                                    .help("keep one of them"),
                             );
                         }
                         result.named.insert(name.text.clone(), (name.span, value));
@@ -177,7 +179,11 @@ pub fn node(expr: &Expr, origin: &dyn Fn(Span) -> Origin, out: &mut Diagnostics)
                         Some(unit) if result.is_finite() => Value::Number { number: result, unit },
                         Some(_) => {
                             let message = format!("{a} {} {b} has no value", op.symbol());
-                            out.push(Diagnostic::error(code::BAD_ARITHMETIC, message).at(expr.span, "here"));
+                            out.push(
+                                Diagnostic::error(code::BAD_ARITHMETIC, message)
+                                    .at(expr.span, "infinite, or not a number")
+                                    .help("divide by something else than 0, and stay below 10^308"),
+                            );
                             Value::None
                         }
                         None => {

@@ -102,13 +102,21 @@ impl Reader<'_> {
         Some(Expr { kind, span })
     }
 
-    /// An `invoke`: a name alone, or with its arguments.
+    /// An `invoke`: a name alone, a path of names, or a call with its arguments.
     pub(super) fn call(&mut self, pair: Pair<'_, Rule>, depth: usize) -> Option<Expr> {
         let span = self.span(&pair);
         let mut inner = pair.into_inner();
         let callee = self.ident(&inner.next()?);
-        let Some(arguments) = inner.next() else {
-            return Some(Expr { kind: ExprKind::Name(callee.text), span });
+        let arguments = match inner.next() {
+            Some(arguments) if arguments.as_rule() == Rule::arguments => arguments,
+            // Spaces cannot stand inside, so the path is as written.
+            path => {
+                let text = match path {
+                    Some(_) => self.source.get(span.start as usize..span.end as usize)?.to_string(),
+                    None => callee.text,
+                };
+                return Some(Expr { kind: ExprKind::Name(text), span });
+            }
         };
         let mut args = vec![];
         let mut whole = true;

@@ -1,8 +1,8 @@
 //! Calls: operations of the language and blocks of the spec.
 
 use super::{
-    Builder, Diagnostic, Dim, DimExpr, Elem, Env, Init, MAX_CALL_DEPTH, MAX_NODES, Num, Number, Op, ParamType, Span,
-    Tensor, Type, Val, code,
+    Builder, Diagnostic, Dim, DimExpr, Elem, Env, Init, MAX_CALL_DEPTH, Num, Number, Op, ParamType, Span, Tensor, Type,
+    Val, code,
 };
 use crate::ast::{self, Arg, Expr, Ident};
 use crate::graph::ops::{
@@ -11,7 +11,7 @@ use crate::graph::ops::{
 };
 use crate::graph::shape_text;
 use crate::resolve::builtins::{self, ArgType, Default as ArgDefault, FUNCTIONS};
-use crate::resolve::{Kind, library::Lookup};
+use crate::resolve::{DefId, Kind, library::Lookup};
 use std::collections::BTreeMap;
 
 /// Static arguments of an operation, typed.
@@ -72,8 +72,13 @@ impl Builder<'_> {
         }
         match self.library.lookup(env.file, Kind::Block, &callee.text) {
             Lookup::Found(id) => {
-                let block = self.library.block(id)?.clone();
-                self.block(&block, callee, args, alias, span, env)
+                // A circle is reported by resolve.
+                if self.active.contains(&id) {
+                    return None;
+                }
+                let library = self.library;
+                let block = library.block(id)?;
+                self.block(id, block, callee, args, alias, span, env)
             }
             // Reported by resolve.
             _ => None,
@@ -83,6 +88,7 @@ impl Builder<'_> {
     /// A block's nodes, in a scope of its name (or alias).
     fn block(
         &mut self,
+        id: DefId,
         block: &ast::Block,
         callee: &Ident,
         args: &[Arg],
@@ -91,14 +97,15 @@ impl Builder<'_> {
         env: &mut Env,
     ) -> Option<Val> {
         // Counts as a step, so that blocks without nodes cannot run away either.
-        self.n_steps += 1;
-        if self.calls.len() > MAX_CALL_DEPTH || self.n_steps > MAX_NODES {
-            if self.n_steps <= MAX_NODES {
-                self.report(
-                    Diagnostic::error(code::TOO_MANY, format!("calls nested deeper than {MAX_CALL_DEPTH}"))
-                        .at(span, "this one"),
-                );
-            }
+        if !self.step(span) {
+            return None;
+        }
+        if self.calls.len() > MAX_CALL_DEPTH {
+            self.report(
+                Diagnostic::error(code::TOO_MANY, format!("calls nested deeper than {MAX_CALL_DEPTH}"))
+                    .at(span, "this one")
+                    .help("put what several blocks do into one"),
+            );
             return None;
         }
         let mut given: BTreeMap<String, (&Expr, Option<Val>)> = BTreeMap::new();
@@ -119,11 +126,8 @@ impl Builder<'_> {
             let value = match (given.remove(&param.name.text), &param.default) {
                 (Some((written, Some(value))), _) => match &param.ty {
                     ParamType::Tensor(shape) => self.tensor_param(&param.name, shape, value, written, &mut inner),
-                    ty => {
-                        // Diagnostics about the argument belong to the caller's text.
-                        let mut caller = env.clone();
-                        self.typed(&param.name.text, ty, value, written, &mut caller)
-                    }
+                    // Diagnostics about the argument belong to the caller's text.
+                    ty => self.typed(&param.name.text, ty, value, written, env),
                 },
                 (Some((_, None)), _) => None,
                 (None, Some(default)) => self.default_value(param, default, &mut inner),
@@ -138,7 +142,9 @@ impl Builder<'_> {
         }
         let result = if sound {
             self.scope.push(alias.unwrap_or(callee).text.clone());
+            self.active.push(id);
             let result = self.body(&block.body, &mut inner);
+            self.active.pop();
             self.scope.pop();
             result.and_then(|value| self.returned(block, value, &mut inner))
         } else {
@@ -178,7 +184,8 @@ impl Builder<'_> {
         if let Some(width) = tensor.width {
             diagnostic = diagnostic.also(width, "its width comes from here");
         }
-        self.report(diagnostic);
+        let help = "name another dimension in the block if they may differ, or map it: `linear(x, n)`";
+        self.report(diagnostic.help(help));
         None
     }
 
@@ -254,7 +261,7 @@ impl Builder<'_> {
                 if let Some(width) = width {
                     diagnostic = diagnostic.also(width, "its width comes from here");
                 }
-                self.report(diagnostic);
+                self.report(diagnostic.help("state the shape it has, or map it back: `linear(x, D)`"));
                 return None;
             }
         }
@@ -430,7 +437,8 @@ impl Builder<'_> {
         };
         let table = self.param(path, &[cardinality, dim], statics.init(), span)?;
         let is_tokens = ty.shape.len() == 2;
-        if is_tokens && self.token_table.is_none() {
+        // A table of a repeat is one for each layer, and no single one could be shared.
+        if is_tokens && self.token_table.is_none() && self.frames.len() == 1 {
             self.token_table = self.graph.params.len().checked_sub(1).map(|i| super::ParamId(i as u32));
         }
         let x = self.op(Embed.into(), &[table, index], span)?;
@@ -446,7 +454,7 @@ impl Builder<'_> {
             self.report(
                 Diagnostic::error(code::NO_LOGITS, "`unembed(tied: true)` without an embedding of `tokens`")
                     .at(span, "there is no table to share")
-                    .help("embed the tokens first, or write `tied: false`"),
+                    .help("embed the tokens first, outside every `repeat`, or write `tied: false`"),
             );
             return None;
         };
@@ -467,7 +475,7 @@ impl Builder<'_> {
             if let Some(width) = x.width {
                 diagnostic = diagnostic.also(width, "the width comes from here");
             }
-            self.report(diagnostic);
+            self.report(diagnostic.help(super::statics::fitting_heads(*width, heads)));
             return None;
         }
         self.op(SplitHeads { heads }.into(), &[x], span).map(|t| Tensor { width: None, ..t })

@@ -4,6 +4,7 @@ use super::{
     BodyId, Builder, Diagnostic, Dim, Elem, Init, Input, MAX_NODES, MAX_PARAM_ELEMENTS, Op, Param, ParamId, Span,
     Tensor, Type, Value, code,
 };
+use crate::base::number::grouped;
 use crate::graph::{Body, Node};
 use std::collections::BTreeMap;
 
@@ -21,16 +22,24 @@ pub(super) struct Frame {
 }
 
 impl Builder<'_> {
-    pub(super) fn add(&mut self, op: Op, inputs: &[Value], types: Vec<Type>, span: Span) -> Option<Value> {
+    /// Whether there is room for one more node or call; says once that there is not.
+    pub(super) fn step(&mut self, span: Span) -> bool {
         self.n_steps += 1;
-        if self.n_steps > MAX_NODES {
-            if self.n_steps == MAX_NODES + 1 {
-                self.report(
-                    Diagnostic::error(code::TOO_MANY, format!("the model has more than {MAX_NODES} nodes"))
-                        .at(span, "this one is too many")
-                        .help("use `repeat` for layers that are alike"),
-                );
-            }
+        if self.n_steps == MAX_NODES + 1 {
+            self.report(
+                Diagnostic::error(
+                    code::TOO_MANY,
+                    format!("the model has more than {} nodes and calls", grouped(MAX_NODES as u64)),
+                )
+                .at(span, "this one is too many")
+                .help("use `repeat` for layers that are alike"),
+            );
+        }
+        self.n_steps <= MAX_NODES
+    }
+
+    pub(super) fn add(&mut self, op: Op, inputs: &[Value], types: Vec<Type>, span: Span) -> Option<Value> {
+        if !self.step(span) {
             return None;
         }
         let scope = self.scope.join(".");

@@ -8,19 +8,25 @@ mod statics;
 
 use super::{BodyId, Dim, Elem, Graph, Init, Op, Param, ParamId, Type, Value};
 use crate::ast::{self, BinaryOp, DimExpr, Expr, ExprKind, ParamType, Stmt, UnaryOp};
+use crate::base::diag::Label;
 use crate::base::diag::code;
+use crate::base::number::grouped;
 use crate::base::{Diagnostic, Diagnostics, FileId, Number, Span};
 use crate::check::spec::{ModelCall, Static};
 use crate::graph::ops::{Input, add::Add, mul::Mul, scale::Scale};
 use crate::objective::Pattern;
-use crate::resolve::Library;
+use crate::resolve::{DefId, Library};
 use frames::Frame;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A model with more nodes than this is refused; 2,600 layers of one body are one body.
 const MAX_NODES: usize = 50_000;
 /// Calls inside calls. Blocks cannot recurse, so only very long chains get here.
 const MAX_CALL_DEPTH: usize = 64;
+/// Expressions inside expressions, through all calls: what the stack is made for.
+const MAX_DEPTH: usize = 4_000;
+/// Work on one model: expressions evaluated, names copied into the bodies of repeats.
+const MAX_WORK: usize = 2_000_000;
 /// Parameters, over all instances.
 const MAX_PARAM_ELEMENTS: u64 = 1 << 46;
 
@@ -86,7 +92,12 @@ struct Builder<'a> {
     token_table: Option<ParamId>,
     /// Calls being elaborated, outermost first.
     calls: Vec<Span>,
+    /// The blocks they call.
+    active: Vec<DefId>,
+    /// Expressions being evaluated.
+    depth: usize,
     n_steps: usize,
+    n_work: usize,
     n_elements: u64,
     out: &'a mut Diagnostics,
 }
@@ -103,7 +114,10 @@ pub fn build(call: &ModelCall, inputs: ModelInputs, out: &mut Diagnostics) -> Op
         params: BTreeMap::new(),
         token_table: None,
         calls: vec![call.span],
+        active: vec![],
+        depth: 0,
         n_steps: 0,
+        n_work: 0,
         n_elements: 0,
         out,
     };
@@ -167,9 +181,13 @@ impl Builder<'_> {
                     self.repeat(count, label.as_ref(), body, *span, env);
                 }
                 Stmt::Return { values, .. } => {
-                    let values: Option<Vec<Val>> = values.iter().map(|v| self.expr(v, env)).collect();
-                    result =
-                        values.map(|mut values| if values.len() == 1 { values.remove(0) } else { Val::Many(values) });
+                    result = match values.as_slice() {
+                        [only] => self.expr(only, env),
+                        several => {
+                            let values: Option<Vec<Val>> = several.iter().map(|v| self.single(v, env)).collect();
+                            values.map(Val::Many)
+                        }
+                    };
                 }
             }
         }
@@ -199,15 +217,58 @@ impl Builder<'_> {
         }
     }
 
+    /// One value of several: not several itself, or a line could double what the one before made.
+    fn single(&mut self, expr: &Expr, env: &mut Env) -> Option<Val> {
+        match self.expr(expr, env)? {
+            many @ Val::Many(_) => self.wanted("a single value", &many, expr.span),
+            value => Some(value),
+        }
+    }
+
     fn return_count(&mut self, wanted: usize, got: usize, span: Span) {
+        let plural = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
         self.report(
-            Diagnostic::error(code::RETURN_COUNT, format!("{wanted} names for {got} values"))
+            Diagnostic::error(code::RETURN_COUNT, format!("{} for {}", plural(wanted, "name"), plural(got, "value")))
                 .at(span, "these do not match")
                 .help("write one name per value: `(y, v) = f(x)`"),
         );
     }
 
+    /// Whether there is still room for so much work; says once that there is not.
+    fn work(&mut self, n: usize, span: Span) -> bool {
+        let before = self.n_work;
+        self.n_work = self.n_work.saturating_add(n);
+        if self.n_work > MAX_WORK && before <= MAX_WORK {
+            self.report(
+                Diagnostic::error(code::TOO_MANY, "the model takes too many steps to build")
+                    .at(span, format!("given up after {} expressions", grouped(MAX_WORK as u64)))
+                    .help("use `repeat` for layers that are alike"),
+            );
+        }
+        self.n_work <= MAX_WORK
+    }
+
     fn expr(&mut self, expr: &Expr, env: &mut Env) -> Option<Val> {
+        if !self.work(1, expr.span) {
+            return None;
+        }
+        if self.depth >= MAX_DEPTH {
+            self.report(
+                Diagnostic::error(code::TOO_MANY, format!("expressions and calls nest deeper than {MAX_DEPTH}"))
+                    .at(expr.span, "this one")
+                    .help("give parts a name of their own"),
+            );
+            // The first says it.
+            self.n_work = MAX_WORK + 1;
+            return None;
+        }
+        self.depth += 1;
+        let value = self.value(expr, env);
+        self.depth -= 1;
+        value
+    }
+
+    fn value(&mut self, expr: &Expr, env: &mut Env) -> Option<Val> {
         match &expr.kind {
             ExprKind::Number(lit) => {
                 let number = match lit.unit {
@@ -228,7 +289,7 @@ impl Builder<'_> {
                 self.binary(*op, a?, b?, expr)
             }
             ExprKind::Tuple(items) => {
-                let values: Option<Vec<Val>> = items.iter().map(|e| self.expr(e, env)).collect();
+                let values: Option<Vec<Val>> = items.iter().map(|e| self.single(e, env)).collect();
                 Some(Val::Many(values?))
             }
             ExprKind::Call { callee, args, alias } => self.call(callee, args, alias.as_ref(), expr.span, env),
@@ -283,7 +344,16 @@ impl Builder<'_> {
                 let number = crate::resolve::value::arithmetic(op, a.number, b.number);
                 if !number.is_finite() {
                     let message = format!("{} {} {} has no value", a.number, op.symbol(), b.number);
-                    self.report(Diagnostic::error(code::BAD_ARITHMETIC, message).at(span, "here"));
+                    let mut diagnostic = Diagnostic::error(code::BAD_ARITHMETIC, message)
+                        .at(span, "infinite, or not a number")
+                        .help("divide by something else than 0, and stay below 10^308");
+                    for n in [a, b] {
+                        // A number written in the expression itself needs no second mark.
+                        if n.origin.file != span.file || n.origin.end < span.start || n.origin.start > span.end {
+                            diagnostic = diagnostic.also(n.origin, format!("{} comes from here", n.number));
+                        }
+                    }
+                    self.report(diagnostic);
                     return None;
                 }
                 Some(Val::Number(Num { number, origin: span }))
@@ -298,7 +368,8 @@ impl Builder<'_> {
                 BinaryOp::Div | BinaryOp::Pow => {
                     self.report(
                         Diagnostic::error(code::TENSOR_OR_NUMBER, format!("`{}` between tensors", op.symbol()))
-                            .at(span, "tensors are added, subtracted and multiplied"),
+                            .at(span, "tensors are added, subtracted and multiplied")
+                            .help("a tensor is scaled with `*` and `/` by a number"),
                     );
                     None
                 }
@@ -352,15 +423,23 @@ impl Builder<'_> {
             Err(mismatch) => {
                 let mut diagnostic = Diagnostic::error(code::SHAPE_MISMATCH, mismatch.to_string())
                     .at(span, format!("in this {}", op.name()));
+                let mut marked = BTreeSet::new();
                 for (tensor, ty) in inputs.iter().zip(&types) {
-                    if tensor.span != span {
+                    if tensor.span != span && marked.insert(tensor.span) {
                         diagnostic = diagnostic.also(tensor.span, format!("this is {ty}"));
                     }
-                    if let Some(width) = tensor.width {
+                    if let Some(width) = tensor.width.filter(|w| marked.insert(*w)) {
                         diagnostic = diagnostic.also(width, "a width comes from here");
                     }
                 }
-                self.report(diagnostic);
+                let help = match op.name() {
+                    "attend" => "split the heads first: `split_heads(x, heads)` gives [B, heads, T, width]",
+                    "add" | "mul" => {
+                        "two shapes are equal, or one ends like the other; `linear(x, n)` makes a width of n"
+                    }
+                    _ => "`linear(x, n)` makes a width of n, `split_heads` and `merge_heads` the rest",
+                };
+                self.report(diagnostic.help(help));
                 None
             }
         }
@@ -369,9 +448,14 @@ impl Builder<'_> {
     /// Reports with the calls that led here.
     fn report(&mut self, mut diagnostic: Diagnostic) {
         let here = diagnostic.primary.as_ref().map(|p| p.span);
+        let inside = |call: &Span, label: &Label| {
+            label.span.file == call.file && call.start <= label.span.start && label.span.end <= call.end
+        };
+        let model_is_shown =
+            self.calls.first().is_some_and(|call| diagnostic.primary.iter().any(|label| inside(call, label)));
         // The innermost two calls and the experiment's say enough; the first is the model's own.
         for (i, call) in self.calls.iter().enumerate().rev() {
-            let shown = i == 0 || i + 2 >= self.calls.len();
+            let shown = if i == 0 { !model_is_shown } else { i + 2 >= self.calls.len() };
             if shown && Some(*call) != here && !diagnostic.related.iter().any(|l| l.span == *call) {
                 diagnostic = diagnostic.also(*call, if i == 0 { "for this model" } else { "called from here" });
             }

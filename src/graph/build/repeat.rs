@@ -3,6 +3,7 @@
 use super::frames::Frame;
 use super::{Builder, Diagnostic, Env, Expr, Span, Stmt, Tensor, Val, Value, code};
 use crate::ast::Ident;
+use crate::base::number::grouped;
 use crate::graph::{Node, Op, Region, Run};
 use std::collections::BTreeSet;
 
@@ -19,15 +20,19 @@ impl Builder<'_> {
         env: &mut Env,
     ) -> Option<()> {
         let counted = self.expr(count, env);
-        let n = match counted {
-            Some(value) => self.whole_number("the count of a repeat", value, count.span),
-            None => None,
-        };
-        if n.is_some_and(|n| n > MAX_COUNT) {
-            self.report(
-                Diagnostic::error(code::TOO_MANY, format!("{} iterations", n.unwrap_or(0)))
-                    .at(count.span, format!("at most {MAX_COUNT} are possible")),
-            );
+        let origin = if let Some(Val::Number(n)) = &counted { n.origin } else { count.span };
+        let n = counted.and_then(|value| self.whole_number("the count of a repeat", value, count.span));
+        if let Some(n) = n.filter(|n| *n > MAX_COUNT) {
+            let mut diagnostic = Diagnostic::error(code::TOO_MANY, format!("a repeat of {}", grouped(n)))
+                .at(origin, format!("at most {} are possible", grouped(MAX_COUNT)));
+            if origin != count.span {
+                diagnostic = diagnostic.also(count.span, "repeated so often");
+            }
+            self.report(diagnostic);
+            return None;
+        }
+        // The body starts with a copy of all names.
+        if !self.work(env.locals.len(), span) {
             return None;
         }
         // A body is looked at once even where the count is wrong, for its own mistakes.

@@ -51,7 +51,10 @@ impl Builder<'_> {
                 .also(a.origin, if heads { "the width comes from here" } else { "divided by this" })
                 .also(written.span, "has to be whole");
             if heads {
-                diagnostic = diagnostic.help(format!("{} fit a width of {width}", divisors_near(width, parts)));
+                let (width, parts) = (width.unsigned_abs(), parts.unsigned_abs());
+                diagnostic = diagnostic.help(fitting_heads(width, parts));
+            } else {
+                diagnostic = diagnostic.help("`floor`, `ceil` and `round_to(x, n, down)` make whole numbers");
             }
             return self.report(diagnostic);
         }
@@ -70,14 +73,15 @@ impl Builder<'_> {
         match n.number.to_i64().and_then(|n| u64::try_from(n).ok()) {
             Some(n) => Some(n),
             None => {
-                self.report(
-                    Diagnostic::error(
-                        code::NOT_WHOLE,
-                        format!("{what} has to be a whole number of at least 0, not {}", n.number),
-                    )
-                    .at(span, "here")
-                    .also(n.origin, "the value comes from here"),
-                );
+                let mut diagnostic = Diagnostic::error(
+                    code::NOT_WHOLE,
+                    format!("{what} has to be a whole number of at least 0, not {}", n.number),
+                )
+                .at(n.origin, "this value");
+                if n.origin != span {
+                    diagnostic = diagnostic.also(span, "has to be whole");
+                }
+                self.report(diagnostic);
                 None
             }
         }
@@ -92,13 +96,8 @@ impl Builder<'_> {
                 up = match &arg.value.kind {
                     ExprKind::Name(word) if word == "up" => Some(true),
                     ExprKind::Name(word) if word == "down" => Some(false),
-                    _ => {
-                        self.report(
-                            Diagnostic::error(code::WRONG_TYPE, "`round_to` goes `up` or `down`")
-                                .at(arg.value.span, "neither"),
-                        );
-                        return None;
-                    }
+                    // Reported by resolve.
+                    _ => return None,
                 };
                 continue;
             }
@@ -151,15 +150,17 @@ fn square_root(x: Number) -> Number {
     }
 }
 
-/// Up to three divisors of `width`, the closest to `near`.
-fn divisors_near(width: i64, near: i64) -> String {
-    let mut all: Vec<i64> = (1..=width.min(4096)).filter(|d| width % d == 0).collect();
-    all.sort_by_key(|d| ((d - near).abs(), *d));
+/// Up to three numbers of heads that divide the width, the closest to `near`.
+pub(super) fn fitting_heads(width: u64, near: u64) -> String {
+    let mut all: Vec<u64> = (1..=width.min(4096)).filter(|d| width.is_multiple_of(*d)).collect();
+    all.sort_by_key(|d| (d.abs_diff(near), *d));
     all.truncate(3);
     all.sort_unstable();
-    let words: Vec<String> = all.iter().map(i64::to_string).collect();
+    let words: Vec<String> = all.iter().map(u64::to_string).collect();
     match words.as_slice() {
-        [rest @ .., last] if !rest.is_empty() => format!("{} or {last} heads", rest.join(", ")),
-        _ => format!("{} heads", words.join("")),
+        [rest @ .., last] if !rest.is_empty() => {
+            format!("{} or {last} heads fit a width of {width}", rest.join(", "))
+        }
+        _ => format!("{} head fits a width of {width}", words.join("")),
     }
 }

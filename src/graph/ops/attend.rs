@@ -74,12 +74,12 @@ impl Operation for Attend {
         let mut lse = Array::zeros(&q.shape[..3]);
         for (head, lse_head) in lse.data.chunks_mut(t).enumerate() {
             let at = head * t * d;
-            for i in 0..t {
+            for (i, lse) in lse_head.iter_mut().enumerate() {
                 let scores = scores(self.pattern, &q.data[at..], &k.data[at..], i, t, d);
                 let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                lse_head[i] = max + scores.iter().map(|s| (s - max).exp()).sum::<f64>().ln();
+                *lse = max + scores.iter().map(|s| (s - max).exp()).sum::<f64>().ln();
                 for (j, s) in scores.iter().enumerate() {
-                    let p = (s - lse_head[i]).exp();
+                    let p = (s - *lse).exp();
                     for c in 0..d {
                         out.data[at + i * d + c] += p * v.data[at + j * d + c];
                     }

@@ -1,0 +1,75 @@
+//! What each stage of the front half takes, at 4, 26 and 2,600 layers. A stage that unrolls nothing takes
+//! the same at all three; flattening unrolls, and grows with the layers.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::hint::black_box;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use dlmc::analyze::{count_params, flops};
+use dlmc::base::source::Memory;
+use dlmc::base::{Diagnostics, FileId, SourceMap};
+use dlmc::cli::front::{compile, model_inputs};
+use dlmc::graph::DimSizes;
+use dlmc::graph::build::build;
+use dlmc::graph::training::training_graph;
+use dlmc::graph::validate::validate;
+use dlmc::{check, program, resolve, syntax};
+
+const QUICKSTART: &str = include_str!("../specs/quickstart.dlm");
+const DECODER: &str = include_str!("../specs/lib/decoder.dlm");
+const LAYERS: [u64; 3] = [4, 26, 2_600];
+
+/// The quickstart with so many layers.
+fn sources(layers: u64) -> Memory {
+    let text = QUICKSTART.replace("layers: 4", &format!("layers: {layers}"));
+    Memory([(PathBuf::from("a.dlm"), text), (PathBuf::from("lib/decoder.dlm"), DECODER.into())].into())
+}
+
+fn stages(c: &mut Criterion) {
+    let path = Path::new("a.dlm");
+    c.bench_function("parse", |b| b.iter(|| syntax::parse(FileId(0), black_box(QUICKSTART))));
+    for layers in LAYERS {
+        let files = sources(layers);
+        let load = || {
+            let mut map = SourceMap::default();
+            let (library, mut out) = resolve::load(path, &files, &mut map);
+            (resolve::resolve_experiment(library, &mut map, None, &[], &mut out).expect("sound"), map)
+        };
+        let (resolved, map) = load();
+        let spec = check::check(&resolved, &map, &mut Diagnostics::default()).expect("sound");
+        let arm = spec.arms()[0].clone();
+        let built = || {
+            let graph = build(black_box(&arm.model), model_inputs(&arm), &mut Diagnostics::default());
+            validate(graph.expect("sound")).expect("sound")
+        };
+        let model = built();
+        let live = arm.vocab.n_predictable();
+        let training = training_graph(&model, live).expect("sound");
+        let sizes = DimSizes { batch: 32, time: arm.data.seq };
+
+        let mut group = c.benchmark_group("layers");
+        let id = |stage: &str| BenchmarkId::new(stage, layers);
+        group.bench_function(id("read and resolve"), |b| b.iter(load));
+        group.bench_function(id("check"), |b| {
+            b.iter(|| check::check(black_box(&resolved), &map, &mut Diagnostics::default()));
+        });
+        group.bench_function(id("build and validate"), |b| b.iter(built));
+        group.bench_function(id("training graph"), |b| b.iter(|| training_graph(black_box(&model), live)));
+        group.bench_function(id("parameters and FLOPs"), |b| {
+            b.iter(|| (count_params(black_box(&training)), flops(black_box(&training), sizes)));
+        });
+        group.bench_function(id("all of check"), |b| b.iter(|| compile(path, black_box(&files), None, &[], None)));
+        group.sample_size(if layers > 100 { 10 } else { 100 });
+        group.bench_function(id("flatten"), |b| b.iter(|| program::flatten(black_box(&training))));
+        group.finish();
+    }
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
+    targets = stages
+}
+criterion_main!(benches);

@@ -1,0 +1,259 @@
+//! One mistake per file: `tests/cases/<stage>/<claim>.dlm` goes through the whole front half, and what is
+//! said about it is pinned beside its text. The first line says what to expect: `// error[E0214]: why`,
+//! `// warning[W0302]: why`, `// errors: why` (several codes), or `// passes: why`.
+//!
+//! Adding a case is adding a file. `every_code_has_a_failing_case` fails when a code has none.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use common::{QUICKSTART, front, front_with, memory};
+use dlmc::base::diag::{CODES, Severity, code};
+use dlmc::base::source::Disk;
+use dlmc::base::{Code, Diagnostics};
+use dlmc::cli::front::{Outcome, compile};
+use dlmc::cli::render;
+use dlmc::data::{self, CorpusEnv};
+
+/// Stages that have a folder of cases. `lib` holds what the cases import.
+const STAGES: &[&str] = &["syntax", "resolve", "check", "graph", "data"];
+
+/// `{torch}` of the cases is a small folder of ours, so that they say the same on every machine.
+fn env() -> CorpusEnv {
+    CorpusEnv { torch: Some("tests/fixtures/torch".into()) }
+}
+
+/// Paths are relative to the crate, where cargo runs tests.
+fn case_files() -> Vec<(&'static str, PathBuf)> {
+    let mut all = vec![];
+    for stage in STAGES {
+        let folder = Path::new("tests/cases").join(stage);
+        let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
+            .unwrap_or_else(|e| panic!("{}: {e}", folder.display()))
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|e| e == "dlm"))
+            .collect();
+        files.sort();
+        all.extend(files.into_iter().map(|path| (*stage, path)));
+    }
+    all
+}
+
+fn check(path: &Path) -> Outcome {
+    compile(path, &Disk, None, &[], Some(&env()))
+}
+
+#[derive(Debug, PartialEq)]
+enum Expectation {
+    Passes,
+    Errors,
+    /// All errors have this code; or there are none, and a warning has it.
+    Only(Severity, String),
+}
+
+fn expectation(text: &str) -> Expectation {
+    let first = text.lines().next().unwrap_or("");
+    let words = first.strip_prefix("// ").unwrap_or_else(|| panic!("the first line says what to expect: {first}"));
+    let (what, _) = words.split_once(':').unwrap_or((words, ""));
+    let coded = |severity, rest: &str| Expectation::Only(severity, rest.trim_end_matches(']').into());
+    match what.split_once('[') {
+        Some(("error", rest)) => coded(Severity::Error, rest),
+        Some(("warning", rest)) => coded(Severity::Warning, rest),
+        None if what == "passes" => Expectation::Passes,
+        None if what == "errors" => Expectation::Errors,
+        _ => panic!("`{what}` is no expectation"),
+    }
+}
+
+fn codes(diagnostics: &Diagnostics, severity: Severity) -> BTreeSet<String> {
+    diagnostics.iter().filter(|d| d.severity == severity).map(|d| d.code.to_string()).collect()
+}
+
+/// The text of the case, then everything that is said about it.
+fn shown(text: &str, outcome: &Outcome) -> String {
+    let said = match (&outcome.compiled, outcome.diagnostics.is_empty()) {
+        (Some(_), true) => "(sound)".to_string(),
+        (None, true) => format!("(a library of {} definitions)", outcome.n_definitions),
+        _ => render::human(&outcome.diagnostics, &outcome.sources, false),
+    };
+    format!("{}\n{}\n{}", text.trim_end(), "-".repeat(100), said.trim_end())
+}
+
+#[test]
+fn each_case_says_what_its_first_line_says() {
+    let mut failures = vec![];
+    for (stage, path) in case_files() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let outcome = check(&path);
+        let found = (codes(&outcome.diagnostics, Severity::Error), codes(&outcome.diagnostics, Severity::Warning));
+        let one = |code: &str| BTreeSet::from([code.to_string()]);
+        let as_expected = match expectation(&text) {
+            Expectation::Passes => found == Default::default(),
+            Expectation::Errors => found.0.len() > 1,
+            Expectation::Only(Severity::Error, code) => found.0 == one(&code),
+            Expectation::Only(Severity::Warning, code) => found.0.is_empty() && found.1.contains(&code),
+        };
+        if !as_expected {
+            failures.push(format!("{}: found {found:?}", path.display()));
+        }
+        let sound = found.0.is_empty();
+        assert_eq!(outcome.compiled.is_some(), sound && text.contains("\nexperiment "), "{}", path.display());
+        let name = format!("{stage}__{}", path.file_stem().unwrap().to_string_lossy());
+        let shown = shown(&text, &outcome);
+        let compared = std::panic::catch_unwind(|| {
+            insta::with_settings!({
+                snapshot_path => "snapshots/cases", prepend_module_to_snapshot => false, omit_expression => true,
+            }, {
+                insta::assert_snapshot!(name, shown);
+            });
+        });
+        if compared.is_err() {
+            failures.push(format!("{}: the words differ from the snapshot", path.display()));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Codes that no text file can earn; each has a test below, which is named here.
+const INLINE: &[(Code, &str)] = &[
+    (code::UNREADABLE, "a_file_is_there_and_readable"),
+    (code::NOT_UTF8, "a_file_is_text"),
+    (code::TOO_LARGE, "a_file_has_at_most_512_kib"),
+    (code::BAD_OVERRIDE, "an_override_names_a_part_of_an_arm"),
+    (code::UNTOKENIZABLE, "a_corpus_fits_its_tokenizer"),
+];
+
+#[test]
+fn every_code_has_a_failing_case() {
+    let mut cases: BTreeMap<String, usize> = BTreeMap::new();
+    for (_, path) in case_files() {
+        if let Expectation::Only(_, code) = expectation(&std::fs::read_to_string(&path).unwrap()) {
+            *cases.entry(code).or_default() += 1;
+        }
+    }
+    let this = include_str!("cases.rs");
+    for (code, test) in INLINE {
+        assert!(this.contains(&format!("fn {test}()")), "{test}");
+        *cases.entry(code.to_string()).or_default() += 1;
+    }
+    let without: Vec<String> = CODES
+        .iter()
+        .filter(|(code, ..)| !cases.contains_key(code.0))
+        .map(|(code, name, title)| format!("{code} {name}:{title}"))
+        .collect();
+    assert!(without.is_empty(), "codes without a failing case in tests/cases:\n{}", without.join("\n"));
+    for code in cases.keys() {
+        assert!(CODES.iter().any(|(known, ..)| known.0 == code), "{code} is no code");
+    }
+}
+
+#[test]
+fn codes_are_sorted_and_unique_and_have_titles() {
+    assert!(CODES.windows(2).all(|pair| pair[0].0 < pair[1].0));
+    assert!(CODES.iter().all(|(_, _, title)| title.trim().len() > 10));
+}
+
+// ---- what no text file can show ----
+
+fn only(outcome: &Outcome, code: Code) -> String {
+    let text = render::human(&outcome.diagnostics, &outcome.sources, false);
+    assert!(outcome.compiled.is_none());
+    assert!(outcome.diagnostics.has_errors() && outcome.diagnostics.iter().all(|d| d.code == code), "{text}");
+    text
+}
+
+fn quickstart(overrides: &[(&str, &str)]) -> Outcome {
+    front_with(QUICKSTART, overrides)
+}
+
+#[test]
+fn a_file_is_there_and_readable() {
+    let missing = compile(Path::new("nowhere.dlm"), &Disk, None, &[], None);
+    insta::assert_snapshot!("missing", only(&missing, code::UNREADABLE));
+    let folder = compile(Path::new("specs"), &Disk, None, &[], None);
+    only(&folder, code::UNREADABLE);
+}
+
+#[test]
+fn a_file_is_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.dlm");
+    std::fs::write(&path, b"train a { clip: 1.0 }\n// \xff\xfe\n").unwrap();
+    let text = only(&compile(&path, &Disk, None, &[], None), code::NOT_UTF8);
+    assert!(text.contains("offset 25") && text.contains("UTF-8"), "{text}");
+    // A used file alike, at the place that uses it.
+    std::fs::write(folder.path().join("b.dlm"), "use \"a.dlm\" { a }\n").unwrap();
+    let text = only(&compile(&folder.path().join("b.dlm"), &Disk, None, &[], None), code::USE_FAILED);
+    assert!(text.contains("UTF-8") && text.contains(":1:5"), "{text}");
+}
+
+#[test]
+fn a_file_has_at_most_512_kib() {
+    let text = "// more and more and more and more and more and more and more\n".repeat(9_000);
+    let text = only(&front(&text), code::TOO_LARGE);
+    insta::assert_snapshot!("too_large", text);
+}
+
+#[test]
+fn an_override_names_a_part_of_an_arm() {
+    insta::assert_snapshot!("override", only(&quickstart(&[("expect.x", "1"), ("sweep", "2")]), code::BAD_OVERRIDE));
+    // Values of overrides are checked like the file, and say where they come from.
+    let wrong = quickstart(&[("train.clip", "1 epoch"), ("train.clp", "3"), ("data", "nosuch")]);
+    insta::assert_snapshot!("override_values", render::human(&wrong.diagnostics, &wrong.sources, false));
+    let fine = quickstart(&[("train.precision", "fp32"), ("train.optimizer.lr", "3e-4")]);
+    let compiled = fine.compiled.expect("sound");
+    assert!(compiled.spec.arms().iter().all(|arm| arm.train.optimizer.lr == 3e-4));
+}
+
+#[test]
+fn an_experiment_is_chosen_by_name() {
+    let two = format!("{QUICKSTART}\n{}", &QUICKSTART[QUICKSTART.find("experiment").unwrap()..]);
+    let two = two.replacen("experiment quickstart", "experiment first", 1);
+    let with = |name: Option<&str>| compile(Path::new("a.dlm"), &memory(&two), name, &[], None);
+    assert_eq!(with(Some("first")).compiled.unwrap().spec.name(), "first");
+    assert_eq!(with(Some("quickstart")).compiled.unwrap().spec.name(), "quickstart");
+    insta::assert_snapshot!("experiment_by_name", only(&with(Some("firts")), code::WHICH_EXPERIMENT));
+    let library = compile(Path::new("lib/decoder.dlm"), &memory(""), Some("x"), &[], None);
+    only(&library, code::WHICH_EXPERIMENT);
+}
+
+#[test]
+fn a_corpus_fits_its_tokenizer() {
+    let chars =
+        quickstart(&[("data.tokenizer", "chars(65)"), ("data.unique", "1K tokens"), ("data.valid", "512 tokens")]);
+    let compiled = chars.compiled.expect("sound");
+    let arm = &compiled.spec.arms()[0];
+    let error = data::prepare(&arm.data, &arm.vocab, &arm.train.seeds, &env()).expect_err("other characters");
+    let mut said = Diagnostics::default();
+    said.push(error.diagnose(&arm.data));
+    assert!(said.iter().all(|d| d.code == code::UNTOKENIZABLE));
+    insta::assert_snapshot!("untokenizable", render::human(&said, &chars.sources, false));
+}
+
+#[test]
+fn a_bad_spec_is_refused_whole_and_a_good_one_says_nothing() {
+    let good = quickstart(&[]);
+    assert!(good.diagnostics.is_empty() && good.compiled.is_some());
+}
+
+/// Each error has a code, a place, a reason, and a way to mend it: in its help, or in what its mark wants.
+#[test]
+fn every_error_has_a_place_and_a_fix() {
+    let mut bare = vec![];
+    for (stage, path) in case_files() {
+        let outcome = check(&path);
+        for diagnostic in outcome.diagnostics.iter().filter(|d| d.severity == Severity::Error) {
+            assert!(diagnostic.primary.is_some(), "{}: {}", path.display(), diagnostic.message);
+            let wants = ["wanted", "at least", "at most", "possible", "possible", "expected"];
+            let label = diagnostic.primary.as_ref().map_or("", |p| p.text.as_str());
+            let says = wants.iter().any(|w| label.contains(w) || diagnostic.message.contains(w));
+            if stage != "syntax" && diagnostic.help.is_empty() && !says {
+                bare.push(format!("{}: {}", path.display(), diagnostic.message));
+            }
+        }
+    }
+    assert!(bare.is_empty(), "without a fix:\n{}", bare.join("\n"));
+}

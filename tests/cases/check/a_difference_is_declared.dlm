@@ -1,0 +1,14 @@
+// passes: the second difference is a factor
+use "../lib/small.dlm" { small, recipe, ar, mdm, tiny }
+
+experiment e {
+    model: tiny()
+    data:  small
+    train: recipe
+    eval:  { every: 1 epoch, loss: valid }
+    arms:  {
+        a: { objective: ar }
+        b: { objective: mdm, train: { clip: 0.5 } }
+    }
+    factors: [objective, train.clip]
+}

@@ -1,0 +1,13 @@
+// warning[W0302]: flat weights
+use "../lib/small.dlm" { small, recipe, tiny }
+
+schedule s(t) = 1 - t
+objective mdm = masked_diffusion(schedule: s, weight: flat)
+
+experiment e {
+    model: tiny()
+    data:  small
+    train: recipe
+    eval:  { every: 1 epoch, loss: valid }
+    arms:  { a: { objective: mdm } }
+}

@@ -1,0 +1,20 @@
+// error[E0303]: fewer rows than ids
+use "../lib/small.dlm" { recipe, ar, tiny }
+
+data d {
+    source: files("{torch}/*.py")
+    tokenizer: bytes
+    unique: 4K tokens
+    epochs: 4
+    seq: 16
+    valid: 1K tokens
+    vocab: 100
+}
+
+experiment e {
+    model: tiny()
+    data:  d
+    train: recipe
+    eval:  { every: 1 epoch, loss: valid }
+    arms:  { a: { objective: ar } }
+}

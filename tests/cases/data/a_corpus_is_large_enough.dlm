@@ -1,0 +1,19 @@
+// error[E0502]: a million tokens of sixteen thousand
+use "../lib/small.dlm" { recipe, ar, tiny }
+
+data d {
+    source: files("{torch}/*.py")
+    tokenizer: bytes
+    unique: 1M tokens
+    epochs: 4
+    seq: 16
+    valid: 1K tokens
+}
+
+experiment e {
+    model: tiny()
+    data:  d
+    train: recipe
+    eval:  { every: 1 epoch, loss: valid }
+    arms:  { a: { objective: ar } }
+}

@@ -1,0 +1,1 @@
+schedule keep(t) = 1 - * t

@@ -1,0 +1,2 @@
+use "circle_b.dlm" { b }
+schedule a(t) = 1 - t

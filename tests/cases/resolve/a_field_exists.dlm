@@ -1,0 +1,17 @@
+// error[E0208]: did you mean `clip`?
+use "../lib/small.dlm" { small, ar, tiny }
+
+train t {
+    batch: 8 seqs
+    optimizer: adamw(lr: 1e-3)
+    lr_schedule: constant()
+    clp: 1.0
+}
+
+experiment e {
+    model: tiny()
+    data:  small
+    train: t
+    eval:  { every: 1 epoch, loss: valid }
+    arms:  { a: { objective: ar } }
+}

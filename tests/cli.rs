@@ -1,0 +1,268 @@
+//! The built `dlmc`, as a user or a script meets it: exit codes, forms of output, nothing written.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const OK: i32 = 0;
+const SPEC_ERRORS: i32 = 1;
+const USAGE: i32 = 2;
+
+/// Runs `dlmc` in a folder of its own, away from any installed libtorch; `{torch}` is our fixture.
+struct Shop {
+    folder: tempfile::TempDir,
+}
+
+const SOUND: &str = r#"use "std/decoder.dlm" { decoder }
+schedule keep(t) = 1 - t
+objective ar  = next_token()
+objective mdm = masked_diffusion(schedule: keep)
+data d {
+    source: files("{torch}/*.py"), tokenizer: bytes, unique: 4K tokens, epochs: 4, seq: 16, valid: 1K tokens
+}
+experiment e {
+    model: decoder(layers: 2, dim: 16, heads: 2, ffn: 32)
+    data:  d
+    train: { batch: 8 seqs, optimizer: adamw(lr: 1e-3), lr_schedule: constant() }
+    eval:  { every: 1 epoch, loss: valid }
+    arms:  { ar: { objective: ar }, mdm: { objective: mdm } }
+}
+"#;
+
+fn fixture() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/torch")
+}
+
+impl Shop {
+    fn new(files: &[(&str, &str)]) -> Shop {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        Shop { folder }
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.run_as(Path::new(env!("CARGO_BIN_EXE_dlmc")), args)
+    }
+
+    fn run_as(&self, exe: &Path, args: &[&str]) -> Output {
+        let mut command = Command::new(exe);
+        command.args(args).current_dir(self.folder.path()).env("LIBTORCH", fixture());
+        command.output().unwrap()
+    }
+
+    /// Names of everything in the folder, below it too.
+    fn files(&self) -> Vec<String> {
+        let mut all: Vec<String> = walkdir::WalkDir::new(self.folder.path())
+            .min_depth(1)
+            .into_iter()
+            .map(|e| e.unwrap().path().strip_prefix(self.folder.path()).unwrap().display().to_string())
+            .collect();
+        all.sort();
+        all
+    }
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+fn expect(output: &Output, code: i32) -> (&str, &str) {
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{out}\n{err}");
+    (out, err)
+}
+
+#[test]
+fn a_sound_spec_is_named_and_exits_0() {
+    let shop = Shop::new(&[("a.dlm", SOUND), ("lib.dlm", "schedule keep(t) = 1 - t\n")]);
+    let output = shop.run(&["check", "a.dlm", "lib.dlm"]);
+    let (out, err) = expect(&output, OK);
+    assert_eq!(out, "a.dlm: experiment `e`, 2 arms, sound\nlib.dlm: a library of 1 definition, sound\n");
+    assert_eq!(err, "");
+}
+
+#[test]
+fn a_bad_spec_says_everything_exits_1_and_writes_nothing() {
+    let bad = SOUND.replace("heads: 2", "heads: 3").replace("8 seqs", "8 tokens").replace("lr: 1e-3", "lr: -1");
+    let shop = Shop::new(&[("bad.dlm", &bad)]);
+    for command in ["check", "plan", "graph"] {
+        let output = shop.run(&[command, "bad.dlm"]);
+        let (out, err) = expect(&output, SPEC_ERRORS);
+        assert_eq!(out, "", "{command}");
+        assert!(err.contains("error[E0302]") && err.contains("error[E0303]") && err.ends_with("2 errors\n"), "{err}");
+        assert!(err.contains("--> bad.dlm:"), "{err}");
+    }
+    assert_eq!(shop.files(), ["bad.dlm"]);
+}
+
+#[test]
+fn usage_errors_exit_2() {
+    let shop = Shop::new(&[("a.dlm", SOUND)]);
+    for args in [
+        &["check"][..],
+        &["nonsense"],
+        &["graph", "a.dlm", "--format", "gif"],
+        &["graph", "a.dlm", "--arm", "none"],
+        &["plan", "a.dlm", "--set", "train.clip"],
+        &[],
+    ] {
+        let output = shop.run(args);
+        let (_, err) = expect(&output, USAGE);
+        assert!(!err.is_empty());
+    }
+    let output = shop.run(&["graph", "a.dlm", "--arm", "none"]);
+    assert!(expect(&output, USAGE).1.contains("there are ar, mdm"));
+    let output = shop.run(&["--version"]);
+    assert!(expect(&output, OK).0.starts_with("dlmc "));
+}
+
+#[test]
+fn missing_files_exit_1() {
+    let shop = Shop::new(&[]);
+    let output = shop.run(&["check", "nowhere.dlm"]);
+    assert!(expect(&output, SPEC_ERRORS).1.contains("error[E0101]: cannot read `nowhere.dlm`"));
+}
+
+#[test]
+fn check_json_is_one_document() {
+    let bad = SOUND.replace("heads: 2", "heads: 3");
+    let shop = Shop::new(&[("a.dlm", SOUND), ("bad.dlm", &bad)]);
+    let output = shop.run(&["check", "--json", "bad.dlm"]);
+    let document: Value = serde_json::from_str(expect(&output, SPEC_ERRORS).0).unwrap();
+    assert_eq!((document["version"].as_u64(), document["checked"].as_str()), (Some(1), Some("bad.dlm")));
+    let first = &document["diagnostics"][0];
+    assert_eq!((first["code"].as_str(), first["file"].as_str()), (Some("E0402"), Some("bad.dlm")));
+    assert_eq!((first["line"].as_u64(), first["column"].as_u64()), (Some(9), Some(47)));
+    assert!(first["help"][0].as_str().unwrap().contains("heads fit a width of 16"));
+    assert_eq!(text(&output.stderr), "");
+    // Several files are still one document.
+    let output = shop.run(&["check", "--json", "a.dlm", "bad.dlm"]);
+    let document: Value = serde_json::from_str(expect(&output, SPEC_ERRORS).0).unwrap();
+    assert_eq!(document.as_array().unwrap().len(), 2);
+    assert_eq!(document[0]["diagnostics"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn check_looks_at_every_experiment() {
+    let second = &SOUND[SOUND.find("experiment").unwrap()..].replace("experiment e", "experiment f");
+    let shop = Shop::new(&[("two.dlm", &format!("{SOUND}{second}"))]);
+    let output = shop.run(&["check", "two.dlm"]);
+    let (out, _) = expect(&output, OK);
+    assert_eq!(out, "two.dlm: experiment `e`, 2 arms, sound\ntwo.dlm: experiment `f`, 2 arms, sound\n");
+    let bad = second.replace("heads: 2", "heads: 3");
+    let shop = Shop::new(&[("two.dlm", &format!("{SOUND}{bad}"))]);
+    let output = shop.run(&["check", "two.dlm"]);
+    let (_, err) = expect(&output, SPEC_ERRORS);
+    assert!(err.contains("E0402") && err.ends_with("1 error\n"), "{err}");
+    // The others ask which one.
+    let output = shop.run(&["plan", "two.dlm"]);
+    assert!(expect(&output, SPEC_ERRORS).1.contains("choose with --experiment: e, f"));
+    expect(&shop.run(&["plan", "two.dlm", "--experiment", "e"]), OK);
+}
+
+#[test]
+fn plan_says_what_would_run() {
+    let shop = Shop::new(&[("a.dlm", SOUND)]);
+    let output = shop.run(&["plan", "a.dlm"]);
+    let (out, _) = expect(&output, OK);
+    for word in ["2 arms", "parameters", "tokens a step", "steps", "FLOPs", "ar", "mdm"] {
+        assert!(out.contains(word), "{word} in\n{out}");
+    }
+    let output = shop.run(&["plan", "a.dlm", "--json", "--set", "train.batch=4 seqs"]);
+    let document: Value = serde_json::from_str(expect(&output, OK).0).unwrap();
+    assert_eq!(document["arms"].as_array().unwrap().len(), 2);
+    let arm = &document["arms"][0];
+    assert_eq!((arm["tokens_per_step"].as_u64(), arm["steps"].as_u64()), (Some(64), Some(250)));
+    let field = arm["fields"].as_array().unwrap().iter().find(|f| f["path"] == "train.batch").unwrap();
+    assert_eq!((&field["value"], &field["origin"]), (&"4 seqs".into(), &"--set train.batch=4 seqs".into()));
+    assert_eq!(shop.files(), ["a.dlm"]);
+}
+
+#[test]
+fn overrides_are_checked_like_the_file() {
+    let shop = Shop::new(&[("a.dlm", SOUND)]);
+    let output = shop.run(&["check", "a.dlm", "--set", "train.batch=4 tokens", "--set", "nonsense=1"]);
+    let (_, err) = expect(&output, SPEC_ERRORS);
+    assert!(err.contains("--set train.batch=4 tokens:1:13") && err.contains("E0212"), "{err}");
+}
+
+#[test]
+fn graph_prints_every_stage_in_every_form() {
+    let shop = Shop::new(&[("a.dlm", SOUND)]);
+    for stage in ["built", "checked", "training"] {
+        for (form, start) in [("ron", "("), ("dot", "digraph"), ("text", "param embed")] {
+            for arm in ["ar", "mdm"] {
+                let args = ["graph", "a.dlm", "--stage", stage, "--format", form, "--arm", arm];
+                let output = shop.run(&args);
+                let (out, err) = expect(&output, OK);
+                assert!(out.starts_with(start) && out.ends_with('\n'), "{args:?}: {out}");
+                assert_eq!(err, "");
+            }
+        }
+    }
+    // A closed pipe ends it quietly.
+    let pipe = format!("{} graph a.dlm --stage training --format ron | head -1", env!("CARGO_BIN_EXE_dlmc"));
+    let output =
+        Command::new("sh").args(["-c", &pipe]).current_dir(shop.folder.path()).env("LIBTORCH", fixture()).output();
+    assert_eq!(text(&output.unwrap().stderr), "");
+}
+
+/// Copied away from whatever stands beside the built one.
+#[test]
+fn commands_that_train_say_what_is_missing() {
+    let shop = Shop::new(&[("a.dlm", SOUND)]);
+    let alone = shop.folder.path().join("dlmc");
+    std::fs::copy(env!("CARGO_BIN_EXE_dlmc"), &alone).unwrap();
+    let output = shop.run_as(&alone, &["run", "a.dlm"]);
+    let (out, err) = expect(&output, USAGE);
+    assert_eq!(out, "");
+    assert!(err.contains("needs libtorch") && err.contains("dlmc-torch") && err.contains("make build"), "{err}");
+    assert_eq!(shop.files(), ["a.dlm", "dlmc"]);
+}
+
+/// `dlmc` starts in milliseconds because it links no libtorch, with the feature `torch` too.
+#[test]
+fn the_dynamic_section_names_no_libtorch() {
+    use object::read::elf::{Dyn, FileHeader, SectionHeader};
+    let bytes = std::fs::read(env!("CARGO_BIN_EXE_dlmc")).unwrap();
+    let Ok(header) = object::elf::FileHeader64::<object::Endianness>::parse(&*bytes) else {
+        return; // Not Linux.
+    };
+    let endian = header.endian().unwrap();
+    let sections = header.sections(endian, &*bytes).unwrap();
+    let mut needed = vec![];
+    for section in sections.iter() {
+        if let Some((entries, strings)) = section.dynamic(endian, &*bytes).unwrap() {
+            let strings = sections.strings(endian, &*bytes, strings).unwrap();
+            for entry in entries {
+                if entry.tag32(endian) == Some(object::elf::DT_NEEDED) {
+                    let name = strings.get(entry.val32(endian).unwrap()).unwrap();
+                    needed.push(String::from_utf8_lossy(name).to_string());
+                }
+            }
+        }
+    }
+    assert!(needed.iter().any(|name| name.starts_with("libc.")), "{needed:?}");
+    let torch = ["torch", "c10", "cuda", "cudnn", "stdc++", "python"];
+    assert!(!needed.iter().any(|name| torch.iter().any(|t| name.contains(t))), "{needed:?}");
+}
+
+#[test]
+fn checking_takes_milliseconds() {
+    let shop = Shop::new(&[("a.dlm", SOUND)]);
+    let mut times: Vec<std::time::Duration> = (0..21)
+        .map(|_| {
+            let started = std::time::Instant::now();
+            expect(&shop.run(&["check", "a.dlm"]), OK);
+            started.elapsed()
+        })
+        .collect();
+    times.sort();
+    // The promise is 10 ms for a release build on a machine at rest.
+    let limit = if cfg!(debug_assertions) { 250 } else { 50 };
+    assert!(times[10].as_millis() < limit, "median of 21: {:?}", times[10]);
+}
