@@ -29,9 +29,10 @@ const F64_TOLERANCE: f64 = 1e-10;
 /// The same in fp32, at weights as they are initialised: 2^-24 a step, a few dozen steps deep.
 const F32_TOLERANCE: f64 = 1e-5;
 /// At weights times 10 no two right answers in fp32 agree to 1e-5: PyTorch's own fp32 gradients are up
-/// to 8e-4 from its f64 ones in the median batch. There the f64 gradient is the reference, and each tensor's error may be at most this many times PyTorch's own (or `F32_TOLERANCE`,
-/// where that is more). Which of two right answers is nearer is luck in a single batch (seen: 1/20 to 20
-/// times PyTorch's error), so what is compared is the median over all batches (seen: 0.4 to 1.4 times).
+/// to 8e-4 from its f64 ones in the median batch. There the f64 gradient is the reference, and each
+/// tensor's error may be at most this many times PyTorch's own (or `F32_TOLERANCE`, where that is more).
+/// Which of two right answers is nearer is luck in a single batch (seen: 1/20 to 20 times PyTorch's
+/// error), so what is compared is the median over all batches (seen: 0.4 to 1.4 times).
 const F32_AMPLIFIED: f64 = 2.0;
 /// Fifty updates carry each other's rounding on; Adam divides by small second moments.
 const FINAL_WEIGHTS_TOLERANCE: f64 = 1e-8;

@@ -176,7 +176,8 @@ MODELS = {"decoder": Decoder, "gpt": GPT}
 
 def build(meta):
     """The model that `meta.json` names, with PyTorch's own initial weights; see `load`."""
-    args = {name: parse(text) for name, text in meta["model"]["args"].items()}
+    # `graph` is the hash of dlmc's model graph, no argument.
+    args = {name: parse(text) for name, text in meta["model"]["args"].items() if name != "graph"}
     return MODELS[meta["model"]["name"]](vocab=meta["vocab"], seq=meta["seq"], **args)
 
 
