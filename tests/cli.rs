@@ -51,7 +51,15 @@ impl Shop {
     fn run_as(&self, exe: &Path, args: &[&str]) -> Output {
         let mut command = Command::new(exe);
         command.args(args).current_dir(self.folder.path()).env("LIBTORCH", fixture());
-        command.output().unwrap()
+        // A file just copied is busy while another test, starting a process, still holds it open.
+        loop {
+            match command.output() {
+                Err(e) if e.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                    std::thread::sleep(std::time::Duration::from_millis(10));
+                }
+                output => return output.unwrap(),
+            }
+        }
     }
 
     /// Names of everything in the folder, below it too.

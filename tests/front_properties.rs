@@ -5,9 +5,9 @@ mod common;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use common::{DECODER, QUICKSTART, apply, edit, front, front_with, memory, timed};
+use common::{DECODER, QUICKSTART, apply, edit, front, front_with, memory};
 use dlmc::base::diag::MAX_KEPT;
 use dlmc::base::source::Memory;
 use dlmc::cli::front::{Outcome, compile};
@@ -18,30 +18,39 @@ use proptest::prelude::*;
 /// A second in a release build; a debug build may take longer, on a machine that does other things too.
 const LIMIT: Duration = if cfg!(debug_assertions) { Duration::from_secs(5) } else { Duration::from_secs(1) };
 
-/// Compiles and renders in both forms, in time; places lie in the text.
-fn survives(outcome: impl FnOnce() -> Outcome) -> Outcome {
-    timed(LIMIT, || {
+/// Compiles and renders in both forms, in time; places lie in the text. A machine that does other things
+/// too may be slow once, not three times in a row.
+fn survives(outcome: impl Fn() -> Outcome) -> Outcome {
+    let mut times = vec![];
+    loop {
+        let started = Instant::now();
         let outcome = outcome();
         let human = render::human(&outcome.diagnostics, &outcome.sources, false);
         let json = render::json(&outcome.diagnostics, &outcome.sources);
-        assert_eq!(json["diagnostics"].as_array().unwrap().len(), outcome.diagnostics.iter().count());
-        assert_eq!(human.is_empty(), outcome.diagnostics.is_empty());
-        assert!(outcome.diagnostics.iter().count() <= 2 * MAX_KEPT + 1);
-        for diagnostic in outcome.diagnostics.iter() {
-            assert!(!diagnostic.message.is_empty());
-            assert!(human.contains(&diagnostic.message), "{diagnostic:?}");
-            for label in diagnostic.primary.iter().chain(&diagnostic.related) {
-                let text = &outcome.sources.get(label.span.file).expect("a file").text;
-                assert!(text.get(label.span.start as usize..label.span.end as usize).is_some(), "{diagnostic:?}");
-            }
+        times.push(started.elapsed());
+        if times.last().is_some_and(|time| *time < LIMIT) {
+            sound_or_faulty(&outcome, &human, &json);
+            return outcome;
         }
-        let is_library = !outcome.sources.files().first().is_some_and(|f| f.text.contains("experiment"));
-        assert!(
-            outcome.compiled.is_some() != outcome.diagnostics.has_errors() || is_library,
-            "neither sound nor faulty"
-        );
-        outcome
-    })
+        assert!(times.len() < 3, "took {times:?}");
+    }
+}
+
+fn sound_or_faulty(outcome: &Outcome, human: &str, json: &serde_json::Value) {
+    assert_eq!(json["diagnostics"].as_array().unwrap().len(), outcome.diagnostics.iter().count());
+    assert_eq!(human.is_empty(), outcome.diagnostics.is_empty());
+    assert!(outcome.diagnostics.iter().count() <= 2 * MAX_KEPT);
+    for diagnostic in outcome.diagnostics.iter() {
+        assert!(!diagnostic.message.is_empty());
+        assert!(human.contains(&diagnostic.message), "{diagnostic:?}");
+        for label in diagnostic.primary.iter().chain(&diagnostic.related) {
+            let text = &outcome.sources.get(label.span.file).expect("a file").text;
+            assert!(text.get(label.span.start as usize..label.span.end as usize).is_some(), "{diagnostic:?}");
+        }
+    }
+    let is_library = !outcome.sources.files().first().is_some_and(|f| f.text.contains("experiment"));
+    let decided = outcome.compiled.is_some() != outcome.diagnostics.has_errors();
+    assert!(decided || is_library, "neither sound nor faulty");
 }
 
 /// Full files; a debug build takes long over them, and is asked a quarter.
@@ -524,9 +533,9 @@ fn full_files_of_anything_are_read_in_time() {
         ("sum", format!("schedule s(t) = {}t\n", "t + ".repeat(255))),
     ];
     for (name, text) in &texts {
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         survives(|| front(text));
-        if started.elapsed() > LIMIT / 4 {
+        if started.elapsed() > LIMIT / 5 {
             eprintln!("{name}: {:?}", started.elapsed());
         }
     }

@@ -198,7 +198,8 @@ impl Reader {
             if !self.known.contains(&name.as_str()) {
                 let diagnostic = Diagnostic::error(code::UNKNOWN_FIELD, format!("{} has no `{name}`", self.what))
                     .at(*span, "not known here");
-                cx.out.push(match suggest(name, self.known.iter().copied()) {
+                let closest = if cx.out.is_full() { None } else { suggest(name, self.known.iter().copied()) };
+                cx.out.push(match closest {
                     Some(closest) => diagnostic.help(format!("did you mean `{closest}`?")),
                     None if self.known.is_empty() => diagnostic.help("it takes nothing"),
                     None => diagnostic.help(format!("it has {}", self.known.join(", "))),

@@ -26,7 +26,7 @@ const MAX_CALL_DEPTH: usize = 64;
 /// Expressions inside expressions, through all calls: what the stack is made for.
 const MAX_DEPTH: usize = 4_000;
 /// Work on one model: expressions evaluated, names copied into the bodies of repeats.
-const MAX_WORK: usize = 2_000_000;
+const MAX_WORK: usize = 300_000;
 /// Parameters, over all instances.
 const MAX_PARAM_ELEMENTS: u64 = 1 << 46;
 
