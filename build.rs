@@ -15,8 +15,11 @@ mod torch {
     const SOURCES: &[&str] = &["src/lower/kernels.cpp", "src/lower/rows.cpp", "src/lower/rows.h"];
 
     /// Rows of numbers are compiled once for each of these; the machine's best is picked at run time.
-    const X86_LEVELS: &[(&str, &[&str])] =
-        &[("baseline", &[]), ("avx2", &["-march=x86-64-v3"]), ("avx512", &["-march=x86-64-v4", "-mprefer-vector-width=512"])];
+    const X86_LEVELS: &[(&str, &[&str])] = &[
+        ("baseline", &[]),
+        ("avx2", &["-march=x86-64-v3"]),
+        ("avx512", &["-march=x86-64-v4", "-mprefer-vector-width=512"]),
+    ];
     const OTHER_LEVELS: &[(&str, &[&str])] = &[("baseline", &[])];
 
     /// The libtorch that torch-sys builds against.
@@ -87,6 +90,9 @@ mod torch {
         for (name, flags) in levels {
             let mut build = cpp();
             build.file("src/lower/rows.cpp").define("DLMC_LEVEL", *name).warnings(true);
+            // Jump threading turns the clamps of `exponential` into speculated constants that are
+            // subnormal, at a hundred cycles each.
+            build.flag_if_supported("-fno-thread-jumps");
             flags.iter().for_each(|flag| _ = build.flag(flag));
             build.compile(&format!("dlmc_rows_{name}"));
         }

@@ -30,7 +30,8 @@ const STEPS: u64 = 30;
 fn batch(pattern: Pattern) -> Vec<(Input, Tensor)> {
     let mut draws = Draws::new(1);
     let shape = [BATCH as i64, SEQ as i64];
-    let ids = |draws: &mut Draws| Tensor::from_slice(&draws.ids(&[BATCH, SEQ], LIVE).data).to_kind(Kind::Int64).view(shape);
+    let ids =
+        |draws: &mut Draws| Tensor::from_slice(&draws.ids(&[BATCH, SEQ], LIVE).data).to_kind(Kind::Int64).view(shape);
     let weights: Vec<f32> = (0..BATCH * SEQ)
         .map(|_| if pattern == Pattern::Full && draws.below(2) == 0 { 0.0 } else { 1.0 / (BATCH * SEQ) as f32 })
         .collect();
@@ -88,7 +89,13 @@ fn measure(precision: Precision, pattern: Pattern, is_profiled: bool) {
     times.sort_by(f64::total_cmp);
     let median = times[times.len() / 2];
     let rate = (BATCH * SEQ) as f64 / median;
-    println!("{} {}: {:.1} ms a step (fastest {:.1}), {rate:.0} tokens/s, loss {loss:.4}", precision.name(), pattern.name(), 1e3 * median, 1e3 * times[0]);
+    println!(
+        "{} {}: {:.1} ms a step (fastest {:.1}), {rate:.0} tokens/s, loss {loss:.4}",
+        precision.name(),
+        pattern.name(),
+        1e3 * median,
+        1e3 * times[0]
+    );
     let mut rows: Vec<_> = timings.into_iter().collect();
     rows.sort_by(|a, b| b.1.0.total_cmp(&a.1.0));
     for (op, (seconds, calls)) in rows {

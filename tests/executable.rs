@@ -100,7 +100,8 @@ fn nothing_but_outputs_outlives_a_run() {
         alive.extend(instr.outputs.iter().map(|s| s.0));
         instr.frees.iter().for_each(|s| assert!(alive.remove(&s.0)));
     }
-    let kept = program.params.len() + program.inputs.len() + program.outputs.len() + program.grads.iter().flatten().count();
+    let kept =
+        program.params.len() + program.inputs.len() + program.outputs.len() + program.grads.iter().flatten().count();
     assert_eq!(alive.len(), kept);
 }
 
@@ -136,7 +137,8 @@ fn mistakes_name_operation_and_place() {
     let executable = Executable::new(flatten(&graph), Precision::Fp32, Device::Cpu);
     let weights = Weights::init(&executable.program().params, 1, Precision::Fp32, Device::Cpu).unwrap();
     let good = inputs(&bindings(&graph, 5, 2, 6));
-    let with = |change: &dyn Fn(&mut Vec<(Input, Tensor)>, &mut Vec<Tensor>)| {
+    type Change<'a> = &'a dyn Fn(&mut Vec<(Input, Tensor)>, &mut Vec<Tensor>);
+    let with = |change: Change<'_>| {
         let mut inputs: Vec<_> = good.iter().map(|(i, t)| (*i, t.shallow_clone())).collect();
         let mut params = weights.compute().unwrap();
         change(&mut inputs, &mut params);
@@ -146,7 +148,10 @@ fn mistakes_name_operation_and_place() {
     let missing = with(&|inputs, _| inputs.retain(|(i, _)| *i != Input::Targets));
     assert_eq!(missing.to_string(), "the program reads `targets`, which was not given");
     let wrong = with(&|inputs, _| inputs[2].1 = inputs[2].1.narrow(1, 0, 3));
-    assert!(wrong.to_string().contains("`targets` is not as the program takes it: its shape is [2, 3], not [2, 6]"), "{wrong}");
+    assert!(
+        wrong.to_string().contains("`targets` is not as the program takes it: its shape is [2, 3], not [2, 6]"),
+        "{wrong}"
+    );
     let at = executable.program().params.iter().position(|p| p.path == "layer.1.attention.o").unwrap();
     let wrong = with(&|_, params| params[at] = params[at].narrow(1, 0, 5)).to_string();
     assert!(wrong.starts_with("linear in layer.1.attention: "), "{wrong}");

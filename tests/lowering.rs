@@ -251,7 +251,11 @@ fn sixteen_thousand_equal_rows_add_up_in_bf16() {
     let index = Tensor::ones([n], (Kind::Int64, Device::Cpu));
     for composed in [false, true] {
         let op = EmbedGrad { rows: 3 };
-        let sums = if composed { ops::embed::composed_grad(&op, &cx, &dy, &index) } else { ops::embed::lower_grad(&op, &cx, &[&dy, &index]) };
+        let sums = if composed {
+            ops::embed::composed_grad(&op, &cx, &dy, &index)
+        } else {
+            ops::embed::lower_grad(&op, &cx, &[&dy, &index])
+        };
         let sums = values(&sums.unwrap()[0]);
         assert!(sums[8..16].iter().all(|s| (s / (n as f64 * each) - 1.0).abs() < 1e-4), "{sums:?}");
         assert!(sums[..8].iter().chain(&sums[16..]).all(|s| *s == 0.0));
@@ -268,5 +272,7 @@ fn what_does_not_fit_is_refused() {
     assert_eq!(says(ops::lower(&EmbedGrad { rows: 4 }.into(), &cx, &[&floats, &ids])), "id 9 is not below 4");
     assert!(says(ops::lower(&Nll { live: 9 }.into(), &cx, &[&floats, &ids])).contains("with 9 ids"));
     assert!(says(ops::lower(&RmsNorm { eps: 1e-6 }.into(), &cx, &[&floats, &ids])).contains("a gain of shape"));
-    assert!(says(ops::lower(&Linear.into(), &cx, &[&floats, &ids.view([3, 1])])).contains("shapes cannot be multiplied"));
+    assert!(
+        says(ops::lower(&Linear.into(), &cx, &[&floats, &ids.view([3, 1])])).contains("shapes cannot be multiplied")
+    );
 }

@@ -189,7 +189,9 @@ fn exports_come_back_and_strangers_are_refused() {
     assert!(data.is_sorted_by(|a, b| a.name < b.name));
     b.import(&data).unwrap();
     assert_eq!(a.hash().unwrap(), b.hash().unwrap());
-    let refused = |data: &[_]| Weights::init(&params(), 9, Precision::Fp32, Device::Cpu).unwrap().import(data).unwrap_err().to_string();
+    let refused = |data: &[_]| {
+        Weights::init(&params(), 9, Precision::Fp32, Device::Cpu).unwrap().import(data).unwrap_err().to_string()
+    };
     assert_eq!(refused(&data[1..]), "weights: `a.gain` is missing");
     let mut renamed = data.clone();
     renamed[0].name = "z".into();
@@ -204,7 +206,9 @@ fn exports_come_back_and_strangers_are_refused() {
 
 #[test]
 fn compute_copies_are_in_the_runs_precision() {
-    for (precision, kind) in [(Precision::Bf16, Kind::BFloat16), (Precision::Fp32, Kind::Float), (Precision::Fp64, Kind::Double)] {
+    for (precision, kind) in
+        [(Precision::Bf16, Kind::BFloat16), (Precision::Fp32, Kind::Float), (Precision::Fp64, Kind::Double)]
+    {
         let weights = weights(precision);
         let copies = weights.compute().unwrap();
         assert!(copies.iter().all(|t| t.kind() == kind));

@@ -28,7 +28,16 @@ unsafe extern "C" {
     fn dlmc_cuda_peak_bytes(device: c_int, out: *mut i64) -> *mut c_char;
     fn dlmc_flash(q: In, k: In, v: In, causal: bool, out: Out, lse: Out) -> *mut c_char;
     fn dlmc_flash_grad(
-        dout: In, q: In, k: In, v: In, out: In, lse: In, causal: bool, dq: Out, dk: Out, dv: Out,
+        dout: In,
+        q: In,
+        k: In,
+        v: In,
+        out: In,
+        lse: In,
+        causal: bool,
+        dq: Out,
+        dk: Out,
+        dv: Out,
     ) -> *mut c_char;
     fn dlmc_rms_norm(x: In, gain: In, eps: f64, y: Out, rstd: Out) -> *mut c_char;
     fn dlmc_rms_norm_grad(dy: In, x: In, gain: In, rstd: In, dx: Out, dgain: Out) -> *mut c_char;
@@ -41,7 +50,13 @@ unsafe extern "C" {
     fn dlmc_nll_grad(dnll: In, logits: In, targets: In, lse: In, live: i64, dlogits: Out) -> *mut c_char;
     fn dlmc_embed_grad(dy: In, index: In, rows: i64, out: Out) -> *mut c_char;
     fn dlmc_adamw(
-        p: *mut c_void, g: In, m: *mut c_void, v: *mut c_void, from: i64, to: i64, step: *const AdamWConstants,
+        p: *mut c_void,
+        g: In,
+        m: *mut c_void,
+        v: *mut c_void,
+        from: i64,
+        to: i64,
+        step: *const AdamWConstants,
         sums: *mut f64,
     ) -> *mut c_char;
     fn dlmc_square_sum(x: In, out: *mut f64) -> *mut c_char;
@@ -157,9 +172,7 @@ pub fn nll_grad(
     lse: &Tensor,
     live: u64,
 ) -> Result<[Tensor; 1], Fault> {
-    new_tensors(|[dlogits]| unsafe {
-        dlmc_nll_grad(at(dnll), at(logits), at(targets), at(lse), live as i64, dlogits)
-    })
+    new_tensors(|[dlogits]| unsafe { dlmc_nll_grad(at(dnll), at(logits), at(targets), at(lse), live as i64, dlogits) })
 }
 
 pub fn embed_grad(dy: &Tensor, index: &Tensor, rows: u64) -> Result<[Tensor; 1], Fault> {

@@ -129,8 +129,7 @@ impl AdamWState {
         let mut sums = [0.0; 2];
         for (mut constants, range) in constants.into_iter().zip([self.layout.decayed(), self.layout.not_decayed()]) {
             constants.gradient_factor = factor;
-            let part =
-                kernels::adamw(&mut weights.flat, &grads.flat, &mut self.m, &mut self.v, range, &constants)?;
+            let part = kernels::adamw(&mut weights.flat, &grads.flat, &mut self.m, &mut self.v, range, &constants)?;
             sums = [sums[0] + part[0], sums[1] + part[1]];
         }
         let [squares, changes] = sums;
@@ -162,8 +161,7 @@ impl AdamWState {
         let [shared, _] = constants;
         let _ = self.m.f_mul_(&or_one(shared.beta1)?)?.f_add_(&g.f_mul_scalar(1.0 - shared.beta1)?)?;
         let _ = self.v.f_mul_(&or_one(shared.beta2)?)?.f_add_(&g.f_square()?.f_mul_scalar(1.0 - shared.beta2)?)?;
-        let denominator =
-            self.v.f_sqrt()?.f_div_scalar_(shared.root_correction2)?.f_add_scalar_(shared.eps)?;
+        let denominator = self.v.f_sqrt()?.f_div_scalar_(shared.root_correction2)?.f_add_scalar_(shared.eps)?;
         let mut change = self.m.f_div(&denominator)?.f_mul_(&flag.f_mul_scalar(-shared.step_size)?)?;
         let p = &mut weights.flat;
         for (constants, range) in constants.iter().zip([self.layout.decayed(), self.layout.not_decayed()]) {

@@ -93,8 +93,7 @@ impl Weights {
     ) -> Result<Weights, LowerError> {
         let kinds = Kinds::from(precision);
         let layout = Layout::new(params);
-        let weights =
-            Weights { flat: Tensor::f_zeros([layout.n_elements], (kinds.wide, device))?, layout, kinds };
+        let weights = Weights { flat: Tensor::f_zeros([layout.n_elements], (kinds.wide, device))?, layout, kinds };
         let stream = Stream::new(seed, Purpose::Init);
         for (param, mut view) in params.iter().zip(weights.views()?) {
             match param.init {

@@ -1,7 +1,9 @@
 //! A graph that the language cannot write: parameters shared across a repeat, collected and mapped
 //! lists, values carried untouched.
 
-use dlmc::graph::ops::{Input, add::Add, embed::Embed, gelu::Gelu, linear::Linear, mul::Mul, rms_norm::RmsNorm, silu::Silu};
+use dlmc::graph::ops::{
+    Input, add::Add, embed::Embed, gelu::Gelu, linear::Linear, mul::Mul, rms_norm::RmsNorm, silu::Silu,
+};
 use dlmc::graph::validate::validate;
 use dlmc::graph::{
     Body, BodyId, Dim, Elem, Graph, Init, Node, Op, Param, ParamId, Region, Run, Type, ValidGraph, Value,

@@ -110,7 +110,8 @@ pub fn bindings(graph: &ValidGraph, seed: u32, batch: usize, time: usize) -> Bin
     out.inputs.insert(Input::Positions, Array::new([time], (0..time).map(|p| p as f64).collect()));
     out.inputs.insert(Input::Targets, draws.ids(&[batch, time], LIVE));
     // Some positions weigh nothing, as unmasked ones do.
-    let weights = draws.array(&[batch, time], 1.0).map(|w| if w < -0.5 { 0.0 } else { w.abs() / (batch * time) as f64 });
+    let weights =
+        draws.array(&[batch, time], 1.0).map(|w| if w < -0.5 { 0.0 } else { w.abs() / (batch * time) as f64 });
     out.inputs.insert(Input::Weights, weights);
     for ParamInstance { path, shape, .. } in flatten(graph).params {
         let shape: Vec<usize> = shape.iter().map(|n| *n as usize).collect();

@@ -32,9 +32,8 @@ pub fn lower(op: &Attend, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lowered {
     let [q, k, v] = take(inputs)?;
     let causal = is_causal(op.pattern);
     if cx.is_cpu() {
-        let (out, lse) = Tensor::f_internal_scaled_dot_product_flash_attention_for_cpu(
-            q, k, v, 0.0, causal, None::<&Tensor>, None,
-        )?;
+        let (out, lse) =
+            Tensor::f_internal_scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, causal, None::<&Tensor>, None)?;
         return Ok(vec![out, lse]);
     }
     if has_flash(cx, q) {
@@ -50,7 +49,16 @@ pub fn lower_grad(op: &AttendGrad, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lowered {
         // libtorch's backward is five times slower in bf16 than in fp32, casts included.
         let wide = |x: &Tensor| x.f_to_kind(cx.kinds.wide);
         let (dq, dk, dv) = Tensor::f_internal_scaled_dot_product_flash_attention_for_cpu_backward(
-            &wide(dout)?, &wide(q)?, &wide(k)?, &wide(v)?, &wide(out)?, lse, 0.0, causal, None::<&Tensor>, None,
+            &wide(dout)?,
+            &wide(q)?,
+            &wide(k)?,
+            &wide(v)?,
+            &wide(out)?,
+            lse,
+            0.0,
+            causal,
+            None::<&Tensor>,
+            None,
         )?;
         let compute = |x: Tensor| x.f_to_kind(cx.kinds.compute);
         return Ok(vec![compute(dq)?, compute(dk)?, compute(dv)?]);

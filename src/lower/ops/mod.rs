@@ -20,8 +20,8 @@ pub mod sum_to;
 pub mod weighted_sum;
 pub mod zeros_like;
 
-use super::error::Fault;
 use super::Kinds;
+use super::error::Fault;
 use crate::graph::Op;
 use tch::{Device, Tensor};
 
