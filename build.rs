@@ -90,6 +90,9 @@ mod torch {
         for (name, flags) in levels {
             let mut build = cpp();
             build.file("src/lower/rows.cpp").define("DLMC_LEVEL", *name).warnings(true);
+            // Jump threading turns the clamps of `exponential` into speculated constants that are
+            // subnormal, at a hundred cycles each.
+            build.flag_if_supported("-fno-thread-jumps");
             flags.iter().for_each(|flag| _ = build.flag(flag));
             build.compile(&format!("dlmc_rows_{name}"));
         }

@@ -137,7 +137,8 @@ fn mistakes_name_operation_and_place() {
     let executable = Executable::new(flatten(&graph), Precision::Fp32, Device::Cpu);
     let weights = Weights::init(&executable.program().params, 1, Precision::Fp32, Device::Cpu).unwrap();
     let good = inputs(&bindings(&graph, 5, 2, 6));
-    let with = |change: &dyn Fn(&mut Vec<(Input, Tensor)>, &mut Vec<Tensor>)| {
+    type Change<'a> = &'a dyn Fn(&mut Vec<(Input, Tensor)>, &mut Vec<Tensor>);
+    let with = |change: Change<'_>| {
         let mut inputs: Vec<_> = good.iter().map(|(i, t)| (*i, t.shallow_clone())).collect();
         let mut params = weights.compute().unwrap();
         change(&mut inputs, &mut params);

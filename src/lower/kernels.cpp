@@ -154,7 +154,7 @@ void dlmc_free(char* message) { free(message); }
 // system each time, and the page faults cost more than many operations.
 void dlmc_keep_memory() {
 #ifdef __GLIBC__
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_MMAP_MAX, 0);  // a threshold would be refused above 32 MiB
   mallopt(M_TRIM_THRESHOLD, 2000000000);
   mallopt(M_TOP_PAD, 64 << 20);
 #endif

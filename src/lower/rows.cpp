@@ -64,7 +64,7 @@ static inline A sum(int64_t n, F term) {
 }
 
 template <class T>
-static void rms_norm(const T* x, const T* gain, T* y, wide<T>* rstd, int64_t n, int64_t d, double eps) {
+static void rms_norm(const T* __restrict x, const T* __restrict gain, T* __restrict y, wide<T>* __restrict rstd, int64_t n, int64_t d, double eps) {
   using A = wide<T>;
   for (int64_t i = 0; i < n; ++i, x += d, y += d) {
     A squares = sum<A>(d, [=](int64_t j) { return load(x[j]) * load(x[j]); });
@@ -75,7 +75,7 @@ static void rms_norm(const T* x, const T* gain, T* y, wide<T>* rstd, int64_t n, 
 }
 
 template <class T>
-static void rms_norm_grad(const T* dy, const T* x, const T* gain, const wide<T>* rstd, T* dx, wide<T>* dgain, int64_t n,
+static void rms_norm_grad(const T* __restrict dy, const T* __restrict x, const T* __restrict gain, const wide<T>* __restrict rstd, T* __restrict dx, wide<T>* __restrict dgain, int64_t n,
                           int64_t d) {
   using A = wide<T>;
   for (int64_t i = 0; i < n; ++i, dy += d, x += d, dx += d) {
@@ -91,7 +91,7 @@ static void rms_norm_grad(const T* dy, const T* x, const T* gain, const wide<T>*
 }
 
 template <class T>
-static void layer_norm(const T* x, const T* gain, T* y, wide<T>* mean, wide<T>* rstd, int64_t n, int64_t d, double eps) {
+static void layer_norm(const T* __restrict x, const T* __restrict gain, T* __restrict y, wide<T>* __restrict mean, wide<T>* __restrict rstd, int64_t n, int64_t d, double eps) {
   using A = wide<T>;
   for (int64_t i = 0; i < n; ++i, x += d, y += d) {
     A m = sum<A>(d, [=](int64_t j) { return load(x[j]); }) / A(d);
@@ -104,8 +104,8 @@ static void layer_norm(const T* x, const T* gain, T* y, wide<T>* mean, wide<T>* 
 }
 
 template <class T>
-static void layer_norm_grad(const T* dy, const T* x, const T* gain, const wide<T>* mean, const wide<T>* rstd, T* dx,
-                            wide<T>* dgain, int64_t n, int64_t d) {
+static void layer_norm_grad(const T* __restrict dy, const T* __restrict x, const T* __restrict gain, const wide<T>* __restrict mean, const wide<T>* __restrict rstd, T* __restrict dx,
+                            wide<T>* __restrict dgain, int64_t n, int64_t d) {
   using A = wide<T>;
   for (int64_t i = 0; i < n; ++i, dy += d, x += d, dx += d) {
     A m = mean[i], r = rstd[i];
@@ -120,30 +120,34 @@ static void layer_norm_grad(const T* dy, const T* x, const T* gain, const wide<T
 }
 
 template <class T>
-static void rope(const T* x, int64_t x_step, T* y, int64_t y_step, const wide<T>* cos, const wide<T>* sin, wide<T> sign,
+static void rope(const T* __restrict x, int64_t x_step, T* __restrict y, int64_t y_step, const wide<T>* __restrict cos, const wide<T>* __restrict sin, wide<T> sign,
                  int64_t n, int64_t d) {
   using A = wide<T>;
   const int64_t half = d / 2;
   for (int64_t i = 0; i < n; ++i, x += x_step, y += y_step) {
-    for (int64_t j = 0; j < half; ++j) {
+    auto turn = [&](int64_t j) {
       A a = load(x[j]), b = load(x[j + half]), c = cos[j], s = sign * sin[j];
       store(&y[j], a * c - b * s);
       store(&y[j + half], b * c + a * s);
-    }
+    };
+    int64_t j = 0;
+    for (; j + LANES <= half; j += LANES)
+      for (int64_t lane = 0; lane < LANES; ++lane) turn(j + lane);
+    for (; j < half; ++j) turn(j);
   }
 }
 
 template <class T>
-static void silu(const T* x, T* y, int64_t n) {
+static void silu(const T* __restrict x, T* __restrict y, int64_t n) {
   using A = wide<T>;
   for (int64_t i = 0; i < n; ++i) {
-    A v = load(x[i]);
-    store(&y[i], v / (A(1) + exponential(-v)));
+    A v = load(x[i]), s = A(1) / (A(1) + exponential(-v));
+    store(&y[i], v * s);
   }
 }
 
 template <class T>
-static void silu_grad(const T* dy, const T* x, T* dx, int64_t n) {
+static void silu_grad(const T* __restrict dy, const T* __restrict x, T* __restrict dx, int64_t n) {
   using A = wide<T>;
   for (int64_t i = 0; i < n; ++i) {
     A v = load(x[i]), s = A(1) / (A(1) + exponential(-v));
@@ -152,7 +156,7 @@ static void silu_grad(const T* dy, const T* x, T* dx, int64_t n) {
 }
 
 template <class T>
-static void nll(const T* logits, const int64_t* targets, wide<T>* nll, wide<T>* lse, int64_t n, int64_t d, int64_t live) {
+static void nll(const T* __restrict logits, const int64_t* __restrict targets, wide<T>* __restrict nll, wide<T>* __restrict lse, int64_t n, int64_t d, int64_t live) {
   using A = wide<T>;
   for (int64_t i = 0; i < n; ++i, logits += d) {
     A lanes[LANES];
@@ -173,7 +177,7 @@ static void nll(const T* logits, const int64_t* targets, wide<T>* nll, wide<T>* 
 }
 
 template <class T>
-static void nll_grad(const wide<T>* dnll, const T* logits, const int64_t* targets, const wide<T>* lse, T* dlogits,
+static void nll_grad(const wide<T>* __restrict dnll, const T* __restrict logits, const int64_t* __restrict targets, const wide<T>* __restrict lse, T* __restrict dlogits,
                      int64_t n, int64_t d, int64_t live) {
   using A = wide<T>;
   for (int64_t i = 0; i < n; ++i, logits += d, dlogits += d) {
@@ -191,7 +195,7 @@ static void nll_grad(const wide<T>* dnll, const T* logits, const int64_t* target
 }
 
 template <class T>
-static void embed_grad(const T* dy, const int64_t* index, wide<T>* out, int64_t n, int64_t d, int64_t from, int64_t to) {
+static void embed_grad(const T* __restrict dy, const int64_t* __restrict index, wide<T>* __restrict out, int64_t n, int64_t d, int64_t from, int64_t to) {
   for (int64_t i = 0; i < n; ++i) {
     wide<T>* row = out + index[i] * d;
     const T* of = dy + i * d;
@@ -200,7 +204,7 @@ static void embed_grad(const T* dy, const int64_t* index, wide<T>* out, int64_t 
 }
 
 template <class T>
-static void adamw(T* p, const T* g, T* m, T* v, int64_t n, const AdamWStep& step, double* sums) {
+static void adamw(T* __restrict p, const T* __restrict g, T* __restrict m, T* __restrict v, int64_t n, const AdamWStep& step, double* sums) {
   const T factor = T(step.gradient_factor), decay = T(step.decay_factor);
   const T one_minus_beta1 = T(1 - step.beta1), beta2 = T(step.beta2), one_minus_beta2 = T(1 - step.beta2);
   const T eps = T(step.eps), step_size = T(step.step_size), root2 = T(step.root_correction2);
@@ -228,7 +232,7 @@ static void adamw(T* p, const T* g, T* m, T* v, int64_t n, const AdamWStep& step
 
 // In f64 lanes: a square of a large fp32 gradient overflows fp32.
 template <class T>
-static double square_sum(const T* x, int64_t n) {
+static double square_sum(const T* __restrict x, int64_t n) {
   return sum<double>(n, [=](int64_t i) { return double(x[i]) * double(x[i]); });
 }
 

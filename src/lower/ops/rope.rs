@@ -9,9 +9,12 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use tch::Tensor;
 
-/// Cosines and sines `[T, d / 2]` by (positions, d, bits of the base).
+/// Positions, d, bits of the base.
+type Key = (Vec<i64>, i64, u64);
+
+/// Cosines and sines, both `[T, d / 2]`.
 #[derive(Default)]
-pub struct Tables(RefCell<BTreeMap<(Vec<i64>, i64, u64), (Tensor, Tensor)>>);
+pub struct Tables(RefCell<BTreeMap<Key, (Tensor, Tensor)>>);
 
 pub fn lower(op: &Rope, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lowered {
     let [x, positions] = take(inputs)?;
