@@ -51,7 +51,7 @@ anchor: build
 
 bench: $(SETUP)
 	cargo bench --locked --bench front
-	cargo bench --locked --features torch --bench step
+	cargo bench --locked --features torch --bench training_step
 
 clean:
 	cargo clean

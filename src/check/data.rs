@@ -199,7 +199,11 @@ fn read_source(node: &Node, cx: &mut Cx<'_>) -> Option<(Vec<String>, Span, PathB
     }
     cx.note("data.source", files.join(", "), Some(&node.origin));
     let name = cx.map.get(node.span.file).map_or("", |f| f.name.as_str());
-    let base = std::path::Path::new(name).parent().map(PathBuf::from).unwrap_or_default();
+    // A file's patterns start in its folder, those of `--set` in the current one.
+    let base = match name.strip_prefix("--set ") {
+        Some(_) => PathBuf::new(),
+        None => std::path::Path::new(name).parent().map(PathBuf::from).unwrap_or_default(),
+    };
     Some((files, node.span, base))
 }
 

@@ -18,6 +18,10 @@ pub fn count(n: u64) -> String {
 /// A loss with its standard error, to two significant digits of the latter: `2.00 ± 0.06`.
 pub fn with_error(loss: f64, se: f64) -> String {
     let decimals = decimals_of_error(se);
+    if !se.is_finite() {
+        // One document has no spread.
+        return fixed(loss, decimals);
+    }
     format!("{} ± {}", fixed(loss, decimals), fixed(se, decimals))
 }
 

@@ -53,9 +53,10 @@ impl Progress {
     }
 
     pub fn eval(&mut self, record: &Eval) {
+        let error = if record.se.is_finite() { format!(" ± {:.4}", record.se) } else { String::new() };
         let line = format!(
-            "{:>8}  epoch {:6.2}  valid {:.4} ± {:.4}  (step {})",
-            self.name, record.epoch, record.loss, record.se, record.step
+            "{:>8}  epoch {:6.2}  valid {:.4}{error}  (step {})",
+            self.name, record.epoch, record.loss, record.step
         );
         self.line(&line);
     }

@@ -24,6 +24,7 @@ def add_options(parser, spec, out):
         "places, and a model that overfits amplifies that, so bf16 curves part although both are right",
     )
     parser.add_argument("--threads", type=int, help="CPU threads of the twin; PyTorch's choice without it")
+    parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="set a value on both sides")
     parser.add_argument("--keep", action="store_true", help="keep the exported batches (about 100 MB per run of the quickstart)")
 
 
@@ -75,6 +76,7 @@ def dlmc_curve(folder, meta):
 def compare(options, arm, folder, settings):
     """Runs one arm on both sides. Returns a row of the summary."""
     settings = dict(settings, **{"train.precision": options.precision})
+    settings.update(text.split("=", 1) for text in options.set)
     export = folder / f"export-{arm}"
     if export.exists():
         shutil.rmtree(export)
