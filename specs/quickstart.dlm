@@ -14,7 +14,7 @@ data python {
     seq:       128
     valid:     64K tokens                                // split by document, before the subset is drawn
     max_per_document: { unique: 2K tokens, valid: 512 tokens }   // many documents, so that an interval means something
-    order:     strict(boundaries: moving)                // each epoch every token once, chunks cut anew
+    order:     strict(boundaries: fixed)                 // each epoch every token once, in the same chunks; `moving` cuts them anew
 }
 
 experiment quickstart {
