@@ -91,10 +91,9 @@ mod tests {
             let rates: Vec<f64> = (0..steps).map(|s| schedule.rate(s, 2.0)).collect();
             prop_assert!(rates.iter().all(|r| *r > 0.0 || floor == 0.0));
             prop_assert!(rates.iter().all(|r| *r <= 2.0));
-            for (s, pair) in rates.windows(2).enumerate() {
-                let (a, b) = (pair[0], pair[1]);
-                let warming = (s as u64) + 1 <= warmup;
-                let ok = if warming { b > a } else { b <= a + 1e-15 };
+            for (s, (a, b)) in rates.iter().zip(rates.iter().skip(1)).enumerate() {
+                let warming = (s as u64) < warmup;
+                let ok = if warming { b > a } else { *b <= a + 1e-15 };
                 prop_assert!(ok, "step {s}: {a} then {b}");
             }
         }

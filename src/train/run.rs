@@ -21,7 +21,7 @@ pub enum RunError {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     #[error("{broken}\n  = note: the last good checkpoint is {checkpoint}")]
-    Broken { broken: StepError, checkpoint: String },
+    Broken { broken: Box<StepError>, checkpoint: String },
 }
 
 /// When to stop before the budget's end.
@@ -198,7 +198,7 @@ fn stop_broken(
     log.sync()?;
     let checkpoint = latest_checkpoint(&folder.checkpoints_path())
         .map_or("none: the run broke before its first".to_string(), |(_, path)| path.display().to_string());
-    Ok(RunError::Broken { broken, checkpoint })
+    Ok(RunError::Broken { broken: Box::new(broken), checkpoint })
 }
 
 /// The end of a run that reached its budget.
