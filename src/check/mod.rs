@@ -31,12 +31,31 @@ const FEW_DOCUMENTS: u64 = 30;
 const MAX_VOCAB: u64 = 1 << 24;
 
 /// Checks every arm. `None` where anything is wrong; `out` then says what.
-pub fn check(spec: &ResolvedSpec, map: &SourceMap, out: &mut Diagnostics) -> Option<CheckedSpec> {
+pub fn check(spec: &ResolvedSpec, map: &SourceMap, out: &mut Diagnostics) -> (Option<CheckedSpec>, Vec<Sketch>) {
+    let mut sketches = vec![];
+    let checked = check_arms(spec, map, &mut sketches, out);
+    (checked, sketches)
+}
+
+/// The sound parts of an arm. Where the rest of a spec is wrong, its model is still built and its
+/// corpus still looked for, so that their mistakes show at the same time.
+#[derive(Clone, Debug)]
+pub struct Sketch {
+    pub model: Option<spec::ModelCall>,
+    pub data: Option<spec::Data>,
+}
+
+fn check_arms(
+    spec: &ResolvedSpec,
+    map: &SourceMap,
+    sketches: &mut Vec<Sketch>,
+    out: &mut Diagnostics,
+) -> Option<CheckedSpec> {
     let before = out.n_errors();
     let factors = factors(spec, map, out);
     // The mask id has to be there in all arms as soon as one needs it. That is known only when all
     // objectives are read, so vocabularies come second.
-    let read: Vec<Option<Draft>> = spec.arms.iter().map(|arm| read_arm(arm, spec, map, out)).collect();
+    let read: Vec<Option<Draft>> = spec.arms.iter().map(|arm| read_arm(arm, spec, map, sketches, out)).collect();
     let needs_mask = read.iter().flatten().any(|draft| draft.arm.objective.needs_mask());
     let mut arms = vec![];
     for draft in read.into_iter().flatten() {
@@ -154,7 +173,13 @@ struct Draft {
     vocab: Option<(u64, Span)>,
 }
 
-fn read_arm(arm: &ResolvedArm, spec: &ResolvedSpec, map: &SourceMap, out: &mut Diagnostics) -> Option<Draft> {
+fn read_arm(
+    arm: &ResolvedArm,
+    spec: &ResolvedSpec,
+    map: &SourceMap,
+    sketches: &mut Vec<Sketch>,
+    out: &mut Diagnostics,
+) -> Option<Draft> {
     let mut cx = Cx { map, out, flat: vec![] };
     let cx = &mut cx;
     let field = |name: &str, example: &str, cx: &mut Cx<'_>| {
@@ -229,7 +254,9 @@ fn read_arm(arm: &ResolvedArm, spec: &ResolvedSpec, map: &SourceMap, out: &mut D
         reader.finish(cx);
     }
     let flat = std::mem::take(&mut cx.flat);
-    let data = data.and_then(|(data, _)| data)?;
+    let data = data.and_then(|(data, _)| data);
+    sketches.push(Sketch { model: model.clone(), data: data.clone() });
+    let data = data?;
     // Filled in by `finish_arm`.
     let waiting = Vocab { n_ids: data.tokenizer.n_ids(), eod: data.tokenizer.n_ids(), mask: None, size: 0 };
     let arm = Arm {

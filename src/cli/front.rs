@@ -4,12 +4,12 @@ use crate::base::diag::code;
 use crate::base::number::grouped;
 use crate::base::{Diagnostic, Diagnostics, Severity, SourceMap, Sources};
 use crate::check::spec::Arm;
-use crate::check::{self, CheckedSpec};
+use crate::check::{self, CheckedSpec, Sketch};
 use crate::data::{self, CorpusEnv};
 use crate::graph::build::{ModelInputs, build};
 use crate::graph::validate::validate;
 use crate::graph::{Graph, ValidGraph};
-use crate::objective;
+use crate::objective::{self, Pattern};
 use crate::resolve::{self, Kind, Override};
 use std::path::Path;
 use std::sync::Arc;
@@ -83,7 +83,10 @@ fn compile_here(
     let recursive = out.iter().any(|d| d.code == code::RECURSIVE_BLOCK);
     let spec = resolved.and_then(|resolved| {
         let mut found = Diagnostics::default();
-        let spec = check::check(&resolved, &map, &mut found);
+        let (spec, sketches) = check::check(&resolved, &map, &mut found);
+        if spec.is_none() && readable && !recursive {
+            look_at(&sketches, env, &mut found);
+        }
         if readable {
             out.extend(found);
         } else {
@@ -122,6 +125,31 @@ fn extend_unless_missing(out: &mut Diagnostics, found: Diagnostics, map: &Source
     let faulty: Vec<_> = out.iter().filter(|d| d.code < code::UNKNOWN_NAME).map(line).collect();
     for diagnostic in found.iter().filter(|d| !caused.contains(&d.code) && !faulty.contains(&line(d))) {
         out.push(diagnostic.clone());
+    }
+}
+
+/// Builds what can be built of a spec that has errors elsewhere, for the mistakes in it.
+fn look_at(sketches: &[Sketch], env: Option<&CorpusEnv>, out: &mut Diagnostics) {
+    /// Stand in where `data` is wrong: no rule about shapes depends on them.
+    const VOCAB: u64 = 320;
+    const SEQ: u64 = 128;
+    let mut seen: Vec<&check::spec::ModelCall> = vec![];
+    for sketch in sketches {
+        if let Some(call) = &sketch.model
+            && !seen.iter().any(|other| other.model == call.model && values(other) == values(call))
+        {
+            seen.push(call);
+            let seq = sketch.data.as_ref().map_or(SEQ, |data| data.seq);
+            // The graph itself is of no use; what matters went to `out`.
+            let _ = build(call, ModelInputs { vocab: VOCAB, seq, pattern: Pattern::Causal }, out);
+        }
+        if let (Some(data), Some(env)) = (&sketch.data, env) {
+            let n_ids = data.tokenizer.n_ids();
+            let vocab = check::spec::Vocab { n_ids, eod: n_ids, mask: None, size: n_ids + 1 };
+            if let Err(error) = data::probe(data, &vocab, env) {
+                out.push(error.diagnose(data));
+            }
+        }
     }
 }
 

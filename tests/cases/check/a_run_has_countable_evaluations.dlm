@@ -1,11 +1,11 @@
-// error[E0303]: every step of a trillion
+// error[E0303]: every step of billions
 use "../lib/small.dlm" { recipe, ar, tiny }
 
 data d {
     source: files("{torch}/*.py")
     tokenizer: bytes
-    unique: 1M tokens
-    epochs: 100_000_000
+    unique: 8K tokens
+    epochs: 1_000_000_000
     seq: 16
     valid: 1K tokens
 }
