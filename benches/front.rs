@@ -12,7 +12,7 @@ use dlmc::base::source::Memory;
 use dlmc::base::{Diagnostics, FileId, SourceMap};
 use dlmc::cli::front::{compile, model_inputs};
 use dlmc::graph::DimSizes;
-use dlmc::graph::build::build;
+use dlmc::graph::elaborate::build;
 use dlmc::graph::training::training_graph;
 use dlmc::graph::validate::validate;
 use dlmc::{check, program, resolve, syntax};

@@ -6,7 +6,7 @@ use crate::base::{Diagnostic, Diagnostics, Severity, SourceMap, Sources};
 use crate::check::spec::Arm;
 use crate::check::{self, CheckedSpec, Sketch};
 use crate::data::{self, CorpusEnv};
-use crate::graph::build::{ModelInputs, build};
+use crate::graph::elaborate::{ModelInputs, build};
 use crate::graph::validate::validate;
 use crate::graph::{Graph, ValidGraph};
 use crate::objective::{self, Pattern};

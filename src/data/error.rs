@@ -1,6 +1,7 @@
 //! What can be wrong with a corpus: facts here, words in [`DataError::diagnose`].
 
 use crate::base::diag::{Diagnostic, code};
+use crate::base::number::grouped;
 use crate::check::spec::{Data, Split, Tokenizer};
 use std::path::PathBuf;
 
@@ -198,17 +199,4 @@ fn too_small(
         d = d.help(format!("add files to the source ({unit}), or ask for fewer tokens"));
     }
     d
-}
-
-/// 12345 as 12,345.
-fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }

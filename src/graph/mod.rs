@@ -28,12 +28,12 @@
 //! enclosing region (`layer.*.attention.q`). Paths are unique.
 //!
 //! # Who makes it
-//! [`build`] elaborates a model's blocks, [`validate`] proves a graph sound and gives the witness
+//! [`elaborate`] turns a model's blocks into nodes, [`validate`] proves a graph sound and gives the witness
 //! [`ValidGraph`] that every later stage asks for, [`training`] adds loss and backward pass.
 
 pub mod array;
-pub mod build;
 pub mod dot;
+pub mod elaborate;
 pub mod ops;
 pub mod text;
 pub mod training;

@@ -306,7 +306,8 @@ fn numbers_are_worded_for_people() {
     assert_eq!([words::count(7), words::count(1234), words::count(1_234_567)], ["7", "1,234", "1,234,567"]);
     assert_eq!(words::with_error(2.0, 0.061), "2.000 ± 0.061");
     assert_eq!(words::with_error(2.0, 0.5), "2.00 ± 0.50");
-    assert_eq!(words::with_error(f64::NAN, f64::NAN), "not finite ± not finite");
+    assert_eq!(words::with_error(f64::NAN, f64::NAN), "not finite");
+    assert_eq!(words::with_error(1.89804, f64::NAN), "1.8980", "one document has no spread");
     assert_eq!(
         [0.0, 0.512, 37.06, 21_500.0, 6.81e20, 1.2e-5].map(words::short),
         ["0", "0.512", "37.1", "21,500", "6.81e20", "1.20e-5"]

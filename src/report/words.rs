@@ -1,27 +1,15 @@
 //! How numbers and verdicts are worded, the same in the terminal and on the page.
 
+pub use crate::base::number::grouped as count;
 use crate::claims::{BestAgainstBest, Crossover, Interval, Verdict};
-
-/// `1,234,567`
-pub fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
 
 /// A loss with its standard error, to two significant digits of the latter: `2.00 ± 0.06`.
 pub fn with_error(loss: f64, se: f64) -> String {
-    let decimals = decimals_of_error(se);
     if !se.is_finite() {
         // One document has no spread.
-        return fixed(loss, decimals);
+        return fixed(loss, 4);
     }
+    let decimals = decimals_of_error(se);
     format!("{} ± {}", fixed(loss, decimals), fixed(se, decimals))
 }
 

@@ -7,7 +7,7 @@ pub mod hand;
 use dlmc::base::philox::{Purpose, Stream};
 use dlmc::base::source::Memory;
 use dlmc::base::{Diagnostics, SourceMap};
-use dlmc::graph::build::{ModelInputs, build};
+use dlmc::graph::elaborate::{ModelInputs, build};
 use dlmc::graph::ops::Input;
 use dlmc::graph::validate::validate;
 use dlmc::graph::{Array, ValidGraph};
