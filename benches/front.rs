@@ -38,7 +38,7 @@ fn stages(c: &mut Criterion) {
             (resolve::resolve_experiment(library, &mut map, None, &[], &mut out).expect("sound"), map)
         };
         let (resolved, map) = load();
-        let spec = check::check(&resolved, &map, &mut Diagnostics::default()).expect("sound");
+        let spec = check::check(&resolved, &map, &mut Diagnostics::default()).0.expect("sound");
         let arm = spec.arms()[0].clone();
         let built = || {
             let graph = build(black_box(&arm.model), model_inputs(&arm), &mut Diagnostics::default());
