@@ -101,7 +101,11 @@ fn a_bad_spec_says_everything_exits_1_and_writes_nothing() {
         let output = shop.run(&[command, "bad.dlm"]);
         let (out, err) = expect(&output, SPEC_ERRORS);
         assert_eq!(out, "", "{command}");
-        assert!(err.contains("error[E0302]") && err.contains("error[E0303]") && err.ends_with("2 errors\n"), "{err}");
+        // The heads are a mistake of the model's graph; they show although the rest is wrong too.
+        for code in ["E0302", "E0303", "E0402"] {
+            assert!(err.contains(&format!("error[{code}]")), "{err}");
+        }
+        assert!(err.ends_with("3 errors\n"), "{err}");
         assert!(err.contains("--> bad.dlm:"), "{err}");
     }
     assert_eq!(shop.files(), ["bad.dlm"]);
