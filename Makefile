@@ -33,6 +33,8 @@ $(READY):
 	touch $(READY)
 
 test: export INSTA_UPDATE = no
+# The same random cases every time here; plain `cargo test` draws new ones.
+test: export PROPTEST_RNG_SEED = 20261124
 test: $(SETUP)
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
