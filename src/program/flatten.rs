@@ -2,7 +2,7 @@
 
 use super::{Instr, ParamInstance, Program, Slot};
 use crate::graph::ops::Input;
-use crate::graph::{BodyId, Elem, Graph, Op, ParamId, Type, ValidGraph, Value};
+use crate::graph::{BodyId, Graph, Op, ParamId, Type, ValidGraph, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A value while unrolling: one slot, or a list of them indexed by iteration.
@@ -219,14 +219,4 @@ fn scope_at(scope: &str, indices: &[u64], outer: Option<&str>) -> String {
         other => other.to_string(),
     };
     scope.split('.').map(part).collect::<Vec<_>>().join(".")
-}
-
-/// Bytes of a slot's tensor, given bytes per compute and wide element.
-pub fn slot_bytes(ty: &Type, sizes: crate::graph::DimSizes, compute: u64, wide: u64) -> u64 {
-    let each = match ty.elem {
-        Elem::Compute => compute,
-        Elem::Wide => wide,
-        Elem::Index { .. } => 8,
-    };
-    ty.n_elements(sizes) * each
 }
