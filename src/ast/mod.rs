@@ -14,16 +14,20 @@ pub struct Ident {
 pub struct File {
     /// The `//!` lines at the top, joined, without the marks.
     pub doc: Option<String>,
+    /// `language 1`: the version of the language the file was written for.
+    pub version: Option<(u64, Span)>,
     pub items: Vec<Item>,
 }
 
 #[derive(Clone, Debug)]
 pub enum Item {
     Use(Use),
+    /// `let NAME = VALUE`: a value with a name.
+    Let(Binding),
     Schedule(Schedule),
     /// `objective NAME = CALL`
     Objective(Binding),
-    /// `data NAME { ... }`
+    /// `data NAME { ... }`, `data NAME = BASE { ... }`
     Data(Definition),
     /// `train NAME { ... }`
     Train(Definition),
@@ -69,6 +73,8 @@ pub struct Binding {
 #[derive(Clone, Debug)]
 pub struct Definition {
     pub name: Ident,
+    /// `data NAME = BASE { ... }`: the fields are laid over those of BASE.
+    pub base: Option<Ident>,
     pub fields: Vec<Field>,
     pub span: Span,
 }
@@ -105,6 +111,12 @@ pub enum ParamType {
     Int,
     Real,
     Bool,
+    /// `block([B, T, D]) -> [B, T, D]`: a block or an operation that the caller gives.
+    Block {
+        inputs: Vec<ShapeExpr>,
+        returns: Vec<ShapeExpr>,
+        span: Span,
+    },
 }
 
 /// `[B, T, D]`: names of dimensions or whole numbers.
@@ -126,6 +138,12 @@ pub enum Stmt {
     Bind { targets: Vec<Ident>, value: Expr, span: Span },
     /// `repeat COUNT as LABEL { ... }`. The label names the parameters' scope and is the index inside.
     Repeat { count: Expr, label: Option<Ident>, body: Vec<Stmt>, span: Span },
+    /// `if C { ... } else if C { ... } else { ... }` on static conditions.
+    If { branches: Vec<(Expr, Vec<Stmt>)>, otherwise: Option<Vec<Stmt>>, span: Span },
+    /// `require C, "text"`
+    Require { condition: Expr, text: Option<String>, span: Span },
+    /// `collect h = e` in a repeat: after it, `h` is the list of the values of all indices.
+    Collect { target: Ident, value: Expr, span: Span },
     /// `return e`, `return (a, b)`
     Return { values: Vec<Expr>, span: Span },
 }
@@ -142,13 +160,33 @@ pub enum ExprKind {
     Str(String),
     Bool(bool),
     None,
+    /// A name, or a path of names (`train.clip`, `cross.epoch`).
     Name(String),
     /// `f(a, name: b)`, and `f(...) as alias`, which names the parameters the call makes.
     Call {
         callee: Ident,
         args: Vec<Arg>,
         alias: Option<Ident>,
+        /// `share f(...)`: the place of the word.
+        share: Option<Span>,
     },
+    /// `if C { a } else if D { b } else { c }`
+    If {
+        branches: Vec<(Expr, Expr)>,
+        otherwise: Box<Expr>,
+    },
+    /// `a..b`, both ends included.
+    Range {
+        low: Box<Expr>,
+        high: Box<Expr>,
+    },
+    /// `base { field: new }`: the fields are laid over those of a record, a call or a definition.
+    Extend {
+        base: Box<Expr>,
+        fields: Vec<Field>,
+    },
+    /// The claims of an `expect: { ... }`.
+    Claims(Vec<Claim>),
     Unary {
         op: UnaryOp,
         operand: Box<Expr>,
@@ -169,6 +207,20 @@ pub enum ExprKind {
     Record(Vec<Field>),
 }
 
+/// One line of an `expect` record: `let x = e`, or
+/// `no e at CONDITION before QUANTITY within TOLERANCE`, of which only `e` has to be there.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// `let x = e` gives the value a name and claims nothing.
+    pub binds: Option<Ident>,
+    pub no: Option<Span>,
+    pub value: Expr,
+    pub at: Option<Expr>,
+    pub before: Option<Expr>,
+    pub within: Option<Expr>,
+    pub span: Span,
+}
+
 #[derive(Clone, Debug)]
 pub struct NumberLit {
     /// With the suffix (K, M, B, T) multiplied in, the unit not: `2%` is 2 with [`Unit::Percent`].
@@ -186,6 +238,7 @@ pub struct Arg {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnaryOp {
     Neg,
+    Not,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,7 +247,19 @@ pub enum BinaryOp {
     Sub,
     Mul,
     Div,
+    /// `a % b`, the remainder with the sign of `b`.
+    Mod,
     Pow,
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+    And,
+    Or,
+    /// `x in [a, b]`, `x in 1..4`
+    In,
 }
 
 impl BinaryOp {
@@ -204,7 +269,28 @@ impl BinaryOp {
             BinaryOp::Sub => "-",
             BinaryOp::Mul => "*",
             BinaryOp::Div => "/",
+            BinaryOp::Mod => "%",
             BinaryOp::Pow => "^",
+            BinaryOp::Eq => "==",
+            BinaryOp::Ne => "!=",
+            BinaryOp::Lt => "<",
+            BinaryOp::Le => "<=",
+            BinaryOp::Gt => ">",
+            BinaryOp::Ge => ">=",
+            BinaryOp::And => "and",
+            BinaryOp::Or => "or",
+            BinaryOp::In => "in",
+        }
+    }
+}
+
+impl BinaryOp {
+    /// Whether it gives true or false.
+    pub fn is_logical(self) -> bool {
+        match self {
+            BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div | BinaryOp::Mod | BinaryOp::Pow => false,
+            BinaryOp::Eq | BinaryOp::Ne | BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge => true,
+            BinaryOp::And | BinaryOp::Or | BinaryOp::In => true,
         }
     }
 }
@@ -215,7 +301,7 @@ impl Item {
         match self {
             Item::Use(_) => None,
             Item::Schedule(s) => Some(&s.name),
-            Item::Objective(b) => Some(&b.name),
+            Item::Objective(b) | Item::Let(b) => Some(&b.name),
             Item::Data(d) | Item::Train(d) | Item::Experiment(d) => Some(&d.name),
             Item::Block(b) | Item::Model(b) => Some(&b.name),
         }

@@ -230,6 +230,7 @@ pub fn formula(expr: &Expr, variable: &str, out: &mut Diagnostics) -> Option<For
                 BinaryOp::Mul => Formula::Mul(a, b),
                 BinaryOp::Div => Formula::Div(a, b),
                 BinaryOp::Pow => Formula::Pow(a, b),
+                _ => return None,
             })
         }
         ExprKind::Call { callee, args, .. } => {

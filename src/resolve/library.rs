@@ -20,6 +20,8 @@ pub struct DefId(pub u32);
 /// Names of different kinds do not clash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
+    /// A value with a name.
+    Let,
     Schedule,
     Objective,
     Data,
@@ -30,8 +32,16 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: &'static [Kind] =
-        &[Kind::Schedule, Kind::Objective, Kind::Data, Kind::Train, Kind::Block, Kind::Model, Kind::Experiment];
+    pub const ALL: &'static [Kind] = &[
+        Kind::Let,
+        Kind::Schedule,
+        Kind::Objective,
+        Kind::Data,
+        Kind::Train,
+        Kind::Block,
+        Kind::Model,
+        Kind::Experiment,
+    ];
 
     /// With its article, for messages.
     pub fn a_word(self) -> String {
@@ -41,6 +51,7 @@ impl Kind {
 
     pub fn word(self) -> &'static str {
         match self {
+            Kind::Let => "let",
             Kind::Schedule => "schedule",
             Kind::Objective => "objective",
             Kind::Data => "data",
@@ -303,6 +314,7 @@ impl Loader<'_> {
     fn define(&mut self, file: FileId, item: Item) {
         let kind = match &item {
             Item::Use(_) => return,
+            Item::Let(_) => Kind::Let,
             Item::Schedule(_) => Kind::Schedule,
             Item::Objective(_) => Kind::Objective,
             Item::Data(_) => Kind::Data,

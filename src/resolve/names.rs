@@ -150,6 +150,7 @@ impl Scope<'_> {
                         );
                     }
                 }
+                Stmt::If { .. } | Stmt::Require { .. } | Stmt::Collect { .. } => {}
                 Stmt::Return { values, span } => {
                     values.iter().for_each(|v| self.expr(v));
                     if i + 1 < body.len() {
@@ -211,6 +212,7 @@ impl Scope<'_> {
                     );
                 }
             }
+            ExprKind::If { .. } | ExprKind::Range { .. } | ExprKind::Extend { .. } | ExprKind::Claims(_) => {}
             ExprKind::Bool(_) => {}
             ExprKind::Str(_) | ExprKind::None | ExprKind::Record(_) | ExprKind::List { .. } => {
                 self.out.push(
@@ -226,7 +228,7 @@ impl Scope<'_> {
                 self.expr(right);
             }
             ExprKind::Tuple(items) => items.iter().for_each(|e| self.expr(e)),
-            ExprKind::Call { callee, args, alias } => {
+            ExprKind::Call { callee, args, alias, .. } => {
                 for (i, arg) in args.iter().enumerate() {
                     // The last is a choice (`round_to(x, 128, down)`).
                     if callee.text != "round_to" || i != 2 {

@@ -166,6 +166,8 @@ pub fn node(expr: &Expr, origin: &dyn Fn(Span) -> Origin, out: &mut Diagnostics)
             Value::List(items)
         }
         ExprKind::Record(fields) => Value::Record(record(fields, origin, out)),
+        ExprKind::If { .. } | ExprKind::Range { .. } | ExprKind::Extend { .. } | ExprKind::Claims(_) => Value::None,
+        ExprKind::Unary { op: UnaryOp::Not, .. } => Value::None,
         ExprKind::Unary { op: UnaryOp::Neg, operand } => match node(operand, origin, out).value {
             Value::Number { number, unit } => Value::Number { number: number.neg(), unit },
             other => not_a_number(&other, operand.span, out),
@@ -223,6 +225,7 @@ pub fn arithmetic(op: BinaryOp, a: Number, b: Number) -> Number {
         BinaryOp::Mul => a.mul(b),
         BinaryOp::Div => a.div(b),
         BinaryOp::Pow => a.pow(b),
+        _ => a,
     }
 }
 

@@ -126,7 +126,7 @@ impl Reader<'_> {
                 None => whole = false,
             }
         }
-        whole.then_some(Expr { kind: ExprKind::Call { callee, args, alias: None }, span })
+        whole.then_some(Expr { kind: ExprKind::Call { callee, args, alias: None, share: None }, span })
     }
 
     fn arg(&mut self, pair: Pair<'_, Rule>, depth: usize) -> Option<Arg> {

@@ -165,7 +165,7 @@ impl Reader<'_> {
                 _ => {}
             }
         }
-        Some(Definition { name: name?, fields, span })
+        Some(Definition { name: name?, base: None, fields, span })
     }
 
     /// The entries between two braces.

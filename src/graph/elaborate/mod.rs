@@ -180,6 +180,7 @@ impl Builder<'_> {
                 Stmt::Repeat { count, label, body, span } => {
                     self.repeat(count, label.as_ref(), body, *span, env);
                 }
+                Stmt::If { .. } | Stmt::Require { .. } | Stmt::Collect { .. } => {}
                 Stmt::Return { values, .. } => {
                     result = match values.as_slice() {
                         [only] => self.expr(only, env),
@@ -279,6 +280,7 @@ impl Builder<'_> {
             }
             ExprKind::Bool(b) => Some(Val::Bool(*b)),
             ExprKind::Name(name) => self.name(name, expr.span, env),
+            ExprKind::Unary { op: UnaryOp::Not, .. } => None,
             ExprKind::Unary { op: UnaryOp::Neg, operand } => match self.expr(operand, env)? {
                 Val::Number(n) => Some(Val::Number(Num { number: n.number.neg(), origin: expr.span })),
                 Val::Tensor(t) => self.op(Scale { factor: -1.0 }.into(), &[t], expr.span).map(Val::Tensor),
@@ -292,8 +294,9 @@ impl Builder<'_> {
                 let values: Option<Vec<Val>> = items.iter().map(|e| self.single(e, env)).collect();
                 Some(Val::Many(values?))
             }
-            ExprKind::Call { callee, args, alias } => self.call(callee, args, alias.as_ref(), expr.span, env),
+            ExprKind::Call { callee, args, alias, .. } => self.call(callee, args, alias.as_ref(), expr.span, env),
             ExprKind::Str(_) | ExprKind::None | ExprKind::List { .. } | ExprKind::Record(_) => None,
+            ExprKind::If { .. } | ExprKind::Range { .. } | ExprKind::Extend { .. } | ExprKind::Claims(_) => None,
         }
     }
 
@@ -365,7 +368,7 @@ impl Builder<'_> {
                     let b = self.op(Scale { factor: -1.0 }.into(), &[b], span)?;
                     self.commute(Add.into(), a, b, span)
                 }
-                BinaryOp::Div | BinaryOp::Pow => {
+                _ => {
                     self.report(
                         Diagnostic::error(code::TENSOR_OR_NUMBER, format!("`{}` between tensors", op.symbol()))
                             .at(span, "tensors are added, subtracted and multiplied")
@@ -480,5 +483,6 @@ impl Val {
 fn stmt_span(stmt: &Stmt) -> Span {
     match stmt {
         Stmt::Bind { span, .. } | Stmt::Repeat { span, .. } | Stmt::Return { span, .. } => *span,
+        Stmt::If { span, .. } | Stmt::Require { span, .. } | Stmt::Collect { span, .. } => *span,
     }
 }

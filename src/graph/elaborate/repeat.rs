@@ -133,7 +133,7 @@ fn names_assigned<'a>(body: &'a [Stmt], into: &mut BTreeSet<&'a str>) {
         match stmt {
             Stmt::Bind { targets, .. } => into.extend(targets.iter().map(|t| t.text.as_str())),
             Stmt::Repeat { body, .. } => names_assigned(body, into),
-            Stmt::Return { .. } => {}
+            Stmt::Return { .. } | Stmt::If { .. } | Stmt::Require { .. } | Stmt::Collect { .. } => {}
         }
     }
 }
