@@ -8,6 +8,7 @@ use dlmc::graph::training::training_graph;
 use dlmc::objective::Pattern;
 use dlmc::program::flatten;
 use dlmc::reference::{Bindings, evaluate};
+use support::program::{check_lifetimes, run};
 use support::{Draws, LIVE, VOCAB, bindings, decoder, hand, model};
 
 /// A central difference in f64 is off by about STEP^2 and 1e-16 / STEP.
@@ -17,7 +18,7 @@ const TOLERANCE: f64 = 1e-6;
 const TRIED: usize = 4;
 
 fn loss(graph: &ValidGraph, bindings: &Bindings) -> f64 {
-    evaluate(graph, bindings).unwrap()["loss"].array().unwrap().data[0]
+    evaluate(graph, bindings).unwrap()["loss"].data[0]
 }
 
 fn check(model: &ValidGraph) {
@@ -25,16 +26,12 @@ fn check(model: &ValidGraph) {
     let loss_only = dlmc::graph::training::loss_graph(model, LIVE).unwrap();
     let at = bindings(&training, 7, 2, 3);
     let values = evaluate(&training, &at).unwrap();
-    assert!((values["loss"].array().unwrap().data[0] - loss(&loss_only, &at)).abs() < 1e-14);
+    assert!((values["loss"].data[0] - loss(&loss_only, &at)).abs() < 1e-14);
     let mut draws = Draws::new(11);
     for param in &training.graph().params {
-        let grads = values.get(&format!("grad.{}", param.path)).unwrap_or_else(|| panic!("no grad.{}", param.path));
-        let tuples = param.repeats.iter().fold(vec![vec![]], |all: Vec<Vec<u64>>, n| {
-            all.iter().flat_map(|t| (0..*n).map(|i| [t.clone(), vec![i]].concat())).collect()
-        });
-        for indices in tuples {
+        for indices in param.instances() {
             let path = param.instance_path(&indices);
-            let grad = grads.at(&indices).unwrap_or_else(|| panic!("no gradient at {path}"));
+            let grad = values.get(&format!("grad.{path}")).unwrap_or_else(|| panic!("no gradient of {path}"));
             for _ in 0..TRIED {
                 let i = draws.below(param.n_elements()) as usize;
                 let mut moved = at.clone();
@@ -52,10 +49,17 @@ fn check(model: &ValidGraph) {
             }
         }
     }
-    // Every instance has its gradient's slot in the flat program too.
+    // The flat program gives the same, bit by bit.
     let program = flatten(&training);
+    check_lifetimes(&program);
+    let slots = run(&program, &at);
+    for (name, slot) in &program.outputs {
+        assert_eq!(slots[&slot.0], values[name], "{name}");
+    }
     assert_eq!(program.grads.len(), program.params.len());
-    assert!(program.grads.iter().all(Option::is_some));
+    for (param, slot) in program.params.iter().zip(&program.grads) {
+        assert_eq!(slots[&slot.unwrap().0], values[&format!("grad.{}", param.path)], "{}", param.path);
+    }
 }
 
 #[test]
@@ -102,4 +106,24 @@ fn of_nested_repeats_with_invariants() {
 fn of_shared_parameters_lists_and_untouched_values() {
     check(&hand::everything(true, VOCAB));
     check(&hand::everything(false, VOCAB));
+}
+
+/// Every way in which up to three bodies can follow each other, short ones and the usual ones.
+#[test]
+fn of_regions_of_several_bodies() {
+    for pattern in ["AAABAAAB", "B", "AB", "BA", "CAB", "ACCBBA", "CBC", "AAAAC"] {
+        check(&hand::patterned(pattern, VOCAB));
+    }
+}
+
+#[test]
+fn of_lists_of_lists() {
+    check(&hand::lists_of_lists(VOCAB));
+}
+
+/// One parameter per layer of two stacks, of which one has only the odd layers: a gradient is the
+/// sum over all places that read it, and instances that one stack leaves out have none from there.
+#[test]
+fn of_a_parameter_that_two_regions_read() {
+    check(&hand::two_stacks(VOCAB));
 }

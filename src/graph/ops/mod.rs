@@ -23,9 +23,10 @@ pub mod silu;
 pub mod split_heads;
 pub mod sum_to;
 pub mod weighted_sum;
+pub mod zeros;
 pub mod zeros_like;
 
-use super::{ParamId, Region};
+use super::{ListOp, ParamId, Region};
 
 /// What an operation does along T: what row pruning and block-wise evaluation need to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +100,7 @@ impl Input {
 
 macro_rules! operations {
     ($($variant:ident($ty:path),)*) => {
-        /// A node's operation. The first four are structure; the rest are [`Operation`]s.
+        /// A node's operation. The first five are structure; the rest are [`Operation`]s.
         #[derive(Clone, Debug, PartialEq)]
         pub enum Op {
             /// The body's argument of this index.
@@ -107,6 +108,7 @@ macro_rules! operations {
             Input(Input),
             Param(ParamId),
             Repeat(Region),
+            List(ListOp),
             $($variant($ty),)*
         }
 
@@ -114,7 +116,7 @@ macro_rules! operations {
             /// The operation, unless it is structure.
             pub fn operation(&self) -> Option<&dyn Operation> {
                 match self {
-                    Op::Argument(_) | Op::Input(_) | Op::Param(_) | Op::Repeat(_) => None,
+                    Op::Argument(_) | Op::Input(_) | Op::Param(_) | Op::Repeat(_) | Op::List(_) => None,
                     $(Op::$variant(op) => Some(op),)*
                 }
             }
@@ -155,6 +157,7 @@ operations! {
     SplitHeads(split_heads::SplitHeads),
     SumTo(sum_to::SumTo),
     WeightedSum(weighted_sum::WeightedSum),
+    Zeros(zeros::Zeros),
     ZerosLike(zeros_like::ZerosLike),
 }
 
@@ -165,6 +168,7 @@ impl Op {
             Op::Input(input) => input.name(),
             Op::Param(_) => "param",
             Op::Repeat(_) => "repeat",
+            Op::List(op) => op.name(),
             other => other.operation().map_or("", Operation::name),
         }
     }

@@ -1,9 +1,8 @@
 //! Zeros of another tensor's type: where a gradient sum starts.
 
-use super::silu::infer_unary;
 use super::{AlongT, Mismatch, Operation};
 use crate::graph::vjp::Vjp;
-use crate::graph::{Array, Type, Value};
+use crate::graph::{Array, Elem, Type, Value};
 
 /// `x -> 0 * x` (also where x is not finite)
 #[derive(Clone, Debug, PartialEq)]
@@ -15,7 +14,10 @@ impl Operation for ZerosLike {
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>, Mismatch> {
-        infer_unary(self.name(), inputs)
+        match inputs {
+            [x] if !matches!(x.elem, Elem::Index { .. }) => Ok(vec![(*x).clone()]),
+            _ => Err(Mismatch("zeros_like takes one floating-point tensor".into())),
+        }
     }
 
     fn along_t(&self) -> AlongT {

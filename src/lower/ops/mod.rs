@@ -18,6 +18,7 @@ pub mod silu;
 pub mod split_heads;
 pub mod sum_to;
 pub mod weighted_sum;
+pub mod zeros;
 pub mod zeros_like;
 
 use super::Kinds;
@@ -46,7 +47,7 @@ pub type Lowered = Result<Vec<Tensor>, Fault>;
 pub fn lower(op: &Op, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lowered {
     match op {
         // Structure is gone in a program; an instruction never holds it.
-        Op::Argument(_) | Op::Input(_) | Op::Param(_) | Op::Repeat(_) => {
+        Op::Argument(_) | Op::Input(_) | Op::Param(_) | Op::Repeat(_) | Op::List(_) => {
             Err(Fault::Kernel(format!("{} is structure", op.name())))
         }
         Op::Add(op) => add::lower(op, cx, inputs),
@@ -75,6 +76,7 @@ pub fn lower(op: &Op, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lowered {
         Op::SplitHeads(op) => split_heads::lower(op, cx, inputs),
         Op::SumTo(op) => sum_to::lower(op, cx, inputs),
         Op::WeightedSum(op) => weighted_sum::lower(op, cx, inputs),
+        Op::Zeros(op) => zeros::lower(op, cx, inputs),
         Op::ZerosLike(op) => zeros_like::lower(op, cx, inputs),
     }
 }
