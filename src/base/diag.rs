@@ -253,6 +253,12 @@ codes! {
     TOO_MANY = "E0408";
     /// the number of values returned and bound differ
     RETURN_COUNT = "E0409";
+    /// a name that has no value on the way that is taken
+    UNASSIGNED = "E0410";
+    /// a requirement of a block that is not met
+    REQUIREMENT = "E0411";
+    /// a block given as an argument that does not fit its parameter
+    BLOCK_ARGUMENT = "E0412";
     // E05..: data
     /// a corpus that is not there
     MISSING_CORPUS = "E0501";

@@ -193,8 +193,8 @@ fn build_models(spec: &CheckedSpec, out: &mut Diagnostics) -> Option<Vec<Arc<Val
     models.into_iter().collect()
 }
 
-fn values(call: &check::spec::ModelCall) -> Vec<(&String, check::spec::Static)> {
-    call.args.iter().map(|(name, arg)| (name, arg.value)).collect()
+fn values(call: &check::spec::ModelCall) -> Vec<(&String, &check::spec::Static)> {
+    call.args.iter().map(|(name, arg)| (name, &arg.value)).collect()
 }
 
 /// What an arm's model is built for.

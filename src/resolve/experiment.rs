@@ -1,5 +1,6 @@
 //! An experiment to one value tree per arm: definitions looked up, arms and `--set` laid over.
 
+use super::blocks::given_by;
 use super::library::{DefId, Kind, Library};
 use super::names::{check_blocks, reachable};
 use super::value::{self, Node, Origin, Record, Value, overlay};
@@ -361,6 +362,10 @@ impl Context<'_> {
             return;
         };
         self.reached.insert(id);
+        if let (Kind::Model, Value::Call { args, .. }) = (kind, &node.value) {
+            // A block that is given as an argument is used.
+            self.reached.extend(given_by(self.library, id, args));
+        }
         arm.names.insert(field.to_string(), id);
         let Some(def) = self.library.def(id) else { return };
         let origin = |span| Origin::File(span);

@@ -1,135 +1,133 @@
-//! Calls: operations of the language and blocks of the spec.
+//! Calls: functions, operations, and blocks, whose nodes are made in a scope of their name.
 
+use super::params::Part;
 use super::{
-    Builder, Diagnostic, Dim, DimExpr, Elem, Env, Init, MAX_CALL_DEPTH, Num, Number, Op, ParamType, Span, Tensor, Type,
-    Val, code,
+    Builder, Diagnostic, Dim, DimExpr, Elem, Env, Expr, Init, MAX_CALL_DEPTH, ParamType, Span, Tensor, Type, Val, code,
 };
-use crate::ast::{self, Arg, Expr, Ident};
-use crate::graph::ops::{
-    add::Add, attend::Attend, embed::Embed, gelu::Gelu, layer_norm::LayerNorm, linear::Linear, merge_heads::MergeHeads,
-    rms_norm::RmsNorm, rope::Rope, silu::Silu, split_heads::SplitHeads,
-};
+use crate::ast::{self, Arg, Ident};
 use crate::graph::shape_text;
-use crate::resolve::builtins::{self, ArgType, Default as ArgDefault, FUNCTIONS};
-use crate::resolve::{DefId, Kind, library::Lookup};
+use crate::resolve::builtins::{self, FUNCTIONS};
+use crate::resolve::{Kind, library::Lookup};
 use std::collections::BTreeMap;
 
-/// Static arguments of an operation, typed.
-struct Statics(BTreeMap<&'static str, (Val, Option<Span>)>);
+/// Where and as what something is called.
+#[derive(Clone, Copy)]
+pub(super) struct Site<'a> {
+    /// Of the scope: the callee's name, or its alias.
+    pub name: &'a Ident,
+    pub share: bool,
+    pub span: Span,
+}
 
-impl Statics {
-    fn real(&self, name: &str) -> f64 {
-        match self.0.get(name) {
-            Some((Val::Number(n), _)) => n.number.to_f64(),
-            _ => 0.0,
-        }
-    }
-
-    fn flag(&self, name: &str) -> bool {
-        matches!(self.0.get(name), Some((Val::Bool(true), _)))
-    }
-
-    fn init(&self) -> Init {
-        match self.0.get("init") {
-            Some((Val::Init(init), _)) => *init,
-            _ => Init::Normal { std: builtins::INIT_STD },
-        }
-    }
-
-    /// A positive whole number, and where it was written.
-    fn int(&self, name: &str) -> Option<(u64, Span)> {
-        match self.0.get(name) {
-            Some((Val::Number(n), _)) => Some((u64::try_from(n.number.to_i64()?).ok()?, n.origin)),
-            _ => None,
-        }
-    }
+/// An argument of a block.
+pub(super) enum Passed<'a> {
+    /// As written, still to be typed; absent after an error.
+    Written(&'a Expr, Option<Val>),
+    /// Of the parameter's type; absent after an error.
+    Typed(Option<Val>),
 }
 
 impl Builder<'_> {
-    pub(super) fn call(
-        &mut self,
-        callee: &Ident,
-        args: &[Arg],
-        alias: Option<&Ident>,
-        span: Span,
-        env: &mut Env,
-    ) -> Option<Val> {
-        if FUNCTIONS.iter().any(|(name, _)| *name == callee.text) {
-            return self.function(callee, args, span, env);
+    pub(super) fn call(&mut self, callee: &Ident, args: &[Arg], site: Site<'_>, env: &mut Env) -> Option<Val> {
+        if let Some(Val::Block(given)) = env.locals.get(&callee.text) {
+            let given = given.clone();
+            return self.call_given(&given, args, site, env);
         }
-        if callee.text == "normal" {
-            let value = match args {
-                [only] => self.expr(&only.value, env)?,
-                _ => Val::Many(vec![]),
-            };
-            return match value {
-                Val::Number(n) if n.number.to_f64() >= 0.0 => Some(Val::Init(Init::Normal { std: n.number.to_f64() })),
-                other => self.wanted("one standard deviation of at least 0 for `normal`", &other, span),
-            };
+        if FUNCTIONS.iter().any(|(name, _)| *name == callee.text) {
+            return self.function(callee, args, site.span, env);
+        }
+        match callee.text.as_str() {
+            builtins::PICK => return self.pick(args, site.span, env),
+            "normal" => return self.normal(args, site.span, env),
+            _ => {}
         }
         if let Some(operation) = builtins::operation(&callee.text) {
-            return self.operation(operation, callee, args, alias, span, env).map(Val::Tensor);
+            let (tensors, statics) = self.arguments(operation, args, env)?;
+            return self
+                .shared(site, |builder| builder.operation(operation, tensors, &statics, &site.name.text, site.span));
         }
-        match self.library.lookup(env.file, Kind::Block, &callee.text) {
-            Lookup::Found(id) => {
-                // A circle is reported by resolve.
-                if self.active.contains(&id) {
-                    return None;
+        // Anything else is reported by resolve.
+        let Lookup::Found(id) = self.library.lookup(env.file, Kind::Block, &callee.text) else { return None };
+        let library = self.library;
+        let block = library.block(id)?;
+        let mut given: BTreeMap<String, Passed<'_>> = BTreeMap::new();
+        for (i, arg) in args.iter().enumerate() {
+            let param = match &arg.name {
+                Some(name) => block.params.iter().find(|p| p.name.text == name.text),
+                None => block.params.get(i),
+            };
+            let value = match param {
+                Some(param) if matches!(param.ty, ParamType::Block { .. }) => {
+                    Passed::Typed(self.block_argument(param, &arg.value, env))
                 }
-                let library = self.library;
-                let block = library.block(id)?;
-                self.block(id, block, callee, args, alias, span, env)
+                _ => Passed::Written(&arg.value, self.expr(&arg.value, env)),
+            };
+            if let Some(param) = param {
+                given.insert(param.name.text.clone(), value);
             }
-            // Reported by resolve.
-            _ => None,
         }
+        self.block(block, given, site, env)
+    }
+
+    fn normal(&mut self, args: &[Arg], span: Span, env: &mut Env) -> Option<Val> {
+        let value = match args {
+            [only] => self.expr(&only.value, env)?,
+            _ => Val::Many(vec![]),
+        };
+        if let Val::Static(n) = &value
+            && n.is_number()
+        {
+            let std = self.know_number(*n).to_f64();
+            if std >= 0.0 {
+                return Some(Val::Init(Init::Normal { std }));
+            }
+        }
+        self.wanted("one standard deviation of at least 0 for `normal`", &value, span)
+    }
+
+    /// Makes what a call makes, shared where the call says so.
+    pub(super) fn shared<T>(&mut self, site: Site<'_>, make: impl FnOnce(&mut Self) -> T) -> T {
+        if !site.share {
+            return make(self);
+        }
+        let outer = self.enter_share();
+        let made = make(self);
+        self.leave_share(outer);
+        made
     }
 
     /// A block's nodes, in a scope of its name (or alias).
-    fn block(
+    pub(super) fn block(
         &mut self,
-        id: DefId,
         block: &ast::Block,
-        callee: &Ident,
-        args: &[Arg],
-        alias: Option<&Ident>,
-        span: Span,
+        mut given: BTreeMap<String, Passed<'_>>,
+        site: Site<'_>,
         env: &mut Env,
     ) -> Option<Val> {
         // Counts as a step, so that blocks without nodes cannot run away either.
-        if !self.step(span) {
+        if !self.step(site.span) {
             return None;
         }
         if self.calls.len() > MAX_CALL_DEPTH {
             self.report(
                 Diagnostic::error(code::TOO_MANY, format!("calls nested deeper than {MAX_CALL_DEPTH}"))
-                    .at(span, "this one")
+                    .at(site.span, "this one")
                     .help("put what several blocks do into one"),
             );
             return None;
         }
-        let mut given: BTreeMap<String, (&Expr, Option<Val>)> = BTreeMap::new();
-        for (i, arg) in args.iter().enumerate() {
-            let name = match &arg.name {
-                Some(name) => Some(name.text.clone()),
-                None => block.params.get(i).map(|p| p.name.text.clone()),
-            };
-            let value = self.expr(&arg.value, env);
-            if let Some(name) = name {
-                given.insert(name, (&arg.value, value));
-            }
-        }
-        let mut inner = Env { file: block.name.span.file, locals: BTreeMap::new(), dims: BTreeMap::new() };
-        self.calls.push(span);
+        let mut inner = Env::new(block.name.span.file);
+        self.calls.push(site.span);
         let mut sound = true;
         for param in &block.params {
             let value = match (given.remove(&param.name.text), &param.default) {
-                (Some((written, Some(value))), _) => match &param.ty {
+                (Some(Passed::Written(written, Some(value))), _) => match &param.ty {
                     ParamType::Tensor(shape) => self.tensor_param(&param.name, shape, value, written, &mut inner),
                     // Diagnostics about the argument belong to the caller's text.
                     ty => self.typed(&param.name.text, ty, value, written, env),
                 },
-                (Some((_, None)), _) => None,
+                (Some(Passed::Typed(value)), _) => value,
+                (Some(Passed::Written(_, None)), _) => None,
                 (None, Some(default)) => self.default_value(param, default, &mut inner),
                 (None, None) => None,
             };
@@ -141,19 +139,20 @@ impl Builder<'_> {
             }
         }
         let result = if sound {
-            self.scope.push(alias.unwrap_or(callee).text.clone());
-            self.active.push(id);
-            let result = self.body(&block.body, &mut inner);
-            self.active.pop();
-            self.scope.pop();
-            result.and_then(|value| self.returned(block, value, &mut inner))
+            self.shared(site, |builder| {
+                builder.scope.push(Part::of_call(&site.name.text));
+                let result = builder.run(&block.body, &mut inner);
+                builder.scope.pop();
+                result
+            })
+            .and_then(|value| self.returned(block, value, &mut inner))
         } else {
             None
         };
         self.calls.pop();
         // Outside, the result is what the call made.
         result.map(|value| match value {
-            Val::Tensor(t) => Val::Tensor(Tensor { span, ..t }),
+            Val::Tensor(t) => Val::Tensor(Tensor { span: site.span, ..t }),
             other => other,
         })
     }
@@ -190,7 +189,7 @@ impl Builder<'_> {
     }
 
     /// Whether the shape fits; names that are not bound yet are bound.
-    fn unify(&mut self, shape: &ast::ShapeExpr, ty: &Type, width: Option<Span>, env: &mut Env) -> bool {
+    pub(super) fn unify(&mut self, shape: &ast::ShapeExpr, ty: &Type, width: Option<Span>, env: &mut Env) -> bool {
         if shape.dims.len() != ty.shape.len() || matches!(ty.elem, Elem::Index { .. }) && shape.dims.is_empty() {
             return false;
         }
@@ -205,7 +204,7 @@ impl Builder<'_> {
     }
 
     /// `[B, T, D = 128]`: the declared shape with what its names stand for.
-    fn shape_with(&self, shape: &ast::ShapeExpr, env: &Env) -> String {
+    pub(super) fn shape_with(&self, shape: &ast::ShapeExpr, env: &Env) -> String {
         let dims: Vec<String> = shape
             .dims
             .iter()
@@ -266,218 +265,5 @@ impl Builder<'_> {
             }
         }
         Some(value)
-    }
-
-    fn operation(
-        &mut self,
-        operation: &'static builtins::Operation,
-        callee: &Ident,
-        args: &[Arg],
-        alias: Option<&Ident>,
-        span: Span,
-        env: &mut Env,
-    ) -> Option<Tensor> {
-        let (tensors, statics) = self.arguments(operation, args, env)?;
-        let path = alias.unwrap_or(callee).text.clone();
-        let first = tensors.first()?.clone();
-        match operation.name {
-            "attend" => self.op(Attend { pattern: self.inputs.pattern }.into(), &tensors, span),
-            "gelu" => self.op(Gelu.into(), &tensors, span),
-            "silu" => self.op(Silu.into(), &tensors, span),
-            "merge_heads" => self.op(MergeHeads.into(), &tensors, span).map(|t| Tensor { width: None, ..t }),
-            "rope" => self.op(Rope { base: statics.real("base"), inverse: false }.into(), &tensors, span),
-            "split_heads" => self.split_heads(first, &statics, span),
-            "embed" => self.embed(first, &path, &statics, span),
-            "linear" => {
-                let (out, origin) = self.positive(operation.name, "out", &statics, span)?;
-                let y = self.linear(&first, &path, out, statics.init(), span)?;
-                let y = if statics.flag("bias") {
-                    let bias = self.param(&format!("{path}.bias"), &[out], Init::Zeros, span)?;
-                    self.op(Add.into(), &[y, bias], span)?
-                } else {
-                    y
-                };
-                Some(Tensor { width: Some(origin), ..y })
-            }
-            "rmsnorm" => self.norm(first, &path, RmsNorm { eps: statics.real("eps") }.into(), span),
-            "layernorm" => self.norm(first, &path, LayerNorm { eps: statics.real("eps") }.into(), span),
-            "unembed" => self.unembed(first, &path, &statics, span),
-            _ => None,
-        }
-    }
-
-    /// Arguments of an operation: tensors in order, static ones typed, defaults filled in.
-    fn arguments(
-        &mut self,
-        operation: &'static builtins::Operation,
-        args: &[Arg],
-        env: &mut Env,
-    ) -> Option<(Vec<Tensor>, Statics)> {
-        let names: Vec<&'static str> =
-            operation.tensors.iter().copied().chain(operation.statics.iter().map(|s| s.name)).collect();
-        let mut given: BTreeMap<&str, (&Expr, Option<Val>)> = BTreeMap::new();
-        let mut position = 0;
-        for arg in args {
-            let name = match &arg.name {
-                Some(name) => names.iter().find(|n| **n == name.text),
-                None => {
-                    position += 1;
-                    names.get(position - 1)
-                }
-            };
-            let value = self.expr(&arg.value, env);
-            if let Some(name) = name {
-                given.insert(name, (&arg.value, value));
-            }
-        }
-        let mut tensors = vec![];
-        let mut sound = true;
-        for name in operation.tensors {
-            match given.remove(name) {
-                Some((_, Some(Val::Tensor(tensor)))) => tensors.push(tensor),
-                Some((written, Some(other))) => {
-                    self.wanted(&format!("a tensor for `{name}` of `{}`", operation.name), &other, written.span);
-                    sound = false;
-                }
-                _ => sound = false,
-            }
-        }
-        let mut statics = BTreeMap::new();
-        for param in operation.statics {
-            let value = match (given.remove(param.name), param.default) {
-                (Some((written, Some(value))), _) => {
-                    let typed = match (param.ty, value) {
-                        (ArgType::Init, value @ Val::Init(_)) => Some(value),
-                        (ArgType::Init, other) => {
-                            self.wanted(&format!("{} for `{}`", param.ty.word(), param.name), &other, written.span)
-                        }
-                        (ArgType::Int, value) => self.typed(param.name, &ParamType::Int, value, written, env),
-                        (ArgType::Real, value) => self.typed(param.name, &ParamType::Real, value, written, env),
-                        (ArgType::Bool, value) => self.typed(param.name, &ParamType::Bool, value, written, env),
-                    };
-                    typed.map(|v| (v, Some(written.span)))
-                }
-                (Some((_, None)), _) => None,
-                (None, Some(ArgDefault::Bool(b))) => Some((Val::Bool(b), None)),
-                (None, Some(ArgDefault::Normal(std))) => Some((Val::Init(Init::Normal { std }), None)),
-                (None, Some(ArgDefault::Number(x))) => {
-                    let origin = self.calls.last().copied()?;
-                    Some((Val::Number(Num { number: Number::Real(x), origin }), None))
-                }
-                (None, None) => None,
-            };
-            match value {
-                Some(value) => {
-                    statics.insert(param.name, value);
-                }
-                None => sound = false,
-            }
-        }
-        sound.then_some((tensors, Statics(statics)))
-    }
-
-    fn positive(&mut self, operation: &str, name: &str, statics: &Statics, span: Span) -> Option<(u64, Span)> {
-        match statics.int(name) {
-            Some((n, origin)) if n > 0 => Some((n, origin)),
-            _ => {
-                let (value, at) = match statics.0.get(name) {
-                    Some((Val::Number(n), _)) => (n.number.to_string(), n.origin),
-                    _ => (String::new(), span),
-                };
-                self.report(
-                    Diagnostic::error(
-                        code::OUT_OF_RANGE,
-                        format!("`{name}` of `{operation}` is at least 1, not {value}"),
-                    )
-                    .at(at, "this value")
-                    .also(span, "for this"),
-                );
-                None
-            }
-        }
-    }
-
-    /// A fixed last dimension: parameters have static shapes.
-    fn fixed_width(&mut self, tensor: &Tensor, what: &str, span: Span) -> Option<u64> {
-        let ty = self.type_of(tensor);
-        match (ty.shape.last(), ty.elem) {
-            (Some(Dim::Fixed(n)), Elem::Compute) => Some(*n),
-            _ => {
-                self.report(
-                    Diagnostic::error(code::DYNAMIC_SHAPE, format!("{what} needs a last dimension of fixed size"))
-                        .at(span, format!("this takes {ty}"))
-                        .also(tensor.span, "made here"),
-                );
-                None
-            }
-        }
-    }
-
-    fn linear(&mut self, x: &Tensor, path: &str, out: u64, init: Init, span: Span) -> Option<Tensor> {
-        let width = self.fixed_width(x, "a linear map", span)?;
-        let weight = self.param(path, &[out, width], init, span)?;
-        self.op(Linear.into(), &[x.clone(), weight], span)
-    }
-
-    fn norm(&mut self, x: Tensor, path: &str, op: Op, span: Span) -> Option<Tensor> {
-        let width = self.fixed_width(&x, "a norm", span)?;
-        let gain = self.param(path, &[width], Init::Ones, span)?;
-        self.op(op, &[x, gain], span)
-    }
-
-    fn embed(&mut self, index: Tensor, path: &str, statics: &Statics, span: Span) -> Option<Tensor> {
-        let (dim, origin) = self.positive("embed", "dim", statics, span)?;
-        let ty = self.type_of(&index);
-        let Elem::Index { cardinality } = ty.elem else {
-            self.report(
-                Diagnostic::error(code::TENSOR_OR_NUMBER, "`embed` looks up `tokens` or `positions`")
-                    .at(index.span, format!("this is {ty}")),
-            );
-            return None;
-        };
-        let table = self.param(path, &[cardinality, dim], statics.init(), span)?;
-        let is_tokens = ty.shape.len() == 2;
-        // A table of a repeat is one for each layer, and no single one could be shared.
-        if is_tokens && self.token_table.is_none() && self.frames.len() == 1 {
-            self.token_table = self.graph.params.len().checked_sub(1).map(|i| super::ParamId(i as u32));
-        }
-        let x = self.op(Embed.into(), &[table, index], span)?;
-        Some(Tensor { width: Some(origin), ..x })
-    }
-
-    /// Logits: a linear map to the vocabulary, of its own or with the token table as its weight.
-    fn unembed(&mut self, x: Tensor, path: &str, statics: &Statics, span: Span) -> Option<Tensor> {
-        if !statics.flag("tied") {
-            return self.linear(&x, path, self.inputs.vocab, statics.init(), span);
-        }
-        let Some(table) = self.token_table else {
-            self.report(
-                Diagnostic::error(code::NO_LOGITS, "`unembed(tied: true)` without an embedding of `tokens`")
-                    .at(span, "there is no table to share")
-                    .help("embed the tokens first, outside every `repeat`, or write `tied: false`"),
-            );
-            return None;
-        };
-        let weight = self.read_param(table, span)?;
-        self.op(Linear.into(), &[x, weight], span)
-    }
-
-    fn split_heads(&mut self, x: Tensor, statics: &Statics, span: Span) -> Option<Tensor> {
-        let (heads, origin) = self.positive("split_heads", "heads", statics, span)?;
-        let ty = self.type_of(&x);
-        if let Some(Dim::Fixed(width)) = ty.shape.last()
-            && width % heads != 0
-        {
-            let mut diagnostic =
-                Diagnostic::error(code::HEADS, format!("{heads} heads do not divide a width of {width}"))
-                    .at(origin, format!("{width} / {heads} leaves {}", width % heads))
-                    .also(span, "split here");
-            if let Some(width) = x.width {
-                diagnostic = diagnostic.also(width, "the width comes from here");
-            }
-            self.report(diagnostic.help(super::statics::fitting_heads(*width, heads)));
-            return None;
-        }
-        self.op(SplitHeads { heads }.into(), &[x], span).map(|t| Tensor { width: None, ..t })
     }
 }
