@@ -66,7 +66,7 @@ pub fn read(node: &Node, model: DefId, library: &Arc<Library>, cx: &mut Cx<'_>) 
         let path = format!("model.{}", param.name.text);
         if let ParamType::Tensor(shape) = &param.ty {
             cx.out.push(
-                Diagnostic::error(code::TENSOR_OR_NUMBER, "a model's parameters are numbers and switches")
+                Diagnostic::error(code::TENSOR_OR_NUMBER, "a model's parameters are numbers, switches and blocks")
                     .at(shape.span, "a tensor here")
                     .help("a model reads `tokens` and `positions`; make this a block if it takes tensors"),
             );

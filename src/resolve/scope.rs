@@ -1,6 +1,7 @@
 //! Names inside one block: every call finds its block or operation, every argument its parameter, every variable
 //! its binding. Types and shapes are `graph`'s, and so is which branch is taken: a name that some branch binds is
-//! known here after the `if`, and `graph` reports it where it is read on another way.
+//! known here after the `if`, one that a repeat binds is known everywhere in it, and `graph` reports where it is read
+//! on a way that does not bind it.
 
 use super::arguments::check_args;
 use super::blocks::{Target, Wanted, report_positional, report_unknown};
@@ -46,11 +47,9 @@ struct Scope<'a> {
 
 /// A repeat around a statement.
 struct Loop {
-    /// What its body binds anywhere: at a later index it may be read before.
+    /// What its body binds anywhere: a later index may read it before.
     assigned: BTreeSet<String>,
     collects: BTreeSet<String>,
-    /// Branches inside of it that are open. What no branch surrounds runs at the first index, too.
-    n_branches: usize,
 }
 
 /// What statements are the body of.
@@ -161,7 +160,6 @@ impl Scope<'_> {
         self.loops.push(Loop {
             assigned: bound.keys().map(|name| name.to_string()).collect(),
             collects: collects.keys().map(|name| name.to_string()).collect(),
-            n_branches: 0,
         });
         self.body(body, Place::Repeat);
         self.loops.pop();
@@ -182,7 +180,6 @@ impl Scope<'_> {
         for (condition, _) in branches {
             self.expr(condition);
         }
-        self.loops.iter_mut().for_each(|l| l.n_branches += 1);
         for body in branches.iter().map(|(_, body)| body.as_slice()).chain(otherwise) {
             let outer = self.names.len();
             self.body(body, Place::Branch);
@@ -191,7 +188,6 @@ impl Scope<'_> {
             }
             self.forget(outer);
         }
-        self.loops.iter_mut().for_each(|l| l.n_branches -= 1);
         bound.iter().for_each(|name| self.bind(name));
     }
 
@@ -226,8 +222,8 @@ impl Scope<'_> {
     }
 
     fn name(&mut self, name: &str, span: Span) {
-        // In a branch it may run at later indices alone, when another branch has bound the name.
-        let may_be_carried = || self.loops.iter().any(|l| l.n_branches > 0 && l.assigned.contains(name));
+        // Whether an earlier index has bound it, `graph` says.
+        let may_be_carried = || self.loops.iter().any(|l| l.assigned.contains(name));
         if self.known.contains_key(name) || INPUTS.contains(&name) || CONSTANTS.contains(&name) || may_be_carried() {
             return;
         }
@@ -245,9 +241,7 @@ impl Scope<'_> {
             self.known.keys().map(String::as_str).chain(INPUTS.iter().chain(CONSTANTS).copied()).collect();
         let closest = suggest(name, candidates).map(str::to_string);
         let mut diagnostic = unknown_name("value", name, span, closest.as_deref());
-        if self.loops.iter().any(|l| l.assigned.contains(name)) {
-            diagnostic.help = vec!["it is bound later in this repeat, so the first index has no value for it".into()];
-        } else if closest.is_none() {
+        if closest.is_none() {
             diagnostic.help = vec!["a value is a parameter, a dimension of one, or assigned with `=` before".into()];
         }
         self.out.push(diagnostic);
@@ -288,11 +282,9 @@ impl Scope<'_> {
             }
             ExprKind::If { branches, otherwise } => {
                 branches.iter().for_each(|(condition, _)| self.expr(condition));
-                self.loops.iter_mut().for_each(|l| l.n_branches += 1);
-                branches.iter().for_each(|(_, value)| self.expr(value));
+                        branches.iter().for_each(|(_, value)| self.expr(value));
                 self.expr(otherwise);
-                self.loops.iter_mut().for_each(|l| l.n_branches -= 1);
-            }
+                    }
             ExprKind::Tuple(items) => items.iter().for_each(|e| self.expr(e)),
             ExprKind::Call { callee, args, alias, share } => self.call(callee, args, alias.as_ref(), *share),
         }

@@ -131,6 +131,10 @@ impl Builder<'_> {
         }
         let value = match given.target {
             Target::Operation(operation) => {
+                // Reported by resolve.
+                if tensors.len() != operation.tensors.len() {
+                    return None;
+                }
                 let statics = self.statics(operation, &given.args)?;
                 let tensors = tensors.into_iter().map(|(_, tensor)| tensor).collect();
                 self.shared(site, |builder| {
@@ -185,10 +189,9 @@ impl Builder<'_> {
         };
         let what = format!("`{}`, given for `{}`,", given.name, given.param.text);
         if values.len() != given.returns.len() {
-            let message = format!("{what} returns {} values where {} are declared", values.len(), given.returns.len());
-            let mut diagnostic = Diagnostic::error(code::BLOCK_ARGUMENT, message).at(span, "called here");
-            diagnostic = diagnostic.also(given.span, "given here");
-            self.report(diagnostic.help("give a block that returns what the parameter's type says"));
+            let message = format!("{what} returns {}, not {}", results(values.len()), results(given.returns.len()));
+            let diagnostic = Diagnostic::error(code::BLOCK_ARGUMENT, message).at(span, "called here");
+            self.report(diagnostic.also(given.span, "given here").help("give a block that returns what the parameter's type says"));
             return None;
         }
         for (shape, value) in given.returns.iter().zip(&values) {
@@ -213,4 +216,8 @@ impl Builder<'_> {
         }
         Some(value)
     }
+}
+
+fn results(n: usize) -> String {
+    if n == 1 { "1 value".into() } else { format!("{n} values") }
 }

@@ -247,11 +247,11 @@ impl Builder<'_> {
     fn comparison(&mut self, f: Binary, a: Fixed, b: Fixed, span: Span) -> Option<Fixed> {
         let result = self.binary(f, a, b, span);
         if result.is_none() {
-            let message = format!("{} does not compare with {}", a.kind(), b.kind());
+            let message = format!("{} does not compare with {}", a.shown(), b.shown());
             self.report(
                 Diagnostic::error(code::TENSOR_OR_NUMBER, message)
-                    .at(span, format!("{} and {}", a.shown(), b.shown()))
-                    .help("numbers compare with numbers, switches with switches"),
+                    .at(span, format!("{} and {}", a.kind(), b.kind()))
+                    .help("`<` and `>` compare numbers, `==` and `!=` also true with false"),
             );
         }
         result
@@ -304,6 +304,7 @@ impl Builder<'_> {
             (Val::Failed, _) | (_, Val::Failed) => None,
             (a, b) => {
                 let list = matches!(a, Val::List(_)) || matches!(b, Val::List(_));
+                let both_static = matches!((&a, &b), (Val::Static(_), Val::Static(_)));
                 self.report(
                     Diagnostic::error(
                         code::TENSOR_OR_NUMBER,
@@ -314,6 +315,8 @@ impl Builder<'_> {
                         "`pick(list, k)` gives one tensor of a collected list"
                     } else if op.is_logical() {
                         "numbers, switches and indices compare; the values of a tensor only the run knows"
+                    } else if both_static {
+                        "numbers are computed with; what is true or false combines with `and`, `or` and `not`"
                     } else {
                         "a tensor is scaled with `*` and `/` by a number"
                     }),

@@ -104,7 +104,7 @@ impl Builder<'_> {
         let place = place.map_or(String::new(), |place| format!(" at {place}"));
         let message = format!("`pick` of element {value}{place}, of a list of {}", list.count);
         let wanted = match list.count {
-            0 => "the repeat that collected it never ran".to_string(),
+            0 => "the repeat that collected it never ran; a count of at least 1 is wanted".to_string(),
             n => format!("a whole number from 0 to {} is wanted", n - 1),
         };
         let mut diagnostic = Diagnostic::error(code::OUT_OF_RANGE, message).at(span, wanted);

@@ -181,7 +181,7 @@ pub fn build(call: &ModelCall, inputs: ModelInputs, out: &mut Diagnostics) -> Op
     builder.graph.bodies.push(Default::default());
     let logits = builder.model(call, &block);
     let frame = builder.frames.pop()?;
-    let logits = logits?;
+    let logits = logits.filter(|_| builder.n_errors == 0)?;
     *builder.graph.bodies.get_mut(0)? = frame.body;
     builder.graph.outputs = vec![("logits".into(), logits)];
     builder.finish_params()?;

@@ -29,8 +29,8 @@ impl Builder<'_> {
                 diagnostic = diagnostic.also(*call, if i == 0 { "for this model" } else { "called from here" });
             }
         }
-        let places: Vec<String> =
-            self.levels.iter().filter(|level| level.is_particular()).map(|level| level.place()).collect();
+        let particular = self.levels.iter().filter(|level| level.is_particular()).map(|level| level.place());
+        let places: Vec<String> = particular.filter(|place| !diagnostic.message.contains(place)).collect();
         if !places.is_empty() && diagnostic.severity == Severity::Error {
             diagnostic = diagnostic.note(format!("at {}", places.join(", ")));
         }

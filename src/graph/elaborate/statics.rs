@@ -7,6 +7,9 @@ use crate::ast::{Arg, BinaryOp, Ident, Param};
 
 impl Builder<'_> {
     pub(super) fn default_value(&mut self, param: &Param, default: &Expr, env: &mut Env) -> Option<Val> {
+        if matches!(param.ty, ParamType::Block { .. }) {
+            return self.block_argument(param, default, env);
+        }
         let value = self.expr(default, env)?;
         self.typed(&param.name.text, &param.ty, value, default, env)
     }
