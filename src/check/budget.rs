@@ -17,7 +17,7 @@ pub fn solve(data: &Data, mut amounts: Amounts, batch: (u64, Span), cx: &mut Cx<
         return None;
     }
     let (batch_seqs, batch_span) = batch;
-    let rank = |rank: Option<u8>| rank.unwrap_or(u8::MAX);
+    let rank = |rank: Option<u32>| rank.unwrap_or(u32::MAX);
     let ranks = [
         rank(amounts.unique.map(|g| g.rank)),
         rank(amounts.epochs.map(|g| g.rank)),

@@ -5,7 +5,7 @@ use super::spec::{Amount, Data, Order, Split, Tokenizer};
 use crate::base::diag::code;
 use crate::base::number::grouped;
 use crate::base::{Diagnostic, Span, Unit};
-use crate::resolve::{Node, Origin, Value};
+use crate::resolve::{Node, Value};
 use std::path::PathBuf;
 
 /// Tokens of a sequence. Beyond, a row of attention alone fills a machine.
@@ -29,18 +29,13 @@ pub struct Amounts {
 pub struct Given<T> {
     pub value: T,
     pub span: Span,
-    /// 0 file, 1 arm, 2 `--set`
-    pub rank: u8,
+    /// [`crate::resolve::Origin::rank`]
+    pub rank: u32,
 }
 
 impl<T> Given<T> {
     fn new(value: T, node: &Node) -> Given<T> {
-        let rank = match node.origin {
-            Origin::File(_) => 0,
-            Origin::Arm(..) => 1,
-            Origin::Set(_) => 2,
-        };
-        Given { value, span: node.span, rank }
+        Given { value, span: node.span, rank: node.origin.rank() }
     }
 }
 

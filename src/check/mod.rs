@@ -79,7 +79,17 @@ fn check_arms(
     if out.n_errors() > before || arms.is_empty() {
         return None;
     }
-    Some(CheckedSpec { name: spec.name.clone(), cite, doc: spec.doc.clone(), arms, claims, factors })
+    Some(CheckedSpec {
+        name: spec.name.clone(),
+        cite,
+        doc: spec.doc.clone(),
+        axes: vec![],
+        points: vec![spec::Point::default()],
+        arm_names: names,
+        variants: arms,
+        claims,
+        factors,
+    })
 }
 
 /// A claim needs an interval, and resampling needs documents. How many there are only the corpus
@@ -261,6 +271,7 @@ fn read_arm(
     let waiting = Vocab { n_ids: data.tokenizer.n_ids(), eod: data.tokenizer.n_ids(), mask: None, size: 0 };
     let arm = Arm {
         name: arm.name.clone(),
+        point: spec::Point::default(),
         model: model?,
         objective: objective?,
         data,

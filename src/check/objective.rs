@@ -139,10 +139,7 @@ fn read_schedule(node: &Node, library: &Library, cx: &mut Cx<'_>) -> Option<(Str
         cx.wrong_type(node, "objective.schedule", "the name of a schedule");
         return None;
     };
-    let file = match &node.origin {
-        crate::resolve::Origin::Set(_) => library.main.unwrap_or(node.span.file),
-        _ => node.span.file,
-    };
+    let file = if node.origin.is_set() { library.main.unwrap_or(node.span.file) } else { node.span.file };
     let id = library.find(file, Kind::Schedule, name, node.span, cx.out)?;
     let def = library.def(id)?;
     let Item::Schedule(schedule) = &*def.item else { return None };

@@ -8,7 +8,7 @@ use crate::base::suggest::suggest;
 use crate::base::units::Dimension;
 use crate::base::{Diagnostic, Diagnostics, Number, SourceMap, Span, Unit};
 use crate::resolve::names::n_arguments;
-use crate::resolve::{Node, Origin, Record, Value};
+use crate::resolve::{Layer, Node, Origin, Record, Value};
 use indexmap::IndexMap;
 
 /// What the checks of one arm share.
@@ -22,11 +22,19 @@ impl Cx<'_> {
     pub fn note(&mut self, path: &str, value: impl ToString, origin: Option<&Origin>) {
         let origin = match origin {
             None => "default".to_string(),
-            Some(Origin::File(span)) => self.map.locate(*span).to_string(),
-            Some(Origin::Arm(arm, span)) => format!("arm {arm}, {}", self.map.locate(*span)),
-            Some(Origin::Set(text)) => format!("--set {text}"),
+            Some(origin) => self.origin(origin),
         };
-        self.flat.push(FlatField { path: path.to_string(), value: value.to_string(), origin });
+        self.flat.push(FlatField::new(path, value.to_string(), origin));
+    }
+
+    fn origin(&self, origin: &Origin) -> String {
+        let place = self.map.locate(origin.span);
+        match &origin.layer {
+            Layer::Definition | Layer::Experiment => place.to_string(),
+            Layer::Arm(arm) => format!("arm {arm}, {place}"),
+            Layer::Sweep(axis) => format!("sweep {axis}, {place}"),
+            Layer::Set(text) => format!("--set {text}"),
+        }
     }
 
     pub fn wrong_type(&mut self, node: &Node, path: &str, wanted: &str) {

@@ -19,10 +19,10 @@ const MAX_NODES: usize = 100_000;
 /// Room for the deepest nesting that the limits allow, in any build.
 const STACK: usize = 64 << 20;
 
-/// A checked spec and the graph of each arm's model; arms of one model and pattern share a graph.
+/// A checked spec and the graph of each variant's model; variants of one model and pattern share a graph.
 pub struct Compiled {
     pub spec: CheckedSpec,
-    /// Parallel to `spec.arms()`.
+    /// Parallel to `spec.variants()`.
     pub models: Vec<Arc<ValidGraph>>,
     /// The spec's files as they were read, the main one first: (name, text).
     pub files: Vec<(String, String)>,
@@ -98,7 +98,7 @@ fn compile_here(
         // A circle of blocks has no graph, and is reported.
         let models = if recursive { None } else { build_models(&spec, &mut out) };
         if let Some(env) = env {
-            for arm in spec.arms() {
+            for arm in spec.variants() {
                 if let Err(error) = data::probe(&arm.data, &arm.vocab, env) {
                     out.push(error.diagnose(&arm.data));
                 }
@@ -156,7 +156,7 @@ fn look_at(sketches: &[Sketch], env: Option<&CorpusEnv>, out: &mut Diagnostics) 
 /// One graph per distinct (model, arguments, pattern, vocabulary, length).
 fn build_models(spec: &CheckedSpec, out: &mut Diagnostics) -> Option<Vec<Arc<ValidGraph>>> {
     let mut built: Vec<(usize, ModelInputs, Option<Arc<ValidGraph>>)> = vec![];
-    let arms = spec.arms();
+    let arms = spec.variants();
     let mut models = vec![];
     let mut n_nodes = 0;
     for (i, arm) in arms.iter().enumerate() {

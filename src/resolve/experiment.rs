@@ -2,7 +2,7 @@
 
 use super::library::{DefId, Kind, Library};
 use super::names::{check_blocks, reachable};
-use super::value::{self, Node, Origin, Record, Value, overlay};
+use super::value::{self, Layer, Node, Origin, Record, Value, overlay};
 use crate::ast::{self, Item};
 use crate::base::diag::code;
 use crate::base::suggest::suggest;
@@ -30,6 +30,8 @@ pub struct ResolvedSpec {
     pub arms: Vec<ResolvedArm>,
     pub factors: Option<Node>,
     pub expect: Record,
+    /// The claims of `expect`, as written.
+    pub claims: Vec<ast::Claim>,
     /// Where the arms are listed.
     pub arms_span: Span,
 }
@@ -130,7 +132,7 @@ impl Context<'_> {
         map: &mut SourceMap,
         overrides: &[Override],
     ) -> ResolvedSpec {
-        let file = |span| Origin::File(span);
+        let file = |span| Origin::new(Layer::Experiment, span);
         let mut fields = value::record(&definition.fields, &file, self.out);
         let mut misspelt = vec![];
         for (name, (span, node)) in &fields.fields {
@@ -152,7 +154,14 @@ impl Context<'_> {
         let arms = fields.fields.shift_remove("arms");
         let factors = fields.fields.shift_remove("factors").map(|(_, n)| n);
         let cite = fields.fields.shift_remove("cite").map(|(_, n)| n);
+        let claims = definition.fields.iter().rev().find_map(|field| match &field.value.kind {
+            ast::ExprKind::Claims(claims) => Some(claims.clone()),
+            _ => None,
+        });
+        let is_claims = claims.is_some();
+        let claims = claims.unwrap_or_default();
         let expect = match fields.fields.shift_remove("expect") {
+            _ if is_claims => Record::default(),
             Some((_, Node { value: Value::Record(record), .. })) => record,
             Some((span, node)) => {
                 self.out.push(
@@ -217,18 +226,16 @@ impl Context<'_> {
             arms,
             factors,
             expect,
+            claims,
             arms_span,
         }
     }
 
     /// What an experiment without arms refers to is used all the same.
     fn open_all(&mut self, base: &Record) -> Vec<ResolvedArm> {
-        let node = Node {
-            value: Value::Record(Record::default()),
-            span: Span::new(crate::base::FileId(0), 0, 0),
-            origin: Origin::Set(String::new()),
-        };
-        self.arm("", node.span, &node, base, &[]);
+        let span = Span::new(crate::base::FileId(0), 0, 0);
+        let node = Node::new(Value::Record(Record::default()), span, Origin::new(Layer::Experiment, span));
+        self.arm("", span, &node, base, &[]);
         vec![]
     }
 
@@ -256,7 +263,8 @@ impl Context<'_> {
                 continue;
             }
             if let Some(expr) = expr {
-                let origin = |_| Origin::Set(text.clone());
+                let set: Arc<str> = text.as_str().into();
+                let origin = |span| Origin::new(Layer::Set(set.clone()), span);
                 parsed.push((path, value::node(&expr, &origin, self.out)));
             }
         }
@@ -287,7 +295,7 @@ impl Context<'_> {
                     }
                     leaves(field, value, &mut arm.sets);
                     let mut value = value.clone();
-                    mark_arm(&mut value, name);
+                    mark_arm(&mut value, &name.into());
                     self.lay(&mut arm, field, *field_span, value);
                 }
             }
@@ -307,7 +315,7 @@ impl Context<'_> {
                 let mut record = Record::default();
                 let (span, origin) = (inner.span, inner.origin.clone());
                 record.fields.insert(part.text.clone(), (part.span, inner));
-                Node { value: Value::Record(record), span, origin }
+                Node::new(Value::Record(record), span, origin)
             });
             self.lay(&mut arm, &first.text, first.span, wrapped);
         }
@@ -351,10 +359,7 @@ impl Context<'_> {
             _ => return,
         };
         // A `--set` names things as the main file does.
-        let file = match &node.origin {
-            Origin::Set(_) => self.library.main.unwrap_or(span.file),
-            _ => span.file,
-        };
+        let file = if node.origin.is_set() { self.library.main.unwrap_or(span.file) } else { span.file };
         let Some(id) = self.library.find(file, kind, &word, span, self.out) else {
             node.value = Value::None;
             self.reached.extend(self.library.guess(file, kind, &word));
@@ -363,7 +368,7 @@ impl Context<'_> {
         self.reached.insert(id);
         arm.names.insert(field.to_string(), id);
         let Some(def) = self.library.def(id) else { return };
-        let origin = |span| Origin::File(span);
+        let origin = |span| Origin::new(Layer::Definition, span);
         match &*def.item {
             Item::Data(d) | Item::Train(d) => {
                 let record = value::record(&d.fields, &origin, self.out);
@@ -408,9 +413,9 @@ fn leaves(path: &str, node: &Node, into: &mut IndexMap<String, Span>) {
     }
 }
 
-fn mark_arm(node: &mut Node, arm: &str) {
-    if let Origin::File(span) = node.origin {
-        node.origin = Origin::Arm(arm.to_string(), span);
+fn mark_arm(node: &mut Node, arm: &Arc<str>) {
+    if node.origin.layer == Layer::Experiment {
+        node.origin.layer = Layer::Arm(arm.clone());
     }
     match &mut node.value {
         Value::Record(record) => record.fields.values_mut().for_each(|(_, n)| mark_arm(n, arm)),

@@ -5,16 +5,62 @@ use crate::ast::{self, BinaryOp, Expr, ExprKind, UnaryOp};
 use crate::base::diag::code;
 use crate::base::{Diagnostic, Diagnostics, Number, Span, Unit};
 use indexmap::IndexMap;
+use std::sync::Arc;
 
-/// Who set a value.
+/// Who set a value, and where.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Origin {
-    /// Written at this place, in a definition or the experiment.
-    File(Span),
+pub struct Origin {
+    pub layer: Layer,
+    /// How often what the layer says was extended: the fields of `base { ... }` are one above those of `base`.
+    pub depth: u16,
+    pub span: Span,
+    /// The `let`s that the value was made of.
+    pub lets: Vec<LetUse>,
+}
+
+/// Weakest first; a default has no origin.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Layer {
+    /// Written in a definition or a `let`; with a depth, in an extension of one.
+    Definition,
+    Experiment,
     /// Written in the arm of this name.
-    Arm(String, Span),
+    Arm(Arc<str>),
+    /// A value of the axis of this label.
+    Sweep(Arc<str>),
     /// `--set PATH=VALUE`
-    Set(String),
+    Set(Arc<str>),
+}
+
+/// A `let` that a value was made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LetUse {
+    pub name: String,
+    /// Its name where it is defined.
+    pub span: Span,
+}
+
+impl Origin {
+    pub fn new(layer: Layer, span: Span) -> Origin {
+        Origin { layer, depth: 0, span, lets: vec![] }
+    }
+
+    /// How strong: where several layers decide one thing, the strongest win.
+    pub fn rank(&self) -> u32 {
+        let layer = match self.layer {
+            Layer::Definition => 0,
+            Layer::Experiment => 1,
+            Layer::Arm(_) => 2,
+            Layer::Sweep(_) => 3,
+            Layer::Set(_) => 4,
+        };
+        (layer << 16) + u32::from(self.depth)
+    }
+
+    /// Whether it was given on the command line; its names then mean what the main file says.
+    pub fn is_set(&self) -> bool {
+        matches!(self.layer, Layer::Set(_))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +68,21 @@ pub struct Node {
     pub value: Value,
     pub span: Span,
     pub origin: Origin,
+    /// What stronger layers laid this over, the weakest first.
+    pub replaced: Vec<Replaced>,
+}
+
+/// A value that another was laid over.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replaced {
+    pub span: Span,
+    pub origin: Origin,
+}
+
+impl Node {
+    pub fn new(value: Value, span: Span, origin: Origin) -> Node {
+        Node { value, span, origin, replaced: vec![] }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -107,7 +168,7 @@ fn insert(into: &mut Record, path: &[ast::Ident], value: Node, origin: &dyn Fn(S
         return;
     }
     let empty = || {
-        let node = Node { value: Value::Record(Record::default()), span: first.span, origin: origin(first.span) };
+        let node = Node::new(Value::Record(Record::default()), first.span, origin(first.span));
         (first.span, node)
     };
     let (span, inner) = into.fields.entry(first.text.clone()).or_insert_with(empty);
@@ -205,7 +266,7 @@ pub fn node(expr: &Expr, origin: &dyn Fn(Span) -> Origin, out: &mut Diagnostics)
             }
         }
     };
-    Node { value, span: expr.span, origin: origin(expr.span) }
+    Node::new(value, expr.span, origin(expr.span))
 }
 
 fn not_a_number(value: &Value, span: Span, out: &mut Diagnostics) -> Value {
@@ -242,31 +303,27 @@ fn units(op: BinaryOp, a: Option<Unit>, b: Option<Unit>) -> Option<Option<Unit>>
     }
 }
 
-/// Lays `over` on `under`: records field by field, calls of one name argument by argument (an arm
-/// or `--set` may reach into `adamw(...)`), everything else is replaced.
+/// Lays `over` on `under`: records field by field, calls argument by argument (an arm or `--set` may
+/// reach into `adamw(...)`), everything else is replaced, and what was there is remembered.
 pub fn overlay(under: &mut Node, over: Node) {
     match (&mut under.value, over.value) {
-        (Value::Record(below), Value::Record(above)) => {
-            for (name, (span, value)) in above.fields {
-                match below.fields.get_mut(&name) {
-                    Some((_, existing)) => overlay(existing, value),
-                    None => {
-                        below.fields.insert(name, (span, value));
-                    }
-                }
-            }
-        }
+        (Value::Record(Record { fields: below, .. }), Value::Record(above))
         // `train.optimizer: { lr: 1e-4 }` reaches into the call that is there.
-        (Value::Call { args, .. }, Value::Record(above)) => {
+        | (Value::Call { args: Args { named: below, .. }, .. }, Value::Record(above)) => {
             for (name, (span, value)) in above.fields {
-                match args.named.get_mut(&name) {
+                match below.get_mut(&name) {
                     Some((_, existing)) => overlay(existing, value),
                     None => {
-                        args.named.insert(name, (span, value));
+                        below.insert(name, (span, value));
                     }
                 }
             }
         }
-        (_, value) => *under = Node { value, span: over.span, origin: over.origin },
+        (_, value) => {
+            let mut replaced = std::mem::take(&mut under.replaced);
+            replaced.push(Replaced { span: under.span, origin: under.origin.clone() });
+            replaced.extend(over.replaced);
+            *under = Node { value, span: over.span, origin: over.origin, replaced };
+        }
     }
 }
