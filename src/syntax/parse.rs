@@ -6,8 +6,8 @@ use super::grammar::Rule;
 use super::limits::Balanced;
 use super::report::Findings;
 use crate::ast::{
-    Binding, Block, Definition, DimExpr, Expr, Field, File, Ident, Item, Param, ParamType, Schedule, ShapeExpr, Stmt,
-    Use, UseName,
+    Binding, Block, Definition, DimExpr, Expr, ExprKind, Field, File, Ident, Item, Param, ParamType, Schedule,
+    ShapeExpr, Stmt, Use, UseName,
 };
 use crate::base::diag::code;
 use crate::base::{Diagnostic, FileId, Span};
@@ -17,6 +17,8 @@ use crate::base::{Diagnostic, FileId, Span};
 pub(super) enum Place {
     Item,
     Entry,
+    /// A line of an `expect`.
+    Claim,
     Statement,
     /// The header of a block or model.
     Signature,
@@ -24,6 +26,8 @@ pub(super) enum Place {
     Name,
     /// The header of a repeat.
     Loop,
+    /// The condition of an `if`.
+    Condition,
     Value,
 }
 
@@ -60,7 +64,7 @@ impl Reader<'_> {
                 Rule::head_doc => file.doc = Some(doc_text(part.as_str())),
                 Rule::items => {
                     for top in part.into_inner().filter(|p| p.as_rule() == Rule::top) {
-                        self.top(top, &mut file.items);
+                        self.top(top, &mut file);
                     }
                 }
                 _ => {}
@@ -69,12 +73,13 @@ impl Reader<'_> {
         file
     }
 
-    fn top(&mut self, pair: Pair<'_, Rule>, items: &mut Vec<Item>) {
+    fn top(&mut self, pair: Pair<'_, Rule>, file: &mut File) {
         let start = pair.as_span().start();
         for part in pair.into_inner() {
             match part.as_rule() {
                 Rule::bad_item => self.swallowed(&part, Place::Item),
                 Rule::rest => self.junk(start, &part, Place::Item),
+                Rule::language => self.language(part, file),
                 Rule::joined_item => {
                     self.missing_separator(
                         &part,
@@ -82,19 +87,34 @@ impl Reader<'_> {
                         "begin each definition on a line of its own",
                     );
                     if let Some(item) = part.into_inner().next() {
-                        items.extend(self.item(item));
+                        file.items.extend(self.item(item));
                     }
                 }
-                _ => items.extend(self.item(part)),
+                _ => file.items.extend(self.item(part)),
             }
         }
+    }
+
+    /// `language 1`, before all else.
+    fn language(&mut self, pair: Pair<'_, Rule>, file: &mut File) {
+        let span = self.span(&pair);
+        if !file.items.is_empty() || file.version.is_some() {
+            let message = "the version of the language stands before all definitions, and once";
+            self.report(Diagnostic::error(code::SYNTAX, message).at(span, "").help("move it to the top of the file"));
+            return;
+        }
+        let digits = pair.into_inner().find(|p| p.as_rule() == Rule::whole);
+        let digits: String = digits.map_or("", |p| p.as_str()).chars().filter(char::is_ascii_digit).collect();
+        // A number beyond u64 is no version either; which ones there are, resolve says.
+        file.version = Some((digits.parse().unwrap_or(u64::MAX), span));
     }
 
     fn item(&mut self, pair: Pair<'_, Rule>) -> Option<Item> {
         match pair.as_rule() {
             Rule::use_item => self.use_item(pair).map(Item::Use),
+            Rule::let_item => self.binding(pair, "a `let` takes `=`, not `:`").map(Item::Let),
             Rule::schedule => self.schedule(pair).map(Item::Schedule),
-            Rule::objective => self.objective(pair).map(Item::Objective),
+            Rule::objective => self.binding(pair, "an objective takes `=`, not `:`").map(Item::Objective),
             Rule::data => self.definition(pair).map(Item::Data),
             Rule::train => self.definition(pair).map(Item::Train),
             Rule::experiment => self.definition(pair).map(Item::Experiment),
@@ -139,14 +159,15 @@ impl Reader<'_> {
         Some(Schedule { name: words.next()?, variable: words.next()?, formula: formula?, span })
     }
 
-    fn objective(&mut self, pair: Pair<'_, Rule>) -> Option<Binding> {
+    /// `NAME = VALUE`
+    fn binding(&mut self, pair: Pair<'_, Rule>, wrong: &str) -> Option<Binding> {
         let span = self.span(&pair);
         let (mut name, mut value) = (None, None);
         for part in pair.into_inner() {
             match part.as_rule() {
                 Rule::ident => name = Some(self.ident(&part)),
-                Rule::wrong_colon => self.wrong_mark(&part, "an objective takes `=`, not `:`", "="),
-                Rule::bare_call => value = self.bare_call(part, 0),
+                Rule::wrong_colon => self.wrong_mark(&part, wrong, "="),
+                Rule::expr => value = self.expr(part, 0),
                 _ => {}
             }
         }
@@ -155,17 +176,20 @@ impl Reader<'_> {
 
     fn definition(&mut self, pair: Pair<'_, Rule>) -> Option<Definition> {
         let span = self.span(&pair);
-        let (mut name, mut fields) = (None, vec![]);
+        let (mut name, mut base, mut fields) = (None, None, vec![]);
         for part in pair.into_inner() {
             match part.as_rule() {
-                Rule::def_name => name = self.find(part, Rule::ident),
+                Rule::def_name => {
+                    let mut words = part.into_inner().filter(|p| p.as_rule() == Rule::ident).map(|p| self.ident(&p));
+                    (name, base) = (words.next(), words.next());
+                }
                 Rule::bad_head => self.swallowed(&part, Place::Name),
                 Rule::open_brace => {}
                 Rule::fields => fields = self.fields(part, 0),
                 _ => {}
             }
         }
-        Some(Definition { name: name?, base: None, fields, span })
+        Some(Definition { name: name?, base, fields, span })
     }
 
     /// The entries between two braces.
@@ -188,6 +212,7 @@ impl Reader<'_> {
                         let span = self.span(&part);
                         fields.extend(self.bare_call(part, depth).map(|value| Field { path: vec![], value, span }));
                     }
+                    Rule::expect_field => fields.extend(self.expect_field(part)),
                     Rule::field => fields.extend(self.field(part, depth)),
                     _ => {}
                 }
@@ -210,6 +235,23 @@ impl Reader<'_> {
             }
         }
         Some(Field { path, value: value?, span })
+    }
+
+    fn expect_field(&mut self, pair: Pair<'_, Rule>) -> Option<Field> {
+        let span = self.span(&pair);
+        let (mut name, mut value) = (None, None);
+        for part in pair.into_inner() {
+            match part.as_rule() {
+                Rule::expect_name => name = Some(self.ident(&part)),
+                Rule::wrong_equals => self.wrong_mark(&part, "a field takes `:`, not `=`", ":"),
+                Rule::claims => {
+                    let at = self.span(&part);
+                    value = Some(Expr { kind: ExprKind::Claims(self.claims(part)), span: at });
+                }
+                _ => {}
+            }
+        }
+        Some(Field { path: vec![name?], value: value?, span })
     }
 
     fn bare_call(&mut self, pair: Pair<'_, Rule>, depth: usize) -> Option<Expr> {
@@ -274,11 +316,29 @@ impl Reader<'_> {
         let part = pair.into_inner().next()?;
         match (part.as_rule(), part.as_str()) {
             (Rule::shape, _) => self.shape(part).map(ParamType::Tensor),
+            (Rule::block_type, _) => self.block_type(part),
             (_, "int") => Some(ParamType::Int),
             (_, "real") => Some(ParamType::Real),
             (_, "bool") => Some(ParamType::Bool),
             _ => None,
         }
+    }
+
+    fn block_type(&mut self, pair: Pair<'_, Rule>) -> Option<ParamType> {
+        let span = self.span(&pair);
+        let (mut inputs, mut returns) = (vec![], vec![]);
+        for part in pair.into_inner() {
+            match part.as_rule() {
+                Rule::shape => inputs.push(self.shape(part)?),
+                Rule::shapes => {
+                    for shape in part.into_inner().filter(|p| p.as_rule() == Rule::shape) {
+                        returns.push(self.shape(shape)?);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Some(ParamType::Block { inputs, returns, span })
     }
 
     fn shape(&mut self, pair: Pair<'_, Rule>) -> Option<ShapeExpr> {
@@ -333,7 +393,7 @@ impl Reader<'_> {
                 let value = pair.into_inner().find(|p| p.as_rule() == Rule::expr)?;
                 let value = self.expr(value, 0)?;
                 let values = match value.kind {
-                    crate::ast::ExprKind::Tuple(items) => items,
+                    ExprKind::Tuple(items) => items,
                     _ => vec![value],
                 };
                 Some(Stmt::Return { values, span })
@@ -373,8 +433,60 @@ impl Reader<'_> {
                 }
                 Some(Stmt::Repeat { count: count?, label, body, span })
             }
+            Rule::branch => self.branch(pair, span),
+            Rule::demand => {
+                let (mut condition, mut text) = (None, None);
+                for part in pair.into_inner() {
+                    match part.as_rule() {
+                        Rule::expr => condition = self.expr(part, 0),
+                        Rule::string => text = self.string(part),
+                        _ => {}
+                    }
+                }
+                Some(Stmt::Require { condition: condition?, text, span })
+            }
+            Rule::gather => {
+                let (mut target, mut value) = (None, None);
+                for part in pair.into_inner() {
+                    match part.as_rule() {
+                        Rule::ident => target = Some(self.ident(&part)),
+                        Rule::wrong_colon => self.wrong_mark(&part, "a binding takes `=`, not `:`", "="),
+                        Rule::expr => value = self.expr(part, 0),
+                        _ => {}
+                    }
+                }
+                Some(Stmt::Collect { target: target?, value: value?, span })
+            }
             _ => None,
         }
+    }
+
+    fn branch(&mut self, pair: Pair<'_, Rule>, span: Span) -> Option<Stmt> {
+        let (mut branches, mut otherwise, mut whole) = (vec![], None, true);
+        for part in pair.into_inner() {
+            match part.as_rule() {
+                Rule::branch_arm => {
+                    let (mut condition, mut body) = (None, vec![]);
+                    for inner in part.into_inner() {
+                        match inner.as_rule() {
+                            Rule::branch_head => {
+                                condition = inner.into_inner().next().and_then(|head| self.expr(head, 0));
+                            }
+                            Rule::bad_head => self.swallowed(&inner, Place::Condition),
+                            Rule::statements => body = self.statements(inner),
+                            _ => {}
+                        }
+                    }
+                    match condition {
+                        Some(condition) => branches.push((condition, body)),
+                        None => whole = false,
+                    }
+                }
+                Rule::statements => otherwise = Some(self.statements(part)),
+                _ => {}
+            }
+        }
+        whole.then_some(Stmt::If { branches, otherwise, span })
     }
 
     /// A mark that belongs to another construct; what it joins is kept.
