@@ -88,13 +88,13 @@ pub fn solve(data: &Data, mut amounts: Amounts, batch: (u64, Span), cx: &mut Cx<
         steps,
         left_over_tokens: total - steps * tokens_per_step,
     };
-    cx.note("budget.unique_tokens", unique.map_or("all".into(), |u| u.to_string()), None);
-    cx.note("budget.epochs", epochs.map_or("as the data gives".into(), |e| Number::Real(e).to_string()), None);
-    cx.note("budget.tokens_per_step", tokens_per_step, None);
-    cx.note("budget.steps", steps, None);
+    cx.note_derived("budget.unique_tokens", unique.map_or("all".into(), |u| u.to_string()));
+    cx.note_derived("budget.epochs", epochs.map_or("as the data gives".into(), |e| Number::Real(e).to_string()));
+    cx.note_derived("budget.tokens_per_step", tokens_per_step);
+    cx.note_derived("budget.steps", steps);
     if data.order == Order::Windows && data.unique_tokens.is_some() {
         // Windows of a part of the corpus are windows of its first `unique` tokens.
-        cx.note("budget.windows_of", unique.unwrap_or(0), None);
+        cx.note_derived("budget.windows_of", unique.unwrap_or(0));
     }
     Some(budget)
 }
