@@ -261,7 +261,14 @@ fn read_arm(
     if sketches.len() < MAX_SKETCHES {
         sketches.push(Sketch { model: model.clone(), data: data.clone() });
     }
-    let data = data?;
+    let mut data = data?;
+    if let Some(budget) = &budget {
+        // What was asked for may have been overruled, or follow from the other two amounts.
+        let in_force = data.unique_tokens.map(|n| n / data.seq * data.seq);
+        if in_force != budget.unique_tokens {
+            data.unique_tokens = budget.unique_tokens;
+        }
+    }
     // Filled in by `finish_arm`.
     let waiting = Vocab { n_ids: data.tokenizer.n_ids(), eod: data.tokenizer.n_ids(), mask: None, size: 0 };
     let arm = Arm {

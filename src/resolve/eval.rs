@@ -286,8 +286,7 @@ impl<'a> Eval<'a> {
         let mut node = found.clone();
         let used = self.library.def(id).map(|def| LetUse { name: name.to_string(), span: def.name.span });
         node.for_each(&mut |inner| inner.origin.lets = used.iter().cloned().collect());
-        // The value as a whole is set by whoever names it; what a record holds was set where it is written.
-        node.origin = Origin { lets: used.into_iter().collect(), ..self.origin(span) };
+        claim(&mut node, &Origin { lets: used.into_iter().collect(), ..self.origin(span) });
         if !self.charge(node.size(), span) {
             node.value = Value::Faulty;
         }
@@ -631,6 +630,27 @@ impl<'a> Eval<'a> {
             return self.node_of(Value::Faulty, span);
         }
         node
+    }
+}
+
+/// A value and the elements of a list are set by whoever names the `let`; what a record or a call holds was
+/// set where it is written, as in a definition.
+fn claim(node: &mut Node, origin: &Origin) {
+    node.origin = origin.clone();
+    match &mut node.value {
+        Value::Tuple(items) | Value::List(items) => items.iter_mut().for_each(|item| claim(item, origin)),
+        Value::Range(low, high) => {
+            claim(low, origin);
+            claim(high, origin);
+        }
+        Value::Number { .. }
+        | Value::Str(_)
+        | Value::Bool(_)
+        | Value::None
+        | Value::Word(_)
+        | Value::Call { .. }
+        | Value::Record(_)
+        | Value::Faulty => {}
     }
 }
 
