@@ -141,7 +141,7 @@ fn look_at(sketches: &[Sketch], env: Option<&CorpusEnv>, out: &mut Diagnostics) 
             seen.push(call);
             let seq = sketch.data.as_ref().map_or(SEQ, |data| data.seq);
             // The graph itself is of no use; what matters went to `out`.
-            let _ = build(call, ModelInputs { vocab: VOCAB, seq, pattern: Pattern::Causal }, out);
+            let _ = build(call, ModelInputs { vocab: VOCAB, seq, pattern: Pattern::Causal, noise_level: true }, out);
         }
         if let (Some(data), Some(env)) = (&sketch.data, env) {
             let n_ids = data.tokenizer.n_ids();
@@ -175,7 +175,7 @@ fn build_models(spec: &CheckedSpec, out: &mut Diagnostics) -> Option<Vec<Arc<Val
         let same = built.iter().find(|(j, of, _)| {
             arms.get(*j).is_some_and(|other| {
                 let (a, b) = (&other.model, &arm.model);
-                let key = |m: &ModelInputs| (m.vocab, m.seq, m.pattern);
+                let key = |m: &ModelInputs| (m.vocab, m.seq, m.pattern, m.noise_level);
                 a.model == b.model && values(a) == values(b) && key(of) == key(&inputs)
             })
         });
@@ -199,7 +199,12 @@ fn values(call: &check::spec::ModelCall) -> Vec<(&String, check::spec::Static)> 
 
 /// What an arm's model is built for.
 pub fn model_inputs(arm: &Arm) -> ModelInputs {
-    ModelInputs { vocab: arm.vocab.size, seq: arm.data.seq, pattern: objective::pattern(&arm.objective) }
+    ModelInputs {
+        vocab: arm.vocab.size,
+        seq: arm.data.seq,
+        pattern: objective::pattern(&arm.objective),
+        noise_level: objective::has_noise_level(&arm.objective),
+    }
 }
 
 fn valid(graph: Graph, arm: &Arm, out: &mut Diagnostics) -> Option<ValidGraph> {

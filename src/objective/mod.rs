@@ -42,6 +42,14 @@ pub fn pattern(objective: &Objective) -> Pattern {
     }
 }
 
+/// Whether each sequence has a noise level, which a model may read as `t`.
+pub fn has_noise_level(objective: &Objective) -> bool {
+    match objective {
+        Objective::NextToken => false,
+        Objective::MaskedDiffusion(_) => true,
+    }
+}
+
 /// Rows of a batch as the model sees them, row-major `[rows, seq]`.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Corrupted {
