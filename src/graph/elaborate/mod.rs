@@ -352,9 +352,7 @@ impl Builder<'_> {
                             "the model reads `t`, and `next_token` has no noise level",
                         )
                         .at(span, "the noise level of a sequence")
-                        .help(
-                            "give the autoregressive arm a model without it, or put what depends on `t` under an `if`",
-                        ),
+                        .help("give this arm a model that does not read `t`, or an objective with a noise level"),
                     );
                 }
                 Some(Val::Tensor(self.input(Input::NoiseLevel, span)))
@@ -493,6 +491,9 @@ impl Builder<'_> {
                     }
                 }
                 let help = match op.name() {
+                    "attend" if types.iter().all(|ty| ty.shape.len() == 4) => {
+                        "split k and v into as many heads as q, or into a number that divides it"
+                    }
                     "attend" => "split the heads first: `split_heads(x, heads)` gives [B, heads, T, width]",
                     "add" | "mul" => {
                         "one shape ends like the other, or both begin with B and do; `linear(x, n)` makes a width of n"
