@@ -12,7 +12,7 @@ use dlmc::lower::{Executable, LowerError, Outputs, Weights};
 use dlmc::objective::Pattern;
 use dlmc::program::flatten;
 use dlmc::reference::{Bindings, evaluate};
-use support::{LIVE, VOCAB, bindings, decoder, distance, hand};
+use support::{LIVE, VOCAB, bindings, decoder, distance, hand, model};
 use tch::{Device, Kind, Tensor};
 
 fn values(tensor: &Tensor) -> Vec<f64> {
@@ -23,7 +23,10 @@ fn inputs(bindings: &Bindings) -> Vec<(Input, Tensor)> {
     let tensor = |input: &Input| {
         let array = &bindings.inputs[input];
         let shape: Vec<i64> = array.shape.iter().map(|n| *n as i64).collect();
-        let kind = if *input == Input::Weights { Kind::Double } else { Kind::Int64 };
+        let kind = match input {
+            Input::Weights | Input::NoiseLevel => Kind::Double,
+            Input::Tokens | Input::Positions | Input::Targets => Kind::Int64,
+        };
         (*input, Tensor::from_slice(&array.data).view(&shape[..]).to_kind(kind))
     };
     bindings.inputs.keys().map(tensor).collect()
@@ -76,6 +79,37 @@ fn decoders_agree() {
                 compare(&graph, 3, 7, Precision::Bf16, 0.1);
             }
         }
+    }
+}
+
+/// adaLN, windows, shared heads, parts: every operation that the decoder does not have.
+#[test]
+fn a_conditioned_model_agrees() {
+    let text = "
+    block mix(x: [B, T, D], heads: int) -> [B, T, D] {
+        q = rope(split_heads(linear(x, D) as q, heads), positions)
+        k = rope(split_heads(linear(x, D / 2) as k, heads / 2), positions)
+        v = split_heads(linear(x, D / 2) as v, heads / 2)
+        return linear(merge_heads(attend(q, k, v, window: 3)), D, bias: true) as o
+    }
+    block conditioned(x: [B, T, D], c: [B, D]) -> [B, T, D] {
+        (shift, scale, gate) = chunk(linear(silu(c), 3 * D, bias: true) as adaln, 3)
+        x = x + gate * mix(layernorm(x, gain: false) * (1 + scale) + shift, heads: 4)
+        return x + linear(concat(gelu_tanh(x), tanh(x) * sigmoid(x) - relu(x)), D) as down
+    }
+    model dit(layers: int, dim: int) {
+        c = linear(sinusoid(t, 32), dim) as time
+        x = embed(tokens, dim) + sinusoid(positions, dim, scale: 1) * parameter(init: ones) as much
+        repeat layers as layer {
+            x = conditioned(x, c)
+        }
+        return unembed(layernorm(x, bias: true) as norm)
+    }";
+    for pattern in [Pattern::Causal, Pattern::Full] {
+        let graph = training_graph(&model(text, "dit(layers: 2, dim: 16)", pattern, VOCAB, 16), LIVE).unwrap();
+        compare(&graph, 3, 7, Precision::Fp64, 1e-10);
+        compare(&graph, 3, 7, Precision::Fp32, 1e-4);
+        compare(&graph, 3, 7, Precision::Bf16, 0.1);
     }
 }
 

@@ -109,6 +109,79 @@ fn of_shared_parameters_lists_and_untouched_values() {
 }
 
 /// Every way in which up to three bodies can follow each other, short ones and the usual ones.
+/// adaLN as in DiT: a vector for each sequence scales, shifts and gates; norms without gains.
+#[test]
+fn of_modulation_by_a_vector_for_each_sequence() {
+    let text = "
+    block modulated(x: [B, T, D], c: [B, D]) -> [B, T, D] {
+        (shift, scale, gate) = chunk(linear(silu(c), 3 * D, bias: true) as adaln, 3)
+        h = layernorm(x, gain: false) * (1 + scale) + shift
+        h = linear(gelu_tanh(linear(h, 2 * D, bias: true) as up), D) as down
+        return x + gate * h
+    }
+    model dit(layers: int, dim: int) {
+        x = embed(tokens, dim)
+        c = pool(x)
+        repeat layers as layer {
+            x = modulated(x, c)
+        }
+        (shift, scale) = chunk(linear(silu(c), 2 * dim) as adaln, 2)
+        return unembed(rmsnorm(x, gain: false) * (scale + 1) - shift)
+    }
+    block pool(x: [B, T, D]) -> [B, D] {
+        w = parameter(D, init: ones) as scale
+        return sinusoid(t, D) * w
+    }";
+    check(&model(text, "dit(layers: 2, dim: 6)", Pattern::Full, VOCAB, 8));
+}
+
+#[test]
+fn of_every_activation_and_of_parts() {
+    let text = "
+    model all(dim: int) {
+        x = embed(tokens, dim) + sinusoid(positions, dim, scale: 0.5)
+        (a, b, c) = chunk(linear(x, 3 * dim) as parts, 3)
+        g = sigmoid(a) * tanh(b) + relu(c)
+        s = parameter()
+        m = parameter(dim, dim, init: normal(0.3)) as mix
+        x = x + 2 - gelu_tanh(gelu(g)) * s
+        x = concat(x, silu(g) * m_row(x))
+        (x, unread) = chunk(linear(x, 2 * dim) as mixed, 2)
+        return unembed(layernorm(x, bias: true) as norm)
+    }
+    block m_row(x: [B, T, D]) -> [B, T, D] {
+        return linear(x, D) + parameter(D)
+    }";
+    check(&model(
+        &text.replace("        m = parameter(dim, dim, init: normal(0.3)) as mix\n", ""),
+        "all(dim: 6)",
+        Pattern::Full,
+        VOCAB,
+        8,
+    ));
+}
+
+#[test]
+fn of_windows_and_shared_heads() {
+    let text = "
+    block mix(x: [B, T, D], heads: int, shared: int) -> [B, T, D] {
+        q = rope(split_heads(linear(x, D) as q, heads), positions)
+        k = rope(split_heads(linear(x, D / heads * shared) as k, shared), positions)
+        v = split_heads(linear(x, D / heads * shared) as v, shared)
+        near = attend(q, k, v, window: 2)
+        far = attend(q, k, v, window: none)
+        return linear(merge_heads(near + far), D) as o
+    }
+    model windowed(dim: int) {
+        x = embed(tokens, dim)
+        x = x + mix(rmsnorm(x) as norm, heads: 4, shared: 2)
+        return unembed(x)
+    }";
+    for pattern in [Pattern::Causal, Pattern::Full] {
+        check(&model(text, "windowed(dim: 8)", pattern, VOCAB, 8));
+    }
+}
+
 #[test]
 fn of_regions_of_several_bodies() {
     for pattern in ["AAABAAAB", "B", "AB", "BA", "CAB", "ACCBBA", "CBC", "AAAAC"] {

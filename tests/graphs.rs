@@ -44,7 +44,7 @@ fn small(definitions: &str, model: &str) -> Compiled {
 }
 
 fn arms(compiled: &Compiled) -> impl Iterator<Item = (&Arm, &ValidGraph)> {
-    compiled.spec.arms().iter().zip(compiled.models.iter().map(AsRef::as_ref))
+    compiled.spec.variants().iter().zip(compiled.models.iter().map(AsRef::as_ref))
 }
 
 fn training(arm: &Arm, model: &ValidGraph) -> ValidGraph {
@@ -372,6 +372,9 @@ struct Recipe {
     rotary: bool,
     qk_norm: bool,
     bias: bool,
+    window: Option<u64>,
+    /// One head of keys and values for all of queries.
+    one_key: bool,
     /// What else a layer does; see `text`.
     extra: usize,
     second: bool,
@@ -381,8 +384,14 @@ impl Recipe {
     fn text(&self) -> String {
         let Recipe { dim, heads, layers, norm, act, .. } = self;
         let bias = if self.bias { ", bias: true" } else { "" };
-        let normed =
-            |x: &str, name: &str| if norm.is_empty() { x.to_string() } else { format!("{norm}({x}) as {name}") };
+        let normed = |x: &str, name: &str| match *norm {
+            "" => x.to_string(),
+            "plain" => format!("rmsnorm({x}, gain: false)"),
+            "biased" => format!("layernorm({x}, gain: false, bias: true) as {name}"),
+            norm => format!("{norm}({x}) as {name}"),
+        };
+        let (keys, shared) = if self.one_key { ("D / heads", "1") } else { ("D", "heads") };
+        let window = self.window.map_or(String::new(), |w| format!(", window: {w}"));
         let rotary = if self.rotary { "q = rope(q, positions)\n k = rope(k, positions, base: 100)" } else { "" };
         let qk = if self.qk_norm { "q = rmsnorm(q) as q_norm\n k = rmsnorm(k) as k_norm" } else { "" };
         let feed = if self.gated {
@@ -408,7 +417,11 @@ impl Recipe {
             // A carried value that no parameter of the layer touches, and one that is never used.
             5 => ("y = x\n z = x", "z = y - z\n x = x + y"),
             // Nothing of the layer's own reaches the loss but through a scale.
-            _ => ("", "w = linear(x, 3) as lost\n x = -x"),
+            6 => ("", "w = linear(x, 3) as lost\n x = -x"),
+            // Parts, of which one is lost, and parts joined.
+            7 => ("", "(a, b, c) = chunk(linear(x, 6) as wide, 3)\n x = x + linear(concat(b, a), DIM) as joined"),
+            // Learnable numbers and vectors; numbers added and subtracted.
+            _ => ("s = parameter(init: ones)", "x = (1 - x * s) * parameter(DIM, init: normal(0.3)) + 0.5"),
         };
         let d = dim.to_string();
         let (before, extra) = (before.replace("DIM", &d), extra.replace("DIM", &d));
@@ -418,9 +431,9 @@ impl Recipe {
         let second = if self.second { "repeat 2 as late {\n  x = x + feed(x, hidden: 3)\n }" } else { "" };
         format!(
             "{pair}block mix(x: [B, T, D], heads: int) -> [B, T, D] {{\n\
-             q = split_heads(linear(x, D{bias}) as q, heads)\n k = split_heads(linear(x, D) as k, heads)\n\
-             v = split_heads(linear(x, D{bias}) as v, heads)\n {qk}\n {rotary}\n\
-             return linear(merge_heads(attend(q, k, v)), D{bias}) as o\n}}\n\
+             q = split_heads(linear(x, D{bias}) as q, heads)\n k = split_heads(linear(x, {keys}) as k, {shared})\n\
+             v = split_heads(linear(x, {keys}{bias}) as v, {shared})\n {qk}\n {rotary}\n\
+             return linear(merge_heads(attend(q, k, v{window})), D{bias}) as o\n}}\n\
              block feed(x: [B, T, D], hidden: int) -> [B, T, D] {{\n return linear({feed}, D) as down\n}}\n\
              model m() {{\n x = embed(tokens, {dim})\n {learned}\n {before}\n\
              repeat {layers} as layer {{\n x = x + mix({}, heads: {heads})\n {feeding}\n {extra}\n }}\n {second}\n\
@@ -434,12 +447,32 @@ impl Recipe {
 
 fn recipe() -> impl Strategy<Value = Recipe> {
     let shape = (prop::sample::select(vec![(4, 1), (4, 2), (8, 2), (6, 1)]), 1u64..4, prop::option::of(1u64..3));
-    let words = (prop::sample::select(vec!["", "rmsnorm", "layernorm"]), prop::sample::select(vec!["silu", "gelu"]));
+    let norms = prop::sample::select(vec!["", "rmsnorm", "layernorm", "plain", "biased"]);
+    let words = (norms, prop::sample::select(vec!["silu", "gelu", "gelu_tanh", "tanh", "sigmoid"]));
+    let attention = (prop::option::of(1u64..5), any::<bool>());
     let flags =
         (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
-    (shape, words, flags, 0usize..7).prop_map(|(((dim, heads), layers, steps), (norm, act), flags, extra)| {
+    (shape, words, flags, attention, 0usize..9).prop_map(|(shape, (norm, act), flags, attention, extra)| {
+        let (((dim, heads), layers, steps), (window, one_key)) = (shape, attention);
         let (gated, tied, learned, rotary, qk_norm, bias, second) = flags;
-        Recipe { dim, heads, layers, steps, norm, act, gated, tied, learned, rotary, qk_norm, bias, extra, second }
+        Recipe {
+            dim,
+            heads,
+            layers,
+            steps,
+            norm,
+            act,
+            gated,
+            tied,
+            learned,
+            rotary,
+            qk_norm,
+            bias,
+            window,
+            one_key,
+            extra,
+            second,
+        }
     })
 }
 
@@ -458,7 +491,7 @@ proptest! {
 /// Every choice of `extra` at least once, whatever the random ones were.
 #[test]
 fn gradients_of_each_kind_of_layer() {
-    for extra in 0..7 {
+    for extra in 0..9 {
         for (norm, steps) in [("rmsnorm", Some(2)), ("layernorm", None)] {
             let recipe = Recipe {
                 dim: 4,
@@ -473,6 +506,8 @@ fn gradients_of_each_kind_of_layer() {
                 rotary: true,
                 qk_norm: true,
                 bias: true,
+                window: (extra % 2 == 0).then_some(3),
+                one_key: extra % 3 == 1,
                 extra,
                 second: true,
             };

@@ -3,7 +3,7 @@
 
 use super::{Body, BodyId, Graph, Indices, Init, Op, Param, Region, Type, Users, Value};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Raised whenever the form of the view changes.
 pub const VERSION: u32 = 2;
@@ -133,21 +133,21 @@ fn call_words(name: &str, inputs: &[String], attributes: &[(&'static str, String
 fn region_words(region: &Region, inputs: &[String]) -> String {
     let at = |body: &BodyId| region.indices(&Users::Only([*body].into()));
     let bodies: Vec<String> = region.bodies().iter().map(|body| format!("body{} at {}", body.0, at(body))).collect();
-    let mut lists: BTreeMap<&BTreeSet<BodyId>, [Vec<(u64, u64)>; 2]> = BTreeMap::new();
-    for (kind, all) in [&region.mapped, &region.collected].into_iter().enumerate() {
-        for (i, users) in all.iter().enumerate() {
-            if let Users::Only(bodies) = users
-                && let Some(places) = lists.entry(bodies).or_default().get_mut(kind)
-            {
-                places.push((i as u64, 1));
-            }
-        }
-    }
-    let of_some = lists.into_iter().map(|(bodies, places)| {
-        let bodies: Vec<String> = bodies.iter().map(|body| format!("body{}", body.0)).collect();
-        let words = ["mapped", "collected"].into_iter().zip(places).filter(|(_, places)| !places.is_empty());
-        let words: Vec<String> = words.map(|(word, places)| format!("{word} {}", Indices::of_ranges(places))).collect();
-        format!(", of {} alone: {}", bodies.join(" and "), words.join(", "))
+    let only = region.mapped.iter().chain(&region.collected).filter_map(|users| match users {
+        Users::All => None,
+        Users::Only(bodies) => Some(bodies),
+    });
+    let places = |word: &str, all: &[Users], bodies: &BTreeSet<BodyId>| {
+        let of = |users: &Users| matches!(users, Users::Only(some) if some == bodies);
+        let places = all.iter().enumerate().filter(|(_, users)| of(users)).map(|(i, _)| (i as u64, 1));
+        let places = Indices::of_ranges(places);
+        (places.n() > 0).then(|| format!("{word} {places}"))
+    };
+    let of_some = only.collect::<BTreeSet<_>>().into_iter().map(|bodies| {
+        let names: Vec<String> = bodies.iter().map(|body| format!("body{}", body.0)).collect();
+        let mapped = places("mapped", &region.mapped, bodies);
+        let words: Vec<String> = mapped.into_iter().chain(places("collected", &region.collected, bodies)).collect();
+        format!(", of {} alone: {}", names.join(" and "), words.join(", "))
     });
     format!(
         "repeat {} [{}{}] carried {}, invariant {}, mapped {}{} ({})",

@@ -192,7 +192,7 @@ impl Flattener<'_> {
             (Bound::One(a), Bound::One(b)) => {
                 let ty = self.program.types.get(a.0 as usize)?.clone();
                 let slot = self.slot(ty);
-                self.push(Add.into(), vec![*a, *b], vec![slot], scope);
+                self.push(Add::default().into(), vec![*a, *b], vec![slot], scope);
                 Some(Bound::One(slot))
             }
             _ => None,

@@ -4,17 +4,27 @@
 use super::arguments::{n_arguments, short_list, takes};
 use super::builtins::{self, ArgType, Operation};
 use super::library::{DefId, Kind, Library, Lookup, unknown_name};
-use super::value::{Args, Node, Origin, Value};
+use super::value::Node;
 use crate::ast::{self, Ident, ParamType};
 use crate::base::diag::code;
 use crate::base::suggest::suggest;
 use crate::base::{Diagnostic, Diagnostics, FileId, Span};
 
 /// What is given.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub enum Target {
     Operation(&'static Operation),
     Block(DefId),
+}
+
+/// An operation goes by its name.
+impl std::fmt::Debug for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Target::Operation(operation) => f.write_str(operation.name),
+            Target::Block(id) => write!(f, "{id:?}"),
+        }
+    }
 }
 
 impl PartialEq for Target {
@@ -79,7 +89,8 @@ impl Target {
     pub fn param_type(self, library: &Library, param: &str) -> Option<ParamType> {
         match self {
             Target::Operation(operation) => match operation.statics.iter().find(|s| s.name == param)?.ty {
-                ArgType::Int => Some(ParamType::Int),
+                // Without it, there is none.
+                ArgType::Int | ArgType::IntOrNone => Some(ParamType::Int),
                 ArgType::Real => Some(ParamType::Real),
                 ArgType::Bool => Some(ParamType::Bool),
                 ArgType::Init => None,
@@ -198,31 +209,12 @@ pub(crate) fn report_positional(name: &Ident, at: Span, n: usize, out: &mut Diag
     );
 }
 
-/// Where the names in a value mean something: a `--set` names things as the main file does.
+/// Where the names in a value mean something: a `--set` names things as the main file does, a `let` brings its
+/// file with it.
 pub fn scope_of(node: &Node, library: &Library) -> FileId {
-    match &node.origin {
-        Origin::Set(_) => library.main.unwrap_or(node.span.file),
-        _ => node.span.file,
+    if node.origin.is_set() && node.origin.lets.is_empty() {
+        library.main.unwrap_or(node.span.file)
+    } else {
+        node.span.file
     }
-}
-
-/// The blocks that a call gives for the block parameters of what it calls, each found where it is written.
-pub(crate) fn given_by(library: &Library, callee: DefId, args: &Args) -> Vec<DefId> {
-    let params = library.block(callee).map_or(&[][..], |block| &block.params);
-    let of = |name: &str| params.iter().find(|p| p.name.text == name);
-    let named = args.named.iter().filter_map(|(name, (_, node))| Some((of(name)?, node)));
-    let all = params.iter().zip(&args.positional).chain(named);
-    let mut found = vec![];
-    for (_, node) in all.filter(|(param, _)| Wanted::of(&param.ty).is_some()) {
-        let (name, args) = match &node.value {
-            Value::Word(word) => (word, None),
-            Value::Call { name, args, .. } => (name, Some(args)),
-            _ => continue,
-        };
-        if let Some(Target::Block(id)) = Target::find(library, scope_of(node, library), name) {
-            found.push(id);
-            found.extend(args.into_iter().flat_map(|args| given_by(library, id, args)));
-        }
-    }
-    found
 }

@@ -282,9 +282,9 @@ impl Scope<'_> {
             }
             ExprKind::If { branches, otherwise } => {
                 branches.iter().for_each(|(condition, _)| self.expr(condition));
-                        branches.iter().for_each(|(_, value)| self.expr(value));
+                branches.iter().for_each(|(_, value)| self.expr(value));
                 self.expr(otherwise);
-                    }
+            }
             ExprKind::Tuple(items) => items.iter().for_each(|e| self.expr(e)),
             ExprKind::Call { callee, args, alias, share } => self.call(callee, args, alias.as_ref(), *share),
         }
@@ -375,6 +375,9 @@ impl Scope<'_> {
                 .map(|t| (*t, true))
                 .chain(operation.statics.iter().map(|s| (s.name, s.default.is_none())))
                 .collect();
+            // Any number by position is right where they are all of one kind.
+            let by_name: Vec<Arg> = args.iter().filter(|a| a.name.is_some()).cloned().collect();
+            let args = if operation.rest.is_some() { by_name.as_slice() } else { args };
             check_args(callee, args, &params, None, self.out);
         } else if !is_plain {
             self.call_block(callee, args);

@@ -2,7 +2,13 @@
 //! repeat, collected and mapped lists, values carried untouched, regions of several bodies.
 
 use dlmc::graph::ops::{
-    Input, add::Add, embed::Embed, gelu::Gelu, linear::Linear, mul::Mul, rms_norm::RmsNorm, silu::Silu,
+    Input,
+    activation::{Activation, Function},
+    add::Add,
+    embed::Embed,
+    linear::Linear,
+    mul::Mul,
+    rms_norm::RmsNorm,
 };
 use dlmc::graph::validate::validate;
 use dlmc::graph::{
@@ -12,6 +18,8 @@ use dlmc::graph::{
 use std::collections::BTreeSet;
 
 const DIM: u64 = 6;
+const GELU: Activation = Activation { function: Function::Gelu };
+const SILU: Activation = Activation { function: Function::Silu };
 
 #[derive(Default)]
 pub struct Hand {
@@ -114,12 +122,12 @@ pub fn everything(tied: bool, vocab: u64) -> ValidGraph {
     let mut b = Body::default();
     let [x, y, e, s] = [0; 4].map(|_| argument(&mut b, x_type.clone()));
     let h = hand.linear(&mut b, x, own_b);
-    let h = op(&mut b, Gelu, &[h]);
+    let h = op(&mut b, GELU, &[h]);
     let h2 = hand.linear(&mut b, h, inner);
     let h3 = hand.linear(&mut b, h2, mix);
-    let product = op(&mut b, Mul, &[e, x]);
-    let next = op(&mut b, Add, &[h3, product]);
-    let next = op(&mut b, Add, &[next, s]);
+    let product = op(&mut b, Mul::default(), &[e, x]);
+    let next = op(&mut b, Add::default(), &[h3, product]);
+    let next = op(&mut b, Add::default(), &[next, s]);
     let g = hand.read(&mut b, gain);
     let next = op(&mut b, RmsNorm { eps: 1e-3 }, &[next, g]);
     b.results = vec![next, y, h];
@@ -127,16 +135,16 @@ pub fn everything(tied: bool, vocab: u64) -> ValidGraph {
     // a: carried x; invariant e. Collects silu(x) after b.
     let mut a = Body::default();
     let [x, e] = [0; 2].map(|_| argument(&mut a, x_type.clone()));
-    let s = op(&mut a, Silu, &[x]);
+    let s = op(&mut a, SILU, &[x]);
     let types = vec![x_type.clone(), x_type.clone(), x_type.listed(3)];
     let region = push(&mut a, repeat("b", BodyId(2), 3, [2, 2, 0], 1), &[x, x, e, s], types);
     let untouched = Value { port: 1, ..region };
-    let sum = op(&mut a, Add, &[region, untouched]);
+    let sum = op(&mut a, Add::default(), &[region, untouched]);
     let g = hand.read(&mut a, own_a);
-    let scaled = op(&mut a, Mul, &[sum, g]);
+    let scaled = op(&mut a, Mul::default(), &[sum, g]);
     let g = hand.read(&mut a, gain);
-    let next = op(&mut a, Add, &[scaled, g]);
-    let seen = op(&mut a, Silu, &[next]);
+    let next = op(&mut a, Add::default(), &[scaled, g]);
+    let seen = op(&mut a, SILU, &[next]);
     a.results = vec![next, seen];
 
     // c: carried x; mapped over a's list.
@@ -144,8 +152,8 @@ pub fn everything(tied: bool, vocab: u64) -> ValidGraph {
     let [x, seen] = [0; 2].map(|_| argument(&mut c, x_type.clone()));
     let h = hand.linear(&mut c, seen, own_c);
     let h = hand.linear(&mut c, h, mix);
-    let next = op(&mut c, Mul, &[x, h]);
-    let next = op(&mut c, Add, &[next, x]);
+    let next = op(&mut c, Mul::default(), &[x, h]);
+    let next = op(&mut c, Add::default(), &[next, x]);
     c.results = vec![next];
 
     let mut root = Body::default();
@@ -159,7 +167,7 @@ pub fn everything(tied: bool, vocab: u64) -> ValidGraph {
     let region = push(&mut root, repeat("a", BodyId(1), 2, [1, 1, 0], 1), &[x, e], types);
     let list = Value { port: 1, ..region };
     let x = push(&mut root, repeat("c", BodyId(3), 2, [1, 0, 1], 0), &[region, list], vec![x_type.clone()]);
-    let x = op(&mut root, Add, &[x, e]);
+    let x = op(&mut root, Add::default(), &[x, e]);
     if !tied {
         return hand.finish(vec![root, a, b, c], x, vocab);
     }
@@ -209,9 +217,9 @@ pub fn patterned(pattern: &str, vocab: u64) -> ValidGraph {
     let w_ab = w_ab.or_else(|| has('B').then(|| hand.param("layer.*.w", &[at(pattern, "AB")], &[DIM, DIM])));
     if let (true, Some(w)) = (has('A'), w_ab) {
         let h = hand.linear(&mut a, x_a, w);
-        let h = op(&mut a, Silu, &[h]);
-        let next = op(&mut a, Add, &[x_a, h]);
-        let y = op(&mut a, Add, &[y, x_a]);
+        let h = op(&mut a, SILU, &[h]);
+        let next = op(&mut a, Add::default(), &[x_a, h]);
+        let y = op(&mut a, Add::default(), &[y, x_a]);
         a.results = vec![next, y, h];
     }
 
@@ -221,10 +229,10 @@ pub fn patterned(pattern: &str, vocab: u64) -> ValidGraph {
     if let (true, Some(w)) = (has('B'), w_ab) {
         let gain = hand.param("layer.*.gain", &[at(pattern, "B")], &[DIM]);
         let h = hand.linear(&mut b, x_b, w);
-        let h = op(&mut b, Gelu, &[h]);
+        let h = op(&mut b, GELU, &[h]);
         let h2 = hand.linear(&mut b, h, mix);
-        let h2 = op(&mut b, Mul, &[h2, e]);
-        let next = op(&mut b, Add, &[h2, y]);
+        let h2 = op(&mut b, Mul::default(), &[h2, e]);
+        let next = op(&mut b, Add::default(), &[h2, y]);
         let g = hand.read(&mut b, gain);
         let next = op(&mut b, RmsNorm { eps: 1e-3 }, &[next, g]);
         b.results = vec![next, y, h];
@@ -240,14 +248,14 @@ pub fn patterned(pattern: &str, vocab: u64) -> ValidGraph {
         let v = hand.param("layer.*.step.*.v", &[here, Indices::all(2)], &[DIM, DIM]);
         let x_step = argument(&mut step, x_type.clone());
         let h = hand.linear(&mut step, x_step, v);
-        let h = op(&mut step, Gelu, &[h]);
+        let h = op(&mut step, GELU, &[h]);
         let h = hand.linear(&mut step, h, w);
-        let next = op(&mut step, Add, &[x_step, h]);
+        let next = op(&mut step, Add::default(), &[x_step, h]);
         step.results = vec![next];
         let h = hand.linear(&mut c, x_c, w);
-        let h = op(&mut c, Mul, &[h, seen]);
+        let h = op(&mut c, Mul::default(), &[h, seen]);
         let stepped = push(&mut c, repeat("step", BodyId(5), 2, [1, 0, 0], 0), &[h], vec![x_type.clone()]);
-        let next = op(&mut c, Add, &[x_c, stepped]);
+        let next = op(&mut c, Add::default(), &[x_c, stepped]);
         c.results = vec![next, y, h];
     }
 
@@ -283,7 +291,7 @@ pub fn patterned(pattern: &str, vocab: u64) -> ValidGraph {
         }
     }
     let region = push(&mut root, Op::Repeat(region), &inputs, types.clone());
-    let mut x = op(&mut root, Add, &[region, Value { port: 1, ..region }]);
+    let mut x = op(&mut root, Add::default(), &[region, Value { port: 1, ..region }]);
     let lists: Vec<Value> = (2..types.len()).map(|port| Value { port: port as u16, ..region }).collect();
     let mut bodies = vec![root, a, b, c];
     // Late: over the last list from its end, every other element twice.
@@ -296,14 +304,14 @@ pub fn patterned(pattern: &str, vocab: u64) -> ValidGraph {
     let mut d = Body::default();
     let [x_d, seen] = [0; 2].map(|_| argument(&mut d, x_type.clone()));
     let h = hand.linear(&mut d, seen, late);
-    let h = op(&mut d, Mul, &[h, x_d]);
-    let next = op(&mut d, Add, &[x_d, h]);
+    let h = op(&mut d, Mul::default(), &[h, x_d]);
+    let next = op(&mut d, Add::default(), &[x_d, h]);
     d.results = vec![next];
     bodies.push(d);
     x = push(&mut bodies[0], repeat("late", BodyId(4), count, [1, 0, 1], 0), &[x, turned], vec![x_type.clone()]);
     for list in lists {
         let picked = op(&mut bodies[0], Op::List(ListOp::Pick { index: 0 }), &[list]);
-        x = op(&mut bodies[0], Add, &[x, picked]);
+        x = op(&mut bodies[0], Add::default(), &[x, picked]);
     }
     bodies.push(step);
     compact(hand, bodies, x, vocab)
@@ -325,7 +333,7 @@ pub fn lists_of_lists(vocab: u64) -> ValidGraph {
     let own = hand.param("start.*.w", &[Indices::all(3)], &[DIM, DIM]);
     let x_start = argument(&mut start, x_type.clone());
     let h = hand.linear(&mut start, x_start, own);
-    let next = op(&mut start, Silu, &[h]);
+    let next = op(&mut start, SILU, &[h]);
     start.results = vec![next, h];
     let types = vec![x_type.clone(), list_type.clone()];
     let started = push(&mut root, repeat("start", BodyId(1), 3, [1, 0, 0], 1), &[x], types);
@@ -335,8 +343,8 @@ pub fn lists_of_lists(vocab: u64) -> ValidGraph {
     let mut inner = Body::default();
     let [x_in, seen] = [0; 2].map(|_| argument(&mut inner, x_type.clone()));
     let h = hand.linear(&mut inner, x_in, w);
-    let h = op(&mut inner, Mul, &[h, seen]);
-    let next = op(&mut inner, Add, &[x_in, h]);
+    let h = op(&mut inner, Mul::default(), &[h, seen]);
+    let next = op(&mut inner, Add::default(), &[x_in, h]);
     inner.results = vec![next, h];
 
     // outer: carried x and list; invariant list.
@@ -350,8 +358,8 @@ pub fn lists_of_lists(vocab: u64) -> ValidGraph {
     let summed = op(&mut outer, Op::List(ListOp::Sum), &[turned, fixed]);
     let last = op(&mut outer, Op::List(ListOp::Pick { index: 2 }), &[fixed]);
     let g = hand.read(&mut outer, scale);
-    let last = op(&mut outer, Mul, &[last, g]);
-    let next = op(&mut outer, Add, &[stepped, last]);
+    let last = op(&mut outer, Mul::default(), &[last, g]);
+    let next = op(&mut outer, Add::default(), &[stepped, last]);
     outer.results = vec![next, summed, made];
     let types = vec![x_type.clone(), list_type.clone(), list_type.listed(2)];
     let region = push(&mut root, repeat("outer", BodyId(2), 2, [2, 1, 0], 1), &[started, list, list], types);
@@ -362,16 +370,16 @@ pub fn lists_of_lists(vocab: u64) -> ValidGraph {
     let x_late = argument(&mut late, x_type.clone());
     let few = argument(&mut late, list_type.clone());
     let first = op(&mut late, Op::List(ListOp::Pick { index: 0 }), &[few]);
-    let next = op(&mut late, Mul, &[x_late, first]);
-    let next = op(&mut late, Add, &[next, x_late]);
+    let next = op(&mut late, Mul::default(), &[x_late, first]);
+    let next = op(&mut late, Add::default(), &[next, x_late]);
     late.results = vec![next];
     let turned = op(&mut root, Op::List(ListOp::Gather { table: vec![1, 0] }), &[all]);
     let x = push(&mut root, repeat("late", BodyId(4), 2, [1, 0, 1], 0), &[region, turned], vec![x_type]);
     let picked = op(&mut root, Op::List(ListOp::Pick { index: 1 }), &[all]);
     let picked = op(&mut root, Op::List(ListOp::Pick { index: 1 }), &[picked]);
-    let x = op(&mut root, Add, &[x, picked]);
+    let x = op(&mut root, Add::default(), &[x, picked]);
     let carried = op(&mut root, Op::List(ListOp::Pick { index: 1 }), &[Value { port: 1, ..region }]);
-    let x = op(&mut root, Add, &[x, carried]);
+    let x = op(&mut root, Add::default(), &[x, carried]);
     hand.finish(vec![root, start, outer, inner, late], x, vocab)
 }
 
@@ -386,7 +394,7 @@ pub fn two_stacks(vocab: u64) -> ValidGraph {
     for (body, kind) in [&mut first, &mut odd, &mut even].into_iter().zip(0..) {
         let x = argument(body, rows());
         let h = if kind == 2 { hand.read(body, gain) } else { hand.linear(body, x, w) };
-        let next = op(body, if kind == 1 { Op::from(Mul) } else { Op::from(Add) }, &[x, h]);
+        let next = op(body, if kind == 1 { Op::from(Mul::default()) } else { Op::from(Add::default()) }, &[x, h]);
         body.results = vec![next];
     }
     x = push(&mut root, repeat("layer", BodyId(1), 5, [1, 0, 0], 0), &[x], vec![rows()]);

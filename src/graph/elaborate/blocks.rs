@@ -5,6 +5,7 @@
 //! checked here, at each call: names of dimensions that the block around does not bind are bound by the call.
 
 use super::calls::{Passed, Site};
+use super::operations::Arguments;
 use super::{Atom, Builder, Diagnostic, Env, Expr, ExprKind, Fixed, ParamType, Span, Tensor, Val, code};
 use crate::ast::{self, Arg, Ident, Param, ShapeExpr};
 use crate::check::spec::{BlockArg, Static};
@@ -137,9 +138,8 @@ impl Builder<'_> {
                 }
                 let statics = self.statics(operation, &given.args)?;
                 let tensors = tensors.into_iter().map(|(_, tensor)| tensor).collect();
-                self.shared(site, |builder| {
-                    builder.operation(operation, tensors, &statics, &site.name.text, site.span)
-                })?
+                let arguments = Arguments { tensors, statics, rest: vec![] };
+                self.shared(site, |builder| builder.operation(operation, arguments, &site.name.text, site.span))?
             }
             Target::Block(id) => {
                 let library = self.library;
@@ -191,7 +191,11 @@ impl Builder<'_> {
         if values.len() != given.returns.len() {
             let message = format!("{what} returns {}, not {}", results(values.len()), results(given.returns.len()));
             let diagnostic = Diagnostic::error(code::BLOCK_ARGUMENT, message).at(span, "called here");
-            self.report(diagnostic.also(given.span, "given here").help("give a block that returns what the parameter's type says"));
+            self.report(
+                diagnostic
+                    .also(given.span, "given here")
+                    .help("give a block that returns what the parameter's type says"),
+            );
             return None;
         }
         for (shape, value) in given.returns.iter().zip(&values) {

@@ -42,9 +42,8 @@ impl Builder<'_> {
             _ => {}
         }
         if let Some(operation) = builtins::operation(&callee.text) {
-            let (tensors, statics) = self.arguments(operation, args, env)?;
-            return self
-                .shared(site, |builder| builder.operation(operation, tensors, &statics, &site.name.text, site.span));
+            let arguments = self.arguments(operation, args, env)?;
+            return self.shared(site, |builder| builder.operation(operation, arguments, &site.name.text, site.span));
         }
         // Anything else is reported by resolve.
         let Lookup::Found(id) = self.library.lookup(env.file, Kind::Block, &callee.text) else { return None };

@@ -4,13 +4,19 @@ use super::atoms::{Binary, Unary};
 use super::calls::Site;
 use super::fixed::Fixed;
 use super::{
-    Atom, Builder, Diagnostic, Dim, Env, Expr, ExprKind, Init, Input, MAX_DEPTH, MAX_WORK, Op, Span, Tensor, Type,
-    Unbound, Val, Value, code,
+    Atom, Builder, Diagnostic, Dim, Elem, Env, Expr, ExprKind, Init, Input, MAX_DEPTH, MAX_WORK, Op, Span, Tensor,
+    Type, Unbound, Val, Value, code,
 };
 use crate::ast::{BinaryOp, UnaryOp};
 use crate::base::Diagnostics;
 use crate::base::number::grouped;
-use crate::graph::ops::{add::Add, mul::Mul, scale::Scale};
+use crate::graph::ops::{
+    add::{Add, Second},
+    cast::Cast,
+    mul::Mul,
+    offset::Offset,
+    scale::Scale,
+};
 use crate::resolve::builtins::FUNCTIONS;
 use std::collections::BTreeSet;
 
@@ -130,6 +136,19 @@ impl Builder<'_> {
         match name {
             "tokens" => Some(Val::Tensor(self.input(Input::Tokens, span))),
             "positions" => Some(Val::Tensor(self.input(Input::Positions, span))),
+            "t" => {
+                if !self.inputs.noise_level {
+                    self.report(
+                        Diagnostic::error(
+                            code::NO_NOISE_LEVEL,
+                            "the model reads `t`, and `next_token` has no noise level",
+                        )
+                        .at(span, "the noise level of a sequence")
+                        .help("give this arm a model that does not read `t`, or an objective with a noise level"),
+                    );
+                }
+                Some(Val::Tensor(self.input(Input::NoiseLevel, span)))
+            }
             "seq" => Fixed::whole(self.inputs.seq, span).map(Val::Static),
             "vocab" => Fixed::whole(self.inputs.vocab, span).map(Val::Static),
             "zeros" => Some(Val::Init(Init::Zeros)),
@@ -267,11 +286,11 @@ impl Builder<'_> {
                 self.arithmetic(op, a, b, span).map(Val::Static)
             }
             (Val::Tensor(a), Val::Tensor(b)) if !op.is_logical() => match op {
-                BinaryOp::Add => self.commute(Add.into(), a, b, span),
-                BinaryOp::Mul => self.commute(Mul.into(), a, b, span),
+                BinaryOp::Add => self.commute(|second| Add { second }.into(), a, b, span),
+                BinaryOp::Mul => self.commute(|second| Mul { second }.into(), a, b, span),
                 BinaryOp::Sub => {
                     let b = self.op(Scale { factor: -1.0 }.into(), &[b], span)?;
-                    self.commute(Add.into(), a, b, span)
+                    self.commute(|second| Add { second }.into(), a, b, span)
                 }
                 _ => {
                     self.report(
@@ -287,6 +306,21 @@ impl Builder<'_> {
             {
                 let factor = self.know_number(n).to_f64();
                 self.op(Scale { factor }.into(), &[t], span).map(Val::Tensor)
+            }
+            (Val::Tensor(t), Val::Static(n)) | (Val::Static(n), Val::Tensor(t))
+                if op == BinaryOp::Add && n.is_number() =>
+            {
+                let by = self.know_number(n).to_f64();
+                self.op(Offset { by }.into(), &[t], span).map(Val::Tensor)
+            }
+            (Val::Tensor(t), Val::Static(n)) if op == BinaryOp::Sub && n.is_number() => {
+                let by = -self.know_number(n).to_f64();
+                self.op(Offset { by }.into(), &[t], span).map(Val::Tensor)
+            }
+            (Val::Static(n), Val::Tensor(t)) if op == BinaryOp::Sub && n.is_number() => {
+                let by = self.know_number(n).to_f64();
+                let t = self.op(Scale { factor: -1.0 }.into(), &[t], span)?;
+                self.op(Offset { by }.into(), &[t], span).map(Val::Tensor)
             }
             (Val::Tensor(t), Val::Static(n)) if op == BinaryOp::Div && n.is_number() => {
                 let by = self.know_number(n).to_f64();
@@ -318,7 +352,7 @@ impl Builder<'_> {
                     } else if both_static {
                         "numbers are computed with; what is true or false combines with `and`, `or` and `not`"
                     } else {
-                        "a tensor is scaled with `*` and `/` by a number"
+                        "a tensor takes a number with `+`, `-` and `*`, and is divided by one"
                     }),
                 );
                 None
@@ -345,10 +379,11 @@ impl Builder<'_> {
     }
 
     /// A commutative operation, the larger operand first: the second is broadcast.
-    fn commute(&mut self, op: Op, a: Tensor, b: Tensor, span: Span) -> Option<Val> {
+    fn commute(&mut self, op: impl Fn(Second) -> Op, a: Tensor, b: Tensor, span: Span) -> Option<Val> {
         let swap = self.type_of(&a).shape.len() < self.type_of(&b).shape.len();
         let (a, b) = if swap { (b, a) } else { (a, b) };
-        self.op(op, &[a, b], span).map(Val::Tensor)
+        let second = Second::between(&self.type_of(&a), &self.type_of(&b));
+        self.op(op(second), &[a, b], span).map(Val::Tensor)
     }
 
     /// Adds an operation, and gives its first result.
@@ -356,8 +391,18 @@ impl Builder<'_> {
         self.results(op, inputs, span)?.into_iter().next()
     }
 
-    /// Adds an operation; a mismatch names what every operand is.
+    /// Adds an operation; a mismatch names what every operand is. The noise level comes in wide precision;
+    /// what computes with it gets it in the model's.
     pub(super) fn results(&mut self, op: Op, inputs: &[Tensor], span: Span) -> Option<Vec<Tensor>> {
+        let keeps = matches!(op, Op::Scale(_) | Op::Offset(_) | Op::Sinusoid(_) | Op::Cast(_));
+        let inputs: Option<Vec<Tensor>> = inputs
+            .iter()
+            .map(|input| match self.type_of(input).elem {
+                Elem::Wide if !keeps => self.op(Cast { wide: false }.into(), std::slice::from_ref(input), input.span),
+                _ => Some(input.clone()),
+            })
+            .collect();
+        let inputs = inputs?;
         let width = inputs.first().and_then(|t| t.width);
         let values: Vec<Value> = inputs.iter().map(|t| self.here(t)).collect();
         let types: Vec<Type> = inputs.iter().map(|t| self.type_of(t)).collect();
@@ -383,9 +428,12 @@ impl Builder<'_> {
                     }
                 }
                 let help = match op.name() {
+                    "attend" if types.iter().all(|ty| ty.shape.len() == 4) => {
+                        "split k and v into as many heads as q, or into a number that divides it"
+                    }
                     "attend" => "split the heads first: `split_heads(x, heads)` gives [B, heads, T, width]",
                     "add" | "mul" => {
-                        "two shapes are equal, or one ends like the other; `linear(x, n)` makes a width of n"
+                        "one shape ends like the other, or both begin with B and do; `linear(x, n)` makes a width of n"
                     }
                     _ => "`linear(x, n)` makes a width of n, `split_heads` and `merge_heads` the rest",
                 };

@@ -117,6 +117,10 @@ impl Fixed {
         self.atom.to_number().is_some()
     }
 
+    pub fn is_none(&self) -> bool {
+        self.atom == Atom::None
+    }
+
     pub fn is_bool(&self) -> bool {
         self.atom.to_bool().is_some()
     }
@@ -128,7 +132,7 @@ impl Fixed {
 
     pub fn kind(&self) -> &'static str {
         match self.atom {
-            Atom::None => "none",
+            Atom::None => "`none`",
             Atom::Bool(_) => "true or false",
             Atom::Whole(_) | Atom::Fraction(_) | Atom::Real(_) => "a number",
         }

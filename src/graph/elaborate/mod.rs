@@ -55,6 +55,8 @@ pub struct ModelInputs {
     /// Positions.
     pub seq: u64,
     pub pattern: Pattern,
+    /// Whether the objective gives each sequence a noise level.
+    pub noise_level: bool,
 }
 
 /// A value of the language while a block runs.

@@ -4,11 +4,25 @@ use super::{Atom, Builder, Diagnostic, Dim, Elem, Env, Expr, Init, Op, ParamType
 use crate::ast::Arg;
 use crate::base::Number;
 use crate::graph::ops::{
-    add::Add, attend::Attend, embed::Embed, gelu::Gelu, layer_norm::LayerNorm, linear::Linear, merge_heads::MergeHeads,
-    rms_norm::RmsNorm, rope::Rope, silu::Silu, split_heads::SplitHeads,
+    activation::{Activation, Function},
+    add::Add,
+    attend::{Attend, Sight},
+    chunk::Chunk,
+    concat::Concat,
+    embed::Embed,
+    layer_norm::LayerNorm,
+    linear::Linear,
+    merge_heads::MergeHeads,
+    rms_norm::RmsNorm,
+    rope::Rope,
+    sinusoid::Sinusoid,
+    split_heads::SplitHeads,
 };
 use crate::resolve::builtins::{self, ArgType, Default as ArgDefault, Operation, StaticParam};
 use std::collections::BTreeMap;
+
+/// Parts of one `chunk`.
+const MAX_CHUNKS: u64 = 256;
 
 /// A static argument that the graph asked for.
 #[derive(Clone, Copy)]
@@ -19,6 +33,14 @@ enum Known {
 
 /// Static arguments of an operation, typed.
 pub(super) struct Statics(BTreeMap<&'static str, Known>);
+
+/// The arguments of an operation.
+pub(super) struct Arguments {
+    pub tensors: Vec<Tensor>,
+    pub statics: Statics,
+    /// Whole numbers by position, where an operation takes any number of them.
+    pub rest: Vec<u64>,
+}
 
 impl Statics {
     fn real(&self, name: &str) -> f64 {
@@ -53,37 +75,47 @@ impl Builder<'_> {
     pub(super) fn operation(
         &mut self,
         operation: &'static Operation,
-        tensors: Vec<Tensor>,
-        statics: &Statics,
+        arguments: Arguments,
         path: &str,
         span: Span,
     ) -> Option<Val> {
+        let Arguments { tensors, statics, rest } = arguments;
+        if let Some(function) = Function::ALL.into_iter().find(|f| f.name() == operation.name) {
+            return self.op(Activation { function }.into(), &tensors, span).map(Val::Tensor);
+        }
+        if operation.name == "parameter" {
+            return self.param(path, &rest, statics.init(), span).map(Val::Tensor);
+        }
         let first = tensors.first()?.clone();
-        let result = match operation.name {
-            "attend" => self.op(Attend { pattern: self.inputs.pattern }.into(), &tensors, span),
-            "gelu" => self.op(Gelu.into(), &tensors, span),
-            "silu" => self.op(Silu.into(), &tensors, span),
-            "merge_heads" => self.op(MergeHeads.into(), &tensors, span).map(|t| Tensor { width: None, ..t }),
+        let unmarked = |t: Tensor| Tensor { width: None, ..t };
+        let tensor = match operation.name {
+            "attend" => {
+                let window = self.at_least_one_or_none(operation.name, "window", &statics, span)?;
+                self.op(Attend { sight: Sight { pattern: self.inputs.pattern, window } }.into(), &tensors, span)
+            }
+            "chunk" => return self.chunk(first, &statics, span),
+            "concat" => self.op(Concat.into(), &tensors, span).map(unmarked),
+            "merge_heads" => self.op(MergeHeads.into(), &tensors, span).map(unmarked),
             "rope" => self.op(Rope { base: statics.real("base"), inverse: false }.into(), &tensors, span),
-            "split_heads" => self.split_heads(first, statics, span),
-            "embed" => self.embed(first, path, statics, span),
+            "sinusoid" => {
+                let (dim, origin) = self.positive(operation.name, "dim", &statics, span)?;
+                let op = Sinusoid { dim, max_period: statics.real("max_period"), scale: statics.real("scale") };
+                self.op(op.into(), &tensors, span).map(|t| Tensor { width: Some(origin), ..t })
+            }
+            "split_heads" => self.split_heads(first, &statics, span),
+            "embed" => self.embed(first, path, &statics, span),
             "linear" => {
-                let (out, origin) = self.positive(operation.name, "out", statics, span)?;
+                let (out, origin) = self.positive(operation.name, "out", &statics, span)?;
                 let y = self.linear(&first, path, out, statics.init(), span)?;
-                let y = if statics.flag("bias") {
-                    let bias = self.param(&format!("{path}.bias"), &[out], Init::Zeros, span)?;
-                    self.op(Add.into(), &[y, bias], span)?
-                } else {
-                    y
-                };
+                let y = if statics.flag("bias") { self.bias(y, path, out, span)? } else { y };
                 Some(Tensor { width: Some(origin), ..y })
             }
-            "rmsnorm" => self.norm(first, path, RmsNorm { eps: statics.real("eps") }.into(), span),
-            "layernorm" => self.norm(first, path, LayerNorm { eps: statics.real("eps") }.into(), span),
-            "unembed" => self.unembed(first, path, statics, span),
+            "rmsnorm" => self.norm(first, path, RmsNorm { eps: statics.real("eps") }.into(), &statics, span),
+            "layernorm" => self.norm(first, path, LayerNorm { eps: statics.real("eps") }.into(), &statics, span),
+            "unembed" => self.unembed(first, path, &statics, span),
             _ => None,
         };
-        result.map(Val::Tensor)
+        tensor.map(Val::Tensor)
     }
 
     /// Arguments of an operation as written: tensors in order, static ones typed, defaults filled in.
@@ -92,12 +124,21 @@ impl Builder<'_> {
         operation: &'static Operation,
         args: &[Arg],
         env: &mut Env,
-    ) -> Option<(Vec<Tensor>, Statics)> {
+    ) -> Option<Arguments> {
         let names: Vec<&'static str> =
             operation.tensors.iter().copied().chain(operation.statics.iter().map(|s| s.name)).collect();
         let mut given: BTreeMap<&str, (&Expr, Option<Val>)> = BTreeMap::new();
         let mut position = 0;
+        let mut rest = vec![];
+        let mut sound = true;
         for arg in args {
+            if let (Some(name), None) = (operation.rest, &arg.name) {
+                match self.size(operation.name, name, &arg.value, env) {
+                    Some(n) => rest.push(n),
+                    None => sound = false,
+                }
+                continue;
+            }
             let name = match &arg.name {
                 Some(name) => names.iter().find(|n| **n == name.text),
                 None => {
@@ -111,7 +152,6 @@ impl Builder<'_> {
             }
         }
         let mut tensors = vec![];
-        let mut sound = true;
         for name in operation.tensors {
             match given.remove(name) {
                 Some((_, Some(Val::Tensor(tensor)))) => tensors.push(tensor),
@@ -136,7 +176,7 @@ impl Builder<'_> {
             }
         }
         let statics = self.statics(operation, &typed);
-        if sound { Some((tensors, statics?)) } else { None }
+        if sound { Some(Arguments { tensors, statics: statics?, rest }) } else { None }
     }
 
     /// A static argument of an operation, of its type.
@@ -152,7 +192,8 @@ impl Builder<'_> {
             (ArgType::Init, other) => {
                 self.wanted(&format!("{} for `{}`", param.ty.word(), param.name), &other, written.span)
             }
-            (ArgType::Int, value) => self.typed(param.name, &ParamType::Int, value, written, env),
+            (ArgType::IntOrNone, Val::Static(none)) if none.is_none() => Some(Val::Static(none)),
+            (ArgType::Int | ArgType::IntOrNone, value) => self.typed(param.name, &ParamType::Int, value, written, env),
             (ArgType::Real, value) => self.typed(param.name, &ParamType::Real, value, written, env),
             (ArgType::Bool, value) => self.typed(param.name, &ParamType::Bool, value, written, env),
         }
@@ -167,6 +208,7 @@ impl Builder<'_> {
                 (Some(Val::Static(fixed)), _) => Known::Atom(self.know(*fixed), fixed.origin),
                 (Some(Val::Init(init)), _) => Known::Init(*init),
                 (Some(_), _) | (None, None) => return None,
+                (None, Some(ArgDefault::None)) => Known::Atom(Atom::None, call),
                 (None, Some(ArgDefault::Bool(b))) => Known::Atom(Atom::Bool(b), call),
                 (None, Some(ArgDefault::Number(x))) => Known::Atom(Atom::number(Number::Real(x))?, call),
                 (None, Some(ArgDefault::Normal(std))) => Known::Init(Init::Normal { std }),
@@ -197,6 +239,34 @@ impl Builder<'_> {
         }
     }
 
+    /// A whole number of at least 1 by position.
+    fn size(&mut self, operation: &str, name: &str, written: &Expr, env: &mut Env) -> Option<u64> {
+        let value = self.expr(written, env)?;
+        let Val::Static(n) = self.typed(name, &ParamType::Int, value, written, env)? else { return None };
+        match self.know(n) {
+            Atom::Whole(n) if n > 0 => u64::try_from(n).ok(),
+            _ => {
+                let message = format!("a {name} of `{operation}` is at least 1");
+                self.report(Diagnostic::error(code::OUT_OF_RANGE, message).at(written.span, "this value"));
+                None
+            }
+        }
+    }
+
+    /// The outer option: whether the argument is sound; the inner: whether it is there.
+    fn at_least_one_or_none(
+        &mut self,
+        operation: &str,
+        name: &'static str,
+        statics: &Statics,
+        span: Span,
+    ) -> Option<Option<u64>> {
+        match statics.0.get(name) {
+            Some(Known::Atom(Atom::None, _)) => Some(None),
+            _ => self.positive(operation, name, statics, span).map(|(n, _)| Some(n)),
+        }
+    }
+
     /// A fixed last dimension: parameters have static shapes.
     fn fixed_width(&mut self, tensor: &Tensor, what: &str, span: Span) -> Option<u64> {
         let ty = self.type_of(tensor);
@@ -219,10 +289,49 @@ impl Builder<'_> {
         self.op(Linear.into(), &[x.clone(), weight], span)
     }
 
-    fn norm(&mut self, x: Tensor, path: &str, op: Op, span: Span) -> Option<Tensor> {
+    fn norm(&mut self, x: Tensor, path: &str, op: Op, statics: &Statics, span: Span) -> Option<Tensor> {
         let width = self.fixed_width(&x, "a norm", span)?;
-        let gain = self.param(path, &[width], Init::Ones, span)?;
-        self.op(op, &[x, gain], span)
+        let mut inputs = vec![x];
+        if statics.flag("gain") {
+            inputs.push(self.param(path, &[width], Init::Ones, span)?);
+        }
+        let y = self.op(op, &inputs, span)?;
+        if statics.flag("bias") { self.bias(y, path, width, span) } else { Some(y) }
+    }
+
+    /// A tensor plus a parameter `PATH.bias` of its width.
+    fn bias(&mut self, y: Tensor, path: &str, width: u64, span: Span) -> Option<Tensor> {
+        let bias = self.param(&format!("{path}.bias"), &[width], Init::Zeros, span)?;
+        self.op(Add::default().into(), &[y, bias], span)
+    }
+
+    /// Equal parts of the last dimension: several values.
+    fn chunk(&mut self, x: Tensor, statics: &Statics, span: Span) -> Option<Val> {
+        let (n, origin) = self.positive("chunk", "n", statics, span)?;
+        let width = self.fixed_width(&x, "`chunk`", span)?;
+        if width % n != 0 || n > MAX_CHUNKS {
+            let mut diagnostic = if n > MAX_CHUNKS {
+                Diagnostic::error(code::TOO_MANY, format!("`chunk` into {n} parts"))
+                    .at(origin, format!("at most {MAX_CHUNKS} are possible"))
+            } else {
+                Diagnostic::error(code::SHAPE_MISMATCH, format!("{n} parts do not divide a width of {width}"))
+                    .at(origin, format!("{width} / {n} leaves {}", width % n))
+                    .help("`linear(x, n)` makes a width of n")
+            };
+            diagnostic = diagnostic.also(span, "cut here");
+            if let Some(width) = x.width {
+                diagnostic = diagnostic.also(width, "the width comes from here");
+            }
+            self.report(diagnostic);
+            return None;
+        }
+        let parts = self.results(Chunk { widths: vec![width / n; n as usize] }.into(), &[x], span)?;
+        let parts: Vec<Val> = parts.into_iter().map(|t| Val::Tensor(Tensor { width: None, ..t })).collect();
+        // One part is the tensor itself.
+        match <[Val; 1]>::try_from(parts) {
+            Ok([only]) => Some(only),
+            Err(parts) => Some(Val::Many(parts)),
+        }
     }
 
     fn embed(&mut self, index: Tensor, path: &str, statics: &Statics, span: Span) -> Option<Tensor> {
@@ -239,7 +348,7 @@ impl Builder<'_> {
         let is_tokens = ty.shape.len() == 2;
         // A table of a repeat is one for each layer, and no single one could be shared.
         if is_tokens && self.token_table.is_none() && self.frames.len() == 1 {
-            self.token_table = self.graph.params.len().checked_sub(1).map(|i| super::ParamId(i as u32));
+            self.token_table = self.param_of(&table);
         }
         let x = self.op(Embed.into(), &[table, index], span)?;
         Some(Tensor { width: Some(origin), ..x })

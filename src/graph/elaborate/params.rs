@@ -168,6 +168,14 @@ impl Builder<'_> {
         Some(Tensor { frame: self.frames.len() - 1, value, span, width: None })
     }
 
+    /// The parameter that a tensor of the innermost body is.
+    pub(super) fn param_of(&self, tensor: &Tensor) -> Option<ParamId> {
+        match self.frames.get(tensor.frame)?.body.node(tensor.value.node)?.op {
+            Op::Param(id) => Some(id),
+            _ => None,
+        }
+    }
+
     /// Says at which indices a body of the region runs, for the parameters from `first` on: its own.
     pub(super) fn params_exist_at(&mut self, first: usize, region: u32, members: &Indices) {
         let made = self.params.made.iter().skip(first);

@@ -6,20 +6,23 @@
 use super::vjp::Vjp;
 use super::{Array, DimSizes, Type, Value};
 
+pub mod activation;
 pub mod add;
 pub mod attend;
 pub mod cast;
+pub mod chunk;
+pub mod concat;
 pub mod embed;
-pub mod gelu;
 pub mod layer_norm;
 pub mod linear;
 pub mod merge_heads;
 pub mod mul;
 pub mod nll;
+pub mod offset;
 pub mod rms_norm;
 pub mod rope;
 pub mod scale;
-pub mod silu;
+pub mod sinusoid;
 pub mod split_heads;
 pub mod sum_to;
 pub mod weighted_sum;
@@ -85,6 +88,8 @@ pub enum Input {
     Targets,
     /// The weight of each position's loss, `[B, T]`; global denominators are in it.
     Weights,
+    /// The noise level of each sequence, in 0..1, `[B]`; for objectives that have one.
+    NoiseLevel,
 }
 
 impl Input {
@@ -94,6 +99,7 @@ impl Input {
             Input::Positions => "positions",
             Input::Targets => "targets",
             Input::Weights => "weights",
+            Input::NoiseLevel => "t",
         }
     }
 }
@@ -131,14 +137,16 @@ macro_rules! operations {
 }
 
 operations! {
+    Activation(activation::Activation),
+    ActivationGrad(activation::ActivationGrad),
     Add(add::Add),
     Attend(attend::Attend),
     AttendGrad(attend::AttendGrad),
     Cast(cast::Cast),
+    Chunk(chunk::Chunk),
+    Concat(concat::Concat),
     Embed(embed::Embed),
     EmbedGrad(embed::EmbedGrad),
-    Gelu(gelu::Gelu),
-    GeluGrad(gelu::GeluGrad),
     LayerNorm(layer_norm::LayerNorm),
     LayerNormGrad(layer_norm::LayerNormGrad),
     Linear(linear::Linear),
@@ -148,12 +156,12 @@ operations! {
     Mul(mul::Mul),
     Nll(nll::Nll),
     NllGrad(nll::NllGrad),
+    Offset(offset::Offset),
     RmsNorm(rms_norm::RmsNorm),
     RmsNormGrad(rms_norm::RmsNormGrad),
     Rope(rope::Rope),
     Scale(scale::Scale),
-    Silu(silu::Silu),
-    SiluGrad(silu::SiluGrad),
+    Sinusoid(sinusoid::Sinusoid),
     SplitHeads(split_heads::SplitHeads),
     SumTo(sum_to::SumTo),
     WeightedSum(weighted_sum::WeightedSum),

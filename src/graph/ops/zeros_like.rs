@@ -1,8 +1,9 @@
 //! Zeros of another tensor's type: where a gradient sum starts.
 
+use super::scale::infer_float;
 use super::{AlongT, Mismatch, Operation};
 use crate::graph::vjp::Vjp;
-use crate::graph::{Array, Elem, Type, Value};
+use crate::graph::{Array, Type, Value};
 
 /// `x -> 0 * x` (also where x is not finite)
 #[derive(Clone, Debug, PartialEq)]
@@ -14,10 +15,7 @@ impl Operation for ZerosLike {
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>, Mismatch> {
-        match inputs {
-            [x] if !matches!(x.elem, Elem::Index { .. }) => Ok(vec![(*x).clone()]),
-            _ => Err(Mismatch("zeros_like takes one floating-point tensor".into())),
-        }
+        infer_float(self.name(), inputs)
     }
 
     fn along_t(&self) -> AlongT {

@@ -171,7 +171,7 @@ impl Builder {
         let elem = if self.type_of(a).elem == self.type_of(b).elem { self.type_of(a).elem } else { Elem::Wide };
         let (a, b) = (self.in_elem(a, elem, mark), self.in_elem(b, elem, mark));
         if self.type_of(a).list.is_empty() {
-            self.emit_one(Add, &[a, b], mark)
+            self.emit_one(Add::default(), &[a, b], mark)
         } else {
             self.list(ListOp::Sum, &[a, b], mark)
         }

@@ -50,6 +50,10 @@ impl Vjp<'_> {
         self.builder.bring(self.forward, value)
     }
 
+    pub fn n_inputs(&self) -> usize {
+        self.inputs.len()
+    }
+
     pub fn input_type(&self, i: usize) -> &Type {
         self.input_types.get(i).unwrap_or(&self.builder.nothing)
     }

@@ -1,4 +1,4 @@
-// error[E0410]: bound by the end of the layer
+// error[E0411]: bound by the end of the layer
 use "../lib/small.dlm" { small, recipe, ar }
 
 model m() {

@@ -1,4 +1,4 @@
-// error[E0412]: two for one
+// error[E0413]: two for one
 use "../lib/small.dlm" { small, recipe, ar }
 
 block two(x: [B, T, D]) {

@@ -1,4 +1,4 @@
-// error[E0410]: bound in branches that are not taken
+// error[E0411]: bound in branches that are not taken
 use "../lib/small.dlm" { small, recipe, ar }
 
 model m(deep: bool = false, n: int = 2) {

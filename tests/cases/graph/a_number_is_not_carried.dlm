@@ -1,4 +1,4 @@
-// error[E0410]: a width of the layer before
+// error[E0411]: a width of the layer before
 use "../lib/small.dlm" { small, recipe, ar }
 
 model m() {

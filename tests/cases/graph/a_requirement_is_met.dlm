@@ -1,4 +1,4 @@
-// error[E0411]: by the call
+// error[E0412]: by the call
 use "../lib/small.dlm" { small, recipe, ar }
 
 block mix(x: [B, T, D], heads: int) -> [B, T, D] {

@@ -1,4 +1,4 @@
-// error[E0410]: assigned at index 3, read at index 1
+// error[E0411]: assigned at index 3, read at index 1
 use "../lib/small.dlm" { small, recipe, ar }
 
 model m() {

@@ -1,4 +1,4 @@
-// error[E0412]: in tensors and in what is open
+// error[E0413]: in tensors and in what is open
 use "../lib/small.dlm" { small, recipe, ar }
 
 block around(x: [B, T, D], f: block([B, T, D]) -> [B, T, D]) -> [B, T, D] {
