@@ -200,3 +200,11 @@ fn of_lists_of_lists() {
 fn of_a_parameter_that_two_regions_read() {
     check(&hand::two_stacks(VOCAB));
 }
+
+#[test]
+fn of_layers_that_differ_share_and_collect() {
+    for (name, text, call) in support::layers::MODELS {
+        println!("{name}");
+        check(&model(text, call, Pattern::Causal, VOCAB, 8));
+    }
+}

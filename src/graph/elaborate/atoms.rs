@@ -16,6 +16,8 @@ pub(super) enum Atom {
     Fraction(Rational),
     /// The bits of a finite f64.
     Real(u64),
+    /// No value at this index, of an expression whose value does not matter here.
+    Wrong,
 }
 
 /// Functions of one value.
@@ -69,14 +71,14 @@ impl Atom {
             Atom::Whole(n) => Some(Number::int(n)),
             Atom::Fraction(r) => Some(Number::Exact(r)),
             Atom::Real(bits) => Some(Number::Real(f64::from_bits(bits))),
-            Atom::Bool(_) | Atom::None => None,
+            Atom::Bool(_) | Atom::None | Atom::Wrong => None,
         }
     }
 
     pub fn to_bool(self) -> Option<bool> {
         match self {
             Atom::Bool(b) => Some(b),
-            Atom::None | Atom::Whole(_) | Atom::Fraction(_) | Atom::Real(_) => None,
+            Atom::None | Atom::Wrong | Atom::Whole(_) | Atom::Fraction(_) | Atom::Real(_) => None,
         }
     }
 }
@@ -88,7 +90,8 @@ impl std::fmt::Display for Atom {
             None => f.write_str(match self {
                 Atom::Bool(true) => "true",
                 Atom::Bool(false) => "false",
-                _ => "none",
+                Atom::Wrong => "no value",
+                Atom::None | Atom::Whole(_) | Atom::Fraction(_) | Atom::Real(_) => "none",
             }),
         }
     }
@@ -176,6 +179,7 @@ fn of_whole(f: Binary, a: i64, b: i64) -> Option<Atom> {
 /// Whether two values are equal. `none` equals itself alone; a number and a truth do not compare.
 fn same(a: Atom, b: Atom) -> Option<bool> {
     match (a, b) {
+        (Atom::Wrong, _) | (_, Atom::Wrong) => None,
         (Atom::Bool(a), Atom::Bool(b)) => Some(a == b),
         (Atom::None, b) => Some(b == Atom::None),
         (a, Atom::None) => Some(a == Atom::None),

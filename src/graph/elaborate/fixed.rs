@@ -114,7 +114,7 @@ impl Fixed {
 
     /// Whether it is a number, whatever the index.
     pub fn is_number(&self) -> bool {
-        self.atom.to_number().is_some()
+        self.atom == Atom::Wrong || self.atom.to_number().is_some()
     }
 
     pub fn is_none(&self) -> bool {
@@ -122,7 +122,7 @@ impl Fixed {
     }
 
     pub fn is_bool(&self) -> bool {
-        self.atom.to_bool().is_some()
+        self.atom == Atom::Wrong || self.atom.to_bool().is_some()
     }
 
     /// The term, where it depends on an index.
@@ -134,7 +134,7 @@ impl Fixed {
         match self.atom {
             Atom::None => "`none`",
             Atom::Bool(_) => "true or false",
-            Atom::Whole(_) | Atom::Fraction(_) | Atom::Real(_) => "a number",
+            Atom::Whole(_) | Atom::Fraction(_) | Atom::Real(_) | Atom::Wrong => "a number",
         }
     }
 }
@@ -228,18 +228,23 @@ impl Builder<'_> {
     }
 
     pub(super) fn unary(&mut self, f: Unary, a: Fixed, origin: Span) -> Option<Fixed> {
-        let atom = unary(f, Some(a.atom))?;
         let term = a.term.map(|term| self.terms.intern(Term::Unary(f, term)));
+        let atom = self.or_wrong(unary(f, Some(a.atom)), term)?;
         Some(Fixed { atom, term, origin })
     }
 
     pub(super) fn binary(&mut self, f: Binary, a: Fixed, b: Fixed, origin: Span) -> Option<Fixed> {
-        let atom = binary(f, Some(a.atom), Some(b.atom))?;
         let term = (a.term.is_some() || b.term.is_some()).then(|| {
             let (a, b) = (self.term_of(a), self.term_of(b));
             self.terms.intern(Term::Binary(f, a, b))
         });
+        let atom = self.or_wrong(binary(f, Some(a.atom), Some(b.atom)), term)?;
         Some(Fixed { atom, term, origin })
+    }
+
+    /// Where a value does not matter at this index, a wrong one does as well: its term is what is wanted.
+    fn or_wrong(&self, atom: Option<Atom>, term: Option<TermId>) -> Option<Atom> {
+        atom.or((self.quiet && term.is_some()).then_some(Atom::Wrong))
     }
 
     fn term_of(&mut self, fixed: Fixed) -> TermId {

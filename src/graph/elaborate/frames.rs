@@ -80,7 +80,9 @@ impl Builder<'_> {
         if !self.step(span) {
             return None;
         }
-        let scope = self.scope.iter().map(|part| part.text.as_str()).collect::<Vec<_>>().join(".");
+        // A body around the current one has a shorter scope.
+        let scope = self.scope.iter().take_while(|part| part.level.is_none_or(|level| level < depth));
+        let scope = scope.map(|part| part.text.as_str()).collect::<Vec<_>>().join(".");
         let frame = self.frames.get_mut(depth)?;
         let node = frame.body.add(Node { op, span: Some(span), scope, types }, inputs);
         Some(Value { node, port: 0 })
