@@ -94,6 +94,8 @@ pub enum Stage {
 pub enum Format {
     Ron,
     Dot,
+    /// A drawing, laid out to be read
+    Svg,
     Text,
 }
 

@@ -35,6 +35,7 @@ pub mod array;
 pub mod dot;
 pub mod elaborate;
 pub mod ops;
+pub mod svg;
 pub mod text;
 pub mod training;
 pub mod validate;
