@@ -16,6 +16,8 @@ pub struct Cli {
 pub enum Command {
     /// Every error of a spec at once, with place, reason and fix
     Check(CheckArgs),
+    /// One canonical layout of spec files
+    Fmt(FmtArgs),
     /// The compiled graph of an arm
     Graph(GraphArgs),
     /// What a spec would run: parameters, tokens, steps, FLOPs, what is matched
@@ -65,6 +67,16 @@ pub struct CheckArgs {
     /// Set a value, as `train.precision=fp32`; checked like the file
     #[arg(long, value_name = "PATH=VALUE", value_parser = parse_set)]
     pub set: Vec<Override>,
+}
+
+#[derive(Args, Debug)]
+pub struct FmtArgs {
+    /// Spec files; `-` reads standard input and writes standard output
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// Write nothing; say which files are laid out otherwise and exit with 1
+    #[arg(long)]
+    pub check: bool,
 }
 
 #[derive(Args, Debug)]

@@ -4,7 +4,9 @@
 
 pub mod args;
 pub mod check;
+pub mod differences;
 pub mod env;
+pub mod fmt;
 pub mod front;
 pub mod graph;
 pub mod handover;
@@ -28,6 +30,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
         Command::Check(args) => check::run(&args),
+        Command::Fmt(args) => fmt::run(&args),
         Command::Graph(args) => graph::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Report(args) => report::run(&args),

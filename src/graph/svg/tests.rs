@@ -39,7 +39,7 @@ fn scene(steps: &[Step], rails: usize) -> Scene {
     let region = scene.add(Scene::SHEET, region);
     open.push(region);
     let entries: Vec<ItemId> = (0..rails).map(|_| scene.add(region, node(1, 1, 1, Place::Top))).collect();
-    let mut add_net = |scene: &mut Scene, item: ItemId, port: usize, values: &mut Vec<(End, usize)>| {
+    let add_net = |scene: &mut Scene, item: ItemId, port: usize, values: &mut Vec<(End, usize)>| {
         let source = End { item, port };
         let style = if port == 1 { NetStyle::Minor } else { NetStyle::Plain };
         scene.nets.push(Net { source, targets: vec![], label: "[B, T, 128]".into(), label_at: item, style });
