@@ -39,7 +39,7 @@ fn stages(c: &mut Criterion) {
         };
         let (resolved, map) = load();
         let spec = check::check(&resolved, &map, &mut Diagnostics::default()).0.expect("sound");
-        let arm = spec.arms()[0].clone();
+        let arm = spec.variants()[0].clone();
         let built = || {
             let graph = build(black_box(&arm.model), model_inputs(&arm), &mut Diagnostics::default());
             validate(graph.expect("sound")).expect("sound")

@@ -42,7 +42,7 @@ fn small(definitions: &str, model: &str) -> Compiled {
 }
 
 fn arms(compiled: &Compiled) -> impl Iterator<Item = (&Arm, &ValidGraph)> {
-    compiled.spec.arms().iter().zip(compiled.models.iter().map(AsRef::as_ref))
+    compiled.spec.variants().iter().zip(compiled.models.iter().map(AsRef::as_ref))
 }
 
 fn training(arm: &Arm, model: &ValidGraph) -> ValidGraph {

@@ -167,8 +167,8 @@ experiment parity {{
         let outcome = front::compile(Path::new("parity.dlm"), &sources, None, &[], None);
         let messages: Vec<&String> = outcome.diagnostics.iter().map(|d| &d.message).collect();
         let compiled = outcome.compiled.unwrap_or_else(|| panic!("the spec of the case has errors: {messages:?}"));
-        let index = compiled.spec.arms().iter().position(|a| a.name == arm).unwrap();
-        let arm = compiled.spec.arms()[index].clone();
+        let index = compiled.spec.variants().iter().position(|a| a.name == arm).unwrap();
+        let arm = compiled.spec.variants()[index].clone();
         let training = training_graph(&compiled.models[index], arm.vocab.n_predictable()).unwrap();
         let program = flatten(&training);
         let weights = program.params.iter().enumerate().map(|(i, p)| (p.path.clone(), draw(i as u32, p))).collect();

@@ -16,7 +16,7 @@ pub fn run(args: &CheckArgs) -> ExitCode {
         let mut outcome = compile(None);
         let mut checked: Vec<(String, usize)> = vec![];
         let sound = |outcome: &front::Outcome| {
-            outcome.compiled.as_ref().map(|c| (c.spec.name().to_string(), c.spec.arms().len()))
+            outcome.compiled.as_ref().map(|c| (c.spec.name().to_string(), c.spec.arm_names().len()))
         };
         if outcome.experiments.len() > 1 {
             let mut all = Diagnostics::default();

@@ -24,7 +24,7 @@ pub fn compiled(spec: &super::args::SpecArgs) -> Result<front::Compiled, ExitCod
 
 /// The arm of that name, or the first.
 pub fn choose<'a>(compiled: &'a front::Compiled, name: Option<&str>) -> Result<(&'a Arm, &'a ValidGraph), ExitCode> {
-    let arms = compiled.spec.arms();
+    let arms = compiled.spec.variants();
     let index = match name {
         None => Some(0),
         Some(name) => arms.iter().position(|a| a.name == name),

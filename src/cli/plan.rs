@@ -61,7 +61,7 @@ pub fn run(args: &PlanArgs) -> ExitCode {
         Err(code) => return code,
     };
     let plans: Result<Vec<ArmPlan>, TrainingError> =
-        compiled.spec.arms().iter().zip(&compiled.models).map(|(arm, model)| plan_arm(arm, model)).collect();
+        compiled.spec.variants().iter().zip(&compiled.models).map(|(arm, model)| plan_arm(arm, model)).collect();
     match plans {
         Err(error) => fail(&error.to_string(), RUN_FAILED),
         Ok(plans) if args.json => {
@@ -77,7 +77,7 @@ pub fn run(args: &PlanArgs) -> ExitCode {
 
 fn to_json(spec: &CheckedSpec, plans: &[ArmPlan]) -> Value {
     let arms: Vec<Value> = spec
-        .arms()
+        .variants()
         .iter()
         .zip(plans)
         .map(|(arm, plan)| {
@@ -112,9 +112,9 @@ fn text(spec: &CheckedSpec, plans: &[ArmPlan]) -> String {
     };
     let cite = spec.cite().map_or(String::new(), |c| format!(" · {c}"));
     let factors = spec.factors().join(", ");
-    line(format!("{}{cite} · {} arms · matched: all but {factors}", spec.name(), spec.arms().len()));
+    line(format!("{}{cite} · {} arms · matched: all but {factors}", spec.name(), spec.variants().len()));
     line(String::new());
-    let (Some(first), Some(plan)) = (spec.arms().first(), plans.first()) else { return out };
+    let (Some(first), Some(plan)) = (spec.variants().first(), plans.first()) else { return out };
     let args: Vec<String> =
         first.flat.iter().filter_map(|f| Some(format!("{}: {}", f.path.strip_prefix("model.")?, f.value))).collect();
     line(format!("  model       {}({})", first.model.name, args.join(", ")));
@@ -158,7 +158,7 @@ fn text(spec: &CheckedSpec, plans: &[ArmPlan]) -> String {
     let header =
         ["arm", "objective", "attention", "6ND, no head", "6ND + head", "counted", "evaluation", "training loss"];
     let mut rows: Vec<[String; 8]> = vec![header.map(String::from)];
-    for (arm, plan) in spec.arms().iter().zip(plans) {
+    for (arm, plan) in spec.variants().iter().zip(plans) {
         let flops = |x: f64| if x.is_finite() { format!("{x:.3e}") } else { "after reading".into() };
         let label = match &arm.objective {
             Objective::NextToken => "exact likelihood".to_string(),

@@ -57,7 +57,7 @@ fn read_data(arm: &Arm) -> Result<Arc<Prepared>, ExitCode> {
 /// The arm with what the run's identity needs besides the spec's fields: the model's code.
 fn with_graph(arm: &Arm, model: &ValidGraph) -> Arm {
     let mut arm = arm.clone();
-    let field = FlatField { path: "model.graph".into(), value: graph_hash(model), origin: "derived".into() };
+    let field = FlatField::new("model.graph", graph_hash(model), "derived");
     arm.flat.push(field);
     arm.flat.sort_by(|a, b| a.path.cmp(&b.path));
     arm

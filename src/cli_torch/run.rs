@@ -32,7 +32,7 @@ fn run_all(args: &RunArgs) -> Result<ExitCode, ExitCode> {
             vec![(with_graph(arm, model), model)]
         }
         None => {
-            compiled.spec.arms().iter().zip(&compiled.models).map(|(a, m)| (with_graph(a, m), m.as_ref())).collect()
+            compiled.spec.variants().iter().zip(&compiled.models).map(|(a, m)| (with_graph(a, m), m.as_ref())).collect()
         }
     };
     let limits = limits(args)?;

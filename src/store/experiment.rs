@@ -37,7 +37,7 @@ impl ExperimentRecord {
             name: spec.name().into(),
             doc: spec.doc().map(Into::into),
             cite: spec.cite().map(Into::into),
-            arms: spec.arms().iter().map(|a| a.name.clone()).collect(),
+            arms: spec.arm_names().to_vec(),
             claims: spec.claims().iter().map(claim).collect(),
         }
     }

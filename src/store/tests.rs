@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 fn field(path: &str, value: &str) -> FlatField {
-    FlatField { path: path.into(), value: value.into(), origin: "default".into() }
+    FlatField::new(path, value, "default")
 }
 
 fn step(step: u64, loss: f64) -> Record {

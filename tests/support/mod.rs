@@ -65,7 +65,7 @@ pub fn model(definitions: &str, call: &str, pattern: Pattern, vocab: u64, seq: u
     let spec = dlmc::resolve::resolve_experiment(library, &mut map, None, &[], &mut out);
     let spec = spec.unwrap_or_else(|| panic!("{}", explain(&out, &map)));
     let checked = dlmc::check::check(&spec, &map, &mut out).0.unwrap_or_else(|| panic!("{}", explain(&out, &map)));
-    let graph = build(&checked.arms()[0].model, ModelInputs { vocab, seq, pattern }, &mut out);
+    let graph = build(&checked.variants()[0].model, ModelInputs { vocab, seq, pattern }, &mut out);
     validate(graph.unwrap_or_else(|| panic!("{}", explain(&out, &map)))).unwrap()
 }
 
