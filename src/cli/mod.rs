@@ -4,8 +4,10 @@
 
 pub mod args;
 pub mod check;
+pub mod diff;
 pub mod differences;
 pub mod env;
+pub mod explain;
 pub mod fmt;
 pub mod front;
 pub mod graph;
@@ -13,6 +15,8 @@ pub mod handover;
 pub mod plan;
 pub mod render;
 pub mod report;
+pub mod snapshot;
+pub mod subject;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -32,6 +36,9 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Fmt(args) => fmt::run(&args),
         Command::Graph(args) => graph::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Diff(args) => diff::run(&args),
+        Command::Snapshot(args) => snapshot::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Run(_) | Command::Sample(_) | Command::Bench(_) | Command::Export(_) => handover::exec(),
