@@ -204,7 +204,8 @@ fn rows(changes: &[Change], out: &mut String) {
     let values: Vec<String> = changes.iter().map(|c| format!("{} -> {}", shown(&c.left), shown(&c.right))).collect();
     let value_width = values.iter().map(|v| v.chars().count()).filter(|n| *n <= 48).max().unwrap_or(0);
     for (change, value) in changes.iter().zip(values) {
-        let origins: Vec<&str> = [&change.left, &change.right].into_iter().flatten().map(|s| s.origin.as_str()).collect();
+        let origins: Vec<&str> =
+            [&change.left, &change.right].into_iter().flatten().map(|s| s.origin.as_str()).collect();
         let mut origins: Vec<&str> = origins.into_iter().filter(|o| !o.is_empty()).collect();
         origins.dedup();
         let line = format!("  {:<width$}  {value:<value_width$}  {}", change.path, origins.join(" | "));
@@ -227,7 +228,8 @@ fn to_json(left: &Side, right: &Side, compared: &[(String, Changes)], alone: &Al
             })
         })
         .collect();
-    let names = |side: bool| -> Vec<&str> { alone.iter().filter(|(l, _)| *l == side).map(|(_, n)| n.as_str()).collect() };
+    let names =
+        |side: bool| -> Vec<&str> { alone.iter().filter(|(l, _)| *l == side).map(|(_, n)| n.as_str()).collect() };
     json!({
         "version": 1, "left": left.name, "right": right.name, "same": same, "variants": variants,
         "only_left": names(true), "only_right": names(false),

@@ -13,6 +13,7 @@ pub mod front;
 pub mod graph;
 pub mod handover;
 pub mod plan;
+mod plan_text;
 pub mod render;
 pub mod report;
 pub mod snapshot;

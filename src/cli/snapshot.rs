@@ -52,7 +52,8 @@ pub fn run(args: &SnapshotArgs) -> ExitCode {
             }
             let old = std::fs::read_to_string(&path).unwrap_or_default();
             let name = path.display().to_string();
-            let difference = if args.check { unified(&old, &text, &name, &format!("{name}, as it is now")) } else { String::new() };
+            let difference =
+                if args.check { unified(&old, &text, &name, &format!("{name}, as it is now")) } else { String::new() };
             if args.json {
                 listed.push(json!({ "file": name, "state": state, "difference": difference }));
             } else {
@@ -124,8 +125,11 @@ fn flat_text(compiled: &Compiled) -> String {
         common
     };
     let mut put = |title: &str, lines: &BTreeMap<&str, String>, without: &[&BTreeMap<&str, String>]| {
-        let own: Vec<&String> =
-            lines.iter().filter(|(path, line)| !without.iter().any(|w| w.get(*path) == Some(*line))).map(|(_, l)| l).collect();
+        let own: Vec<&String> = lines
+            .iter()
+            .filter(|(path, line)| !without.iter().any(|w| w.get(*path) == Some(*line)))
+            .map(|(_, l)| l)
+            .collect();
         if !own.is_empty() {
             out.push_str(&format!("\n[{title}]\n"));
             own.iter().for_each(|line| out.push_str(&format!("{line}\n")));
@@ -173,7 +177,9 @@ fn without_places(origin: &str) -> String {
         let mut rest = part;
         for _ in 0..2 {
             match rest.rsplit_once(':') {
-                Some((before, digits)) if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => rest = before,
+                Some((before, digits)) if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
+                    rest = before
+                }
                 _ => return part,
             }
         }

@@ -4,36 +4,13 @@ use super::args::SpecArgs;
 use super::front::{self, Compiled};
 use super::{RUN_FAILED, SPEC_ERRORS, USAGE, env, fail, render};
 use crate::base::source::{Disk, Memory};
-use crate::base::suggest::suggest;
-use crate::check::CheckedSpec;
 use crate::check::spec::Arm;
 use crate::graph::ValidGraph;
-use crate::resolve::{Override, point};
+use crate::resolve::Override;
 use crate::store::{Lock, LockField};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-
-/// The variants (by index) of that arm, or of all, at the points that `point` means, or at all.
-pub fn select(spec: &CheckedSpec, arm: Option<&str>, point: Option<&str>) -> Result<Vec<usize>, ExitCode> {
-    if let Some(name) = arm.filter(|name| !spec.arm_names().iter().any(|a| a == name)) {
-        let names = spec.arm_names();
-        let help = match suggest(name, names.iter().map(String::as_str)) {
-            Some(closest) => format!("did you mean `{closest}`?"),
-            None => format!("there are {}", names.join(", ")),
-        };
-        return Err(fail(&format!("there is no arm `{name}`\n  = help: {help}"), USAGE));
-    }
-    let points: Vec<usize> = match point {
-        None => (0..spec.points().len()).collect(),
-        Some(text) => point::select(spec.axes(), spec.points(), text)
-            .map_err(|refused| fail(&format!("{}\n  = help: {}", refused.message, refused.help), USAGE))?,
-    };
-    let n_arms = spec.arm_names().len();
-    let all = points.iter().flat_map(|p| (0..n_arms).map(move |a| p * n_arms + a));
-    let is_meant = |i: &usize| arm.is_none_or(|name| spec.variants().get(*i).is_some_and(|v| v.name == name));
-    Ok(all.filter(is_meant).collect())
-}
 
 /// `ar, mdm at unique=0.5B`
 pub fn titles(arms: &[&Arm]) -> String {
@@ -67,16 +44,15 @@ pub fn side(text: &str, experiment: Option<&str>) -> Result<Side, ExitCode> {
     if lock.extension().is_some_and(|e| e == "ron") {
         return match Lock::read(&lock) {
             Ok(lock) => Ok(Side { name: text.to_string(), variants: vec![of_lock(&lock)] }),
-            Err(error) => Err(fail(
-                &format!("{error}\n  = help: name a spec, a lock or the folder of one run"),
-                RUN_FAILED,
-            )),
+            Err(error) => {
+                Err(fail(&format!("{error}\n  = help: name a spec, a lock or the folder of one run"), RUN_FAILED))
+            }
         };
     }
     let (file, arm, point) = split(text);
     let spec = SpecArgs { file, experiment: experiment.map(str::to_string), set: vec![] };
     let compiled = super::graph::compiled(&spec)?;
-    let chosen = select(&compiled.spec, arm.as_deref(), point.as_deref())?;
+    let chosen = super::graph::select(&compiled, arm.as_deref(), point.as_deref())?;
     Ok(Side { name: text.to_string(), variants: of_spec(&compiled, &chosen) })
 }
 

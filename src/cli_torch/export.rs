@@ -22,7 +22,7 @@ fn export(args: &ExportArgs) -> Result<ExitCode, ExitCode> {
     if args.to.exists() {
         return Err(fail(&format!("`{}` exists already", args.to.display()), USAGE));
     }
-    let setup = set_up(&compiled, args.arm.as_deref(), tch::Device::Cpu)?;
+    let setup = set_up(&compiled, args.arm.as_deref(), args.point.as_deref(), tch::Device::Cpu)?;
     let arm = &setup.arm;
     let steps = args.steps.unwrap_or(arm.budget.steps).min(arm.budget.steps);
     let (seq, batch) = (arm.data.seq, arm.train.batch_seqs);

@@ -8,7 +8,7 @@ pub mod sample;
 use crate::check::spec::{Arm, FlatField};
 use crate::cli::args::{Cli, Command};
 use crate::cli::front::Compiled;
-use crate::cli::{RUN_FAILED, SPEC_ERRORS, USAGE, check, env, fail, graph, plan, report};
+use crate::cli::{RUN_FAILED, SPEC_ERRORS, USAGE, check, diff, env, explain, fail, fmt, graph, plan, report, snapshot};
 use crate::data::{Prepared, prepare};
 use crate::graph::ValidGraph;
 use crate::lower::device;
@@ -66,9 +66,9 @@ fn with_graph(arm: &Arm, model: &ValidGraph) -> Arm {
     arm
 }
 
-/// The chosen arm, ready to step.
-fn set_up(compiled: &Compiled, arm: Option<&str>, device: Device) -> Result<Setup, ExitCode> {
-    let (arm, model) = graph::choose(compiled, arm)?;
+/// The chosen variant, ready to step.
+fn set_up(compiled: &Compiled, arm: Option<&str>, point: Option<&str>, device: Device) -> Result<Setup, ExitCode> {
+    let (arm, model) = graph::choose(compiled, arm, point)?;
     let arm = with_graph(arm, model);
     let data = read_data(&arm)?;
     Setup::new(&arm, model, data, device).map_err(|error| fail(&error.to_string(), RUN_FAILED))

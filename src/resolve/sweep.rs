@@ -4,7 +4,7 @@
 use super::arithmetic::{equal, in_base};
 use super::eval::Eval;
 use super::point::{Axis, AxisKind, AxisValue, labels};
-use super::series::{self, Spacing, short};
+use super::series::{self, Spacing, literal, short};
 use super::value::{Args, Layer, Node, Record, Value};
 use crate::ast::{self, Expr, ExprKind};
 use crate::base::diag::code;
@@ -198,7 +198,7 @@ fn elements(node: &Node, map: &SourceMap, eval: &mut Eval<'_>) -> Option<Vec<(Ax
         }
         Value::Call { name, args, .. } => match Spacing::parse(name) {
             Some(spacing) => {
-                let series = series::read(spacing, node, args, eval)?;
+                let series = series::read(spacing, node, args, map, eval)?;
                 let make = |((number, unit), text): ((crate::base::Number, _), String)| {
                     let item = Node { value: Value::Number { number, unit }, ..node.clone() };
                     let number = Some(in_base((number, unit)));
@@ -217,11 +217,8 @@ fn axis_value(node: &Node, map: &SourceMap) -> AxisValue {
     let written = map.text(node.span);
     let (text, number, unit) = match &node.value {
         Value::Number { number, unit } => {
-            let first = written.split_whitespace().next().unwrap_or("");
-            let literal = first.starts_with(|c: char| c.is_ascii_digit())
-                && first.chars().all(|c| c.is_ascii_digit() || "._eE+-KMBT%".contains(c));
             let percent = if *unit == Some(crate::base::Unit::Percent) { "%" } else { "" };
-            let text = if literal { first.to_string() } else { format!("{}{percent}", short(*number)) };
+            let text = literal(written).map_or_else(|| format!("{}{percent}", short(*number)), str::to_string);
             (text, Some(in_base((*number, *unit))), *unit)
         }
         Value::Word(word) => (word.clone(), None, None),

@@ -1,8 +1,8 @@
 //! Which resolved values follow from which: the arithmetic of the budget, the vocabulary and the lengths,
 //! in words and with the numbers of one variant.
 
-use crate::base::number::grouped;
 use crate::base::Number;
+use crate::base::number::grouped;
 use crate::check::spec::{Arm, FlatField, LrSchedule};
 
 /// How a value came about.
@@ -39,7 +39,13 @@ pub fn of(path: &str, arm: &Arm) -> Option<Derivation> {
             match data.unique_tokens {
                 Some(asked) => derivation(
                     "data.unique, in whole chunks of data.seq",
-                    format!("floor({} / {}) = {} chunks of {}", grouped(asked), grouped(seq), grouped(chunks), grouped(seq)),
+                    format!(
+                        "floor({} / {}) = {} chunks of {}",
+                        grouped(asked),
+                        grouped(seq),
+                        grouped(chunks),
+                        grouped(seq)
+                    ),
                     &["data.unique", "data.seq"],
                 ),
                 None => derivation(
@@ -97,7 +103,11 @@ pub fn of(path: &str, arm: &Arm) -> Option<Derivation> {
             let mask = if arm.vocab.mask.is_some() { " + mask" } else { "" };
             let n = arm.vocab.eod + 1 + u64::from(arm.vocab.mask.is_some());
             if is_given("data.vocab") {
-                return derivation("data.vocab", format!("{} ids are in use", grouped(n)), &["data.vocab", "data.tokenizer"]);
+                return derivation(
+                    "data.vocab",
+                    format!("{} ids are in use", grouped(n)),
+                    &["data.vocab", "data.tokenizer"],
+                );
             }
             derivation(
                 "the tokenizer's ids + end of document + mask if an arm needs it, up to a multiple of 64",
@@ -105,9 +115,11 @@ pub fn of(path: &str, arm: &Arm) -> Option<Derivation> {
                 &["data.tokenizer"],
             )
         }
-        "vocab.end_of_document" => {
-            derivation("the first id after the tokenizer's", format!("0 to {} are the tokenizer's", arm.vocab.n_ids.saturating_sub(1)), &["data.tokenizer"])
-        }
+        "vocab.end_of_document" => derivation(
+            "the first id after the tokenizer's",
+            format!("0 to {} are the tokenizer's", arm.vocab.n_ids.saturating_sub(1)),
+            &["data.tokenizer"],
+        ),
         "vocab.mask" => derivation(
             "the id after the end of a document, in all arms as soon as one needs it",
             String::new(),
@@ -121,9 +133,11 @@ pub fn of(path: &str, arm: &Arm) -> Option<Derivation> {
                     format!("{written} of {}", grouped(steps)),
                     &["budget.steps"],
                 ),
-                None if path == "train.checkpoint_every" && of.origin == "default" => {
-                    derivation("a fifth of budget.steps, rounded up", format!("{} / 5", grouped(steps)), &["budget.steps"])
-                }
+                None if path == "train.checkpoint_every" && of.origin == "default" => derivation(
+                    "a fifth of budget.steps, rounded up",
+                    format!("{} / 5", grouped(steps)),
+                    &["budget.steps"],
+                ),
                 None => None,
             }
         }

@@ -25,7 +25,7 @@ pub fn run(args: &ExplainArgs) -> ExitCode {
         Ok(compiled) => compiled,
         Err(code) => return code,
     };
-    let chosen = match subject::select(&compiled.spec, args.arm.as_deref(), args.point.as_deref()) {
+    let chosen = match graph::select(&compiled, args.arm.as_deref(), args.point.as_deref()) {
         Ok(chosen) => chosen,
         Err(code) => return code,
     };
@@ -42,8 +42,12 @@ pub fn run(args: &ExplainArgs) -> ExitCode {
             return ExitCode::SUCCESS;
         }
         let names = objective::names(&compiled, &arms);
-        let known: BTreeSet<&str> =
-            arms.iter().flat_map(|arm| &arm.flat).map(|f| f.path.as_str()).chain(names.iter().map(String::as_str)).collect();
+        let known: BTreeSet<&str> = arms
+            .iter()
+            .flat_map(|arm| &arm.flat)
+            .map(|f| f.path.as_str())
+            .chain(names.iter().map(String::as_str))
+            .collect();
         let last = |path: &str| path.rsplit('.').next().map(str::to_string);
         let same_end = known.iter().find(|k| last(k) == last(path)).copied();
         let help = match suggest(path, known.iter().copied()).or(same_end) {
@@ -252,4 +256,3 @@ fn show_objective(path: &str, named: &objective::Named, as_json: bool) -> ExitCo
     }
     ExitCode::SUCCESS
 }
-
