@@ -2,13 +2,15 @@
 
 use super::args::DiffArgs;
 use super::subject::{self, Side, Variant};
-use super::{SPEC_ERRORS, USAGE, fail, print};
+use super::{USAGE, fail, print};
 use crate::base::number::grouped;
 use crate::graph::Graph;
 use crate::store::LockField;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+
+const DIFFERENT: u8 = 1;
 
 /// One thing in which two variants differ. `None`: that side has none.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,7 +49,8 @@ pub fn run(args: &DiffArgs) -> ExitCode {
         .and_then(|left| Ok((left, subject::side(&args.right, args.experiment.as_deref())?)));
     let (left, right) = match sides {
         Ok(sides) => sides,
-        Err(code) => return code,
+        // 1 says that they differ; what cannot be compared is 2, as of other tools that compare.
+        Err(_) => return ExitCode::from(USAGE),
     };
     let (pairs, alone) = match pair(&left, &right) {
         Ok(pairs) => pairs,
@@ -60,7 +63,7 @@ pub fn run(args: &DiffArgs) -> ExitCode {
     } else {
         print(&text(&left, &right, &compared, &alone, same));
     }
-    if same { ExitCode::SUCCESS } else { ExitCode::from(SPEC_ERRORS) }
+    if same { ExitCode::SUCCESS } else { ExitCode::from(DIFFERENT) }
 }
 
 type Pairs<'a> = Vec<(String, &'a Variant, &'a Variant)>;

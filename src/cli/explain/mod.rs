@@ -121,7 +121,7 @@ fn parameter(path: &str, graph: &crate::graph::Graph) -> Option<(String, Value)>
     Some((text, value))
 }
 
-/// The path itself, or all paths below it; a path may be given by its end where that is its alone.
+/// The path itself and all below it; else all paths that end so.
 fn matching(path: &str, arms: &[&Arm]) -> Vec<String> {
     let known: BTreeSet<&str> = arms.iter().flat_map(|arm| &arm.flat).map(|f| f.path.as_str()).collect();
     let below = |known: &&&str| **known == path || known.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
@@ -129,11 +129,7 @@ fn matching(path: &str, arms: &[&Arm]) -> Vec<String> {
     if !found.is_empty() {
         return found;
     }
-    let ending: Vec<&&str> = known.iter().filter(|k| k.ends_with(&format!(".{path}"))).collect();
-    match ending.as_slice() {
-        [only] => vec![(**only).to_string()],
-        _ => vec![],
-    }
+    known.iter().filter(|k| k.ends_with(&format!(".{path}"))).map(|k| (*k).to_string()).collect()
 }
 
 /// What there is to say about a path in one variant.
