@@ -142,7 +142,7 @@ type Values = BTreeMap<String, (String, Seen)>;
 
 fn parameters(graph: &Graph) -> Values {
     let of = |p: &crate::graph::Param| {
-        let times = if p.repeats.is_empty() { String::new() } else { format!(" x {}", p.n_instances()) };
+        let times = if p.indices.is_empty() { String::new() } else { format!(" x {}", p.n_instances()) };
         let value = format!("{:?}{times}, {}", p.shape, crate::graph::view::init_text(p.init));
         (p.path.clone(), (value.clone(), Seen { value, origin: String::new() }))
     };

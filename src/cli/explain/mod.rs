@@ -104,7 +104,7 @@ fn parameter(path: &str, graph: &crate::graph::Graph) -> Option<(String, Value)>
     let param = graph.params.iter().find(|p| p.path == path || p.path == starred.join("."))?;
     let (each, n) = (param.n_elements(), param.n_instances());
     let shape: Vec<String> = param.shape.iter().map(u64::to_string).collect();
-    let times = if param.repeats.is_empty() { String::new() } else { format!(" x {n}") };
+    let times = if param.indices.is_empty() { String::new() } else { format!(" x {n}") };
     let init = crate::graph::view::init_text(param.init);
     let decays = param.shape.len() >= 2;
     let text = format!(

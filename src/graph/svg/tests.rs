@@ -6,9 +6,9 @@ use super::layout::{Layout, Rect, lay_out};
 use super::measure::port_offset;
 use super::scene::{BoxStyle, End, ItemId, Kind, Line, LineStyle, Net, NetStyle, Node, NodeStyle, Place, Scene};
 use crate::graph::ops::Input;
+use crate::graph::ops::activation::{Activation, Function};
 use crate::graph::ops::add::Add;
-use crate::graph::ops::silu::Silu;
-use crate::graph::{self, Body, BodyId, Dim, Graph, Op, Region, Run, Type, Value};
+use crate::graph::{self, Body, BodyId, Dim, Graph, Op, Region, Run, Type, Users, Value};
 use proptest::prelude::*;
 
 fn node(n_inputs: usize, n_outputs: usize, n_lines: usize, place: Place) -> Kind {
@@ -243,19 +243,19 @@ fn graph_with_everything() -> Graph {
     let mut graph = Graph::default();
     let mut root = Body::default();
     let start = add(&mut root, Op::Input(Input::Weights), "", stream(), &[]);
-    let same = add(&mut root, Silu, "", stream(), &[start]);
+    let same = add(&mut root, Activation { function: Function::Silu }, "", stream(), &[start]);
     let list = add(&mut root, Op::Input(Input::Targets), "", stream().listed(3), &[]);
     let body = |n: usize| {
         let mut body = Body { arguments: vec![stream(); 3], ..Body::default() };
         let carried = add(&mut body, Op::Argument(0), "", stream(), &[]);
         let fixed = add(&mut body, Op::Argument(1), "", stream(), &[]);
         let element = add(&mut body, Op::Argument(2), "", stream(), &[]);
-        let mut x = add(&mut body, Add, "layer.*", stream(), &[carried, element]);
+        let mut x = add(&mut body, Add::default(), "layer.*", stream(), &[carried, element]);
         for _ in 0..n {
-            x = add(&mut body, Silu, "layer.*.gate.inner", stream(), &[x]);
+            x = add(&mut body, Activation { function: Function::Silu }, "layer.*.gate.inner", stream(), &[x]);
         }
-        let y = add(&mut body, Add, "layer.*.gate", stream(), &[x, fixed]);
-        let z = add(&mut body, Add, "layer.*", stream(), &[y, carried]);
+        let y = add(&mut body, Add::default(), "layer.*.gate", stream(), &[x, fixed]);
+        let z = add(&mut body, Add::default(), "layer.*", stream(), &[y, carried]);
         body.results = vec![z, y];
         body
     };
@@ -265,7 +265,8 @@ fn graph_with_everything() -> Graph {
         runs: vec![run(1, 0, 1), run(2, 1, 1), run(1, 2, 1)],
         n_carried: 1,
         n_invariant: 1,
-        n_mapped: 1,
+        mapped: vec![Users::All],
+        collected: vec![Users::All],
         reversed: false,
     };
     let node = graph::Node {
@@ -285,8 +286,17 @@ fn graph_with_everything() -> Graph {
         types: vec![stream(), stream().listed(3)],
     };
     let back = root.add(back, &[end, same, kept]);
-    let out = add(&mut root, Add, "head", stream(), &[Value { node: back, port: 0 }, end]);
-    graph.outputs = vec![("out".into(), out), ("grad.layer.*.x".into(), Value { node: back, port: 1 })];
+    let out = add(&mut root, Add::default(), "head", stream(), &[Value { node: back, port: 0 }, end]);
+    graph.outputs = vec![("out".into(), out)];
+    let param = graph::Param {
+        path: "layer.*.x".into(),
+        indices: vec![graph::Indices::all(3)],
+        shape: vec![8],
+        init: graph::Init::Ones,
+        span: None,
+    };
+    graph.params.push(param);
+    graph.grads = vec![(graph::ParamId(0), Value { node: back, port: 1 })];
     graph.bodies = vec![root, body(1), body(2)];
     graph
 }
@@ -299,7 +309,7 @@ fn every_part_of_a_graph_has_its_place() {
     assert!(faults.is_empty(), "{faults:#?}");
     let text = super::svg(&graph_with_everything(), "a < b");
     for word in [
-        "layer x 3<",
+        "layer x 3, 24 parameters",
         "layer 0, 2",
         "layer 1",
         "from the layer before",
