@@ -16,6 +16,27 @@ pub struct Derivation {
     pub from: Vec<&'static str>,
 }
 
+/// Paths that [`of`] knows.
+const DERIVED: &[&str] = &[
+    "budget.epochs",
+    "budget.steps",
+    "budget.tokens_per_step",
+    "budget.unique_tokens",
+    "data.epochs",
+    "data.total",
+    "data.unique",
+    "eval.batch",
+    "eval.times",
+    "train.checkpoint_every",
+    "train.lr_schedule",
+    "train.lr_schedule.decay",
+    "train.lr_schedule.warmup",
+    "train.micro_batch",
+    "vocab.end_of_document",
+    "vocab.mask",
+    "vocab.size",
+];
+
 fn derivation(formula: &str, numbers: String, from: &[&'static str]) -> Option<Derivation> {
     Some(Derivation { formula: formula.to_string(), numbers, from: from.to_vec() })
 }
@@ -185,5 +206,6 @@ fn real(x: f64) -> String {
 
 /// The paths of a variant that follow from this one.
 pub fn followers<'a>(path: &str, arm: &'a Arm) -> Vec<&'a FlatField> {
-    arm.flat.iter().filter(|f| of(&f.path, arm).is_some_and(|d| d.from.contains(&path))).collect()
+    let follows = |f: &&FlatField| of(&f.path, arm).is_some_and(|d| d.from.contains(&path));
+    arm.flat.iter().filter(|f| DERIVED.contains(&f.path.as_str())).filter(follows).collect()
 }

@@ -214,6 +214,9 @@ fn to_json(path: &str, arms: &[&Arm]) -> Value {
     json!({ "path": path, "values": values })
 }
 
+/// Values of one path that a line of the list shows.
+const LISTED: usize = 6;
+
 /// All paths with their values.
 fn list(arms: &[&Arm], as_json: bool) -> ExitCode {
     let paths: BTreeSet<&str> = arms.iter().flat_map(|arm| &arm.flat).map(|f| f.path.as_str()).collect();
@@ -225,11 +228,15 @@ fn list(arms: &[&Arm], as_json: bool) -> ExitCode {
     let mut rows = vec![];
     for path in paths {
         let mut values: Vec<String> = vec![];
-        for (_, account) in accounts(path, arms) {
-            let shown = account.map_or("-".to_string(), |a| a.field.shown());
+        for arm in arms {
+            let shown = arm.flat.iter().find(|f| f.path == path).map_or("-".to_string(), FlatField::shown);
             if !values.contains(&shown) {
                 values.push(shown);
             }
+        }
+        if let Some(more) = values.len().checked_sub(LISTED + 1) {
+            values.truncate(LISTED);
+            values.push(format!("and {} more", more + 1));
         }
         rows.push((path, values));
     }
