@@ -109,7 +109,8 @@ impl Builder<'_> {
             };
             // A body knows of the lists that it takes part in, and of no others.
             let pick = |lists: &[Users], n: usize| -> Vec<usize> {
-                (0..n).chain(Region::lists_of(*id, lists).into_iter().map(|i| n + i)).collect()
+                let own = region.lists_by_body(lists).remove(id).unwrap_or_default();
+                (0..n).chain(own.into_iter().map(|i| n + i)).collect()
             };
             let own = pick(&region.mapped, n_whole).into_iter().filter_map(|k| arguments.get(k).cloned()).collect();
             let results = pick(&region.collected, region.n_carried);
