@@ -4,7 +4,7 @@ use super::words::Word;
 use super::{Builder, Source, Sources};
 use crate::base::number::grouped;
 use crate::graph::svg::scene::{BoxStyle, End, ItemId, Kind, Line, LineStyle, Net, NetStyle, Node, NodeStyle, Place};
-use crate::graph::{self, BodyId, Region, Type, Users, Value};
+use crate::graph::{self, Region, Type, Users, Value};
 use petgraph::graph::NodeIndex;
 use std::collections::BTreeMap;
 
@@ -99,8 +99,6 @@ impl Builder<'_> {
         }
 
         let bodies = region.bodies();
-        let mapped = region.lists_by_body(&region.mapped);
-        let collected = region.lists_by_body(&region.collected);
         for id in &bodies {
             let Some(body) = self.graph.body(*id) else { continue };
             let within = if bodies.len() == 1 {
@@ -110,11 +108,12 @@ impl Builder<'_> {
                 self.scene.add(frame, Kind::Box { title, style: BoxStyle::Body, children: vec![] })
             };
             // A body knows of the lists that it takes part in, and of no others.
-            let pick = |lists: &BTreeMap<BodyId, Vec<usize>>, n: usize| -> Vec<usize> {
-                (0..n).chain(lists.get(id).into_iter().flatten().map(|i| n + i)).collect()
+            let pick = |lists: &[Users], n: usize| -> Vec<usize> {
+                let own = region.lists_by_body(lists).remove(id).unwrap_or_default();
+                (0..n).chain(own.into_iter().map(|i| n + i)).collect()
             };
-            let own = pick(&mapped, n_whole).into_iter().filter_map(|k| arguments.get(k).cloned()).collect();
-            let results = pick(&collected, region.n_carried);
+            let own = pick(&region.mapped, n_whole).into_iter().filter_map(|k| arguments.get(k).cloned()).collect();
+            let results = pick(&region.collected, region.n_carried);
             let mut inner_given: BTreeMap<Value, Vec<Word>> = BTreeMap::new();
             for (result, k) in body.results.iter().zip(&results) {
                 inner_given.entry(*result).or_default().extend(named.get(*k).into_iter().flatten().cloned());
