@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::{apply, edit, timed};
 
-use dlmc::ast::{BinaryOp, Expr, ExprKind, File, Item, Stmt};
+use dlmc::ast::{BinaryOp, Claim, Expr, ExprKind, Field, File, Item, ParamType, Stmt, UnaryOp};
 use dlmc::base::diag::code;
 use dlmc::base::{Diagnostics, FileId, Number, SourceMap, Unit};
 use dlmc::cli::render;
@@ -54,15 +54,25 @@ fn bracketed(e: &Expr) -> String {
         ExprKind::Bool(b) => b.to_string(),
         ExprKind::None => "none".into(),
         ExprKind::Name(n) => n.clone(),
-        ExprKind::Call { callee, args, alias } => {
+        ExprKind::Call { callee, args, alias, share } => {
             let args: Vec<String> = args
                 .iter()
                 .map(|a| a.name.as_ref().map_or(String::new(), |n| format!("{}: ", n.text)) + &bracketed(&a.value))
                 .collect();
             let alias = alias.as_ref().map_or(String::new(), |a| format!(" as {}", a.text));
-            format!("{}({}){alias}", callee.text, args.join(", "))
+            let share = share.map_or("", |_| "share ");
+            format!("{share}{}({}){alias}", callee.text, args.join(", "))
         }
-        ExprKind::Unary { operand, .. } => format!("(-{})", bracketed(operand)),
+        ExprKind::Unary { op: UnaryOp::Neg, operand } => format!("(-{})", bracketed(operand)),
+        ExprKind::Unary { op: UnaryOp::Not, operand } => format!("(not {})", bracketed(operand)),
+        ExprKind::If { branches, otherwise } => {
+            let arms: Vec<String> =
+                branches.iter().map(|(c, v)| format!("if {} {{{}}} else ", bracketed(c), bracketed(v))).collect();
+            format!("{}{{{}}}", arms.concat(), bracketed(otherwise))
+        }
+        ExprKind::Range { low, high } => format!("({}..{})", bracketed(low), bracketed(high)),
+        ExprKind::Extend { base, fields } => format!("{} {}", bracketed(base), record(fields)),
+        ExprKind::Claims(claims) => claims.iter().map(claim).collect::<Vec<_>>().join("; "),
         ExprKind::Binary { op, left, right, .. } => {
             format!("({} {} {})", bracketed(left), op.symbol(), bracketed(right))
         }
@@ -70,17 +80,29 @@ fn bracketed(e: &Expr) -> String {
         ExprKind::List { items, unit } => {
             format!("[{}]{}", all(items), unit.map_or(String::new(), |(u, _)| format!(" {}", u.word())))
         }
-        ExprKind::Record(fields) => {
-            let fields: Vec<String> = fields
-                .iter()
-                .map(|f| {
-                    let path: Vec<&str> = f.path.iter().map(|i| i.text.as_str()).collect();
-                    format!("{}: {}", path.join("."), bracketed(&f.value))
-                })
-                .collect();
-            format!("{{{}}}", fields.join(", "))
-        }
+        ExprKind::Record(fields) => record(fields),
     }
+}
+
+fn record(fields: &[Field]) -> String {
+    let fields: Vec<String> = fields
+        .iter()
+        .map(|f| {
+            let path: Vec<&str> = f.path.iter().map(|i| i.text.as_str()).collect();
+            format!("{}: {}", path.join("."), bracketed(&f.value))
+        })
+        .collect();
+    format!("{{{}}}", fields.join(", "))
+}
+
+fn claim(claim: &Claim) -> String {
+    let mut text = claim.binds.as_ref().map_or(String::new(), |name| format!("let {} = ", name.text));
+    text.push_str(claim.no.map_or("", |_| "no "));
+    text.push_str(&bracketed(&claim.value));
+    for (word, clause) in [("at", &claim.at), ("before", &claim.before), ("within", &claim.within)] {
+        text.push_str(&clause.as_ref().map_or(String::new(), |clause| format!(" {word} {}", bracketed(clause))));
+    }
+    text
 }
 
 fn depth(text: &str) -> Expr {
@@ -98,14 +120,15 @@ fn the_real_specs_parse_without_a_word() {
     let names: Vec<&str> = experiment.fields.iter().map(|f| f.path[0].text.as_str()).collect();
     assert_eq!(names, ["model", "data", "train", "eval", "arms", "expect"]);
     let expect = bracketed(&experiment.fields[5].value);
-    assert_eq!(expect, "{: crossover(loss(valid), of: mdm, under: ar)}");
+    assert_eq!(expect, "crossover(loss(valid), of: mdm, under: ar)");
     assert_eq!(good(DECODER).items.len(), 3);
 }
 
 #[test]
 fn the_examples_of_the_language_reference_parse() {
     let page = include_str!("../grammar/README.md");
-    let examples: Vec<&str> = page.split("```dlm\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let fences = page.split("```dlm").skip(1);
+    let examples: Vec<&str> = fences.filter_map(|rest| rest.split_once('\n')?.1.split("```").next()).collect();
     assert!(examples.len() >= 4);
     for example in examples {
         good(example);
@@ -125,6 +148,22 @@ fn operators_bind_as_in_mathematics() {
         ("a\n  + b", "(a + b)"),
         ("a +\n\n  b", "(a + b)"),
         ("f(a, n: 2) as p * g() as q", "(f(a, n: 2) as p * g() as q)"),
+        ("a or b and not c == 1 + 2", "(a or (b and (not (c == (1 + 2)))))"),
+        ("not not a", "(not (not a))"),
+        ("i % 4 == 3", "((i % 4) == 3)"),
+        ("4 % 2 * 3", "((4 % 2) * 3)"),
+        ("i in 1 + 1..2 * 4", "(i in ((1 + 1)..(2 * 4)))"),
+        ("i in [0, 3] or i >= 7", "((i in [0, 3]) or (i >= 7))"),
+        ("1e-4..1e-2", "(0.0001..0.01)"),
+        ("0.1..0.9", "(0.1..0.9)"),
+        ("5 tokens..9 tokens", "(5 tokens..9 tokens)"),
+        ("a.b == 1B tokens and x", "((a.b == 1000000000 tokens) and x)"),
+        ("if a < 1 { b } else { c }", "if (a < 1) {b} else {c}"),
+        ("if a {\n b\n}\nelse if c { d } else { -1 }", "if a {b} else if c {d} else {(-1)}"),
+        ("2 * if a { 1 } else { 3 }", "(2 * if a {1} else {3})"),
+        ("base { a: 1, b.c: none }", "base {a: 1, b.c: none}"),
+        ("adamw(lr: 1) { lr: 2 }", "adamw(lr: 1) {lr: 2}"),
+        ("share f(x) as g + share", "(share f(x) as g + share)"),
         ("(a, b,)", "tuple(a, b)"),
         ("[1, 2] tokens", "[1, 2] tokens"),
         ("{ a.b: 1, c: none }", "{a.b: 1, c: none}"),
@@ -133,6 +172,68 @@ fn operators_bind_as_in_mathematics() {
     ] {
         assert_eq!(bracketed(&value(text)), tree, "{text}");
     }
+}
+
+#[test]
+fn claims_are_read() {
+    let text = "experiment e {
+    expect: {
+        let cross = crossover(loss(valid), of: mdm, under: ar)
+        cross at data.unique in [0.5B, 1B] tokens
+        no cross at data.unique == 10B tokens before 30 epochs
+        best(loss(valid), of: a) < best(loss(valid), of: b), increasing(cross.epoch, along: data.unique)
+        final(loss(valid), of: a) == 1.88 within 0.02
+            at data.unique in 1..4
+    }
+}";
+    let Item::Experiment(experiment) = &good(text).items[0] else { panic!() };
+    insta::assert_snapshot!(bracketed(&experiment.fields[0].value).replace("; ", "\n"), @r"
+    let cross = crossover(loss(valid), of: mdm, under: ar)
+    cross at (data.unique in [500000000, 1000000000] tokens)
+    no cross at (data.unique == 10000000000 tokens) before 30 epochs
+    (best(loss(valid), of: a) < best(loss(valid), of: b))
+    increasing(cross.epoch, along: data.unique)
+    (final(loss(valid), of: a) == 1.88) at (data.unique in (1..4)) within 0.02
+    ");
+}
+
+#[test]
+fn definitions_and_statements_of_every_kind_are_read() {
+    let file = good(
+        "language 1
+let lr = 1e-3
+let base = { lr: lr }
+data small = web { unique: 1M tokens }
+objective late = mdm { t: iid(0.5, 1) }
+block layer(x: [B, T, D], norm: block([B, T, D]) -> [B, T, D], n: int = 2) {
+    require n > 0 and n <= 8, \"one to eight\"
+    repeat n as i {
+        if i % 2 == 0 {
+            x = norm(x)
+        } else if i == 3 { x = x + x }
+        else { x = x * 2 }
+        collect h = x
+        y = share linear(x, D) as w
+    }
+    return pick(h, n - 1)
+}",
+    );
+    assert_eq!(file.version.unwrap().0, 1);
+    assert_eq!(file.items.len(), 5);
+    assert!(matches!(&file.items[0], Item::Let(b) if b.name.text == "lr"));
+    assert!(matches!(&file.items[2], Item::Data(d) if d.base.as_ref().unwrap().text == "web"));
+    assert!(matches!(&file.items[3], Item::Objective(b) if matches!(b.value.kind, ExprKind::Extend { .. })));
+    let Item::Block(block) = &file.items[4] else { panic!() };
+    assert!(
+        matches!(&block.params[1].ty, ParamType::Block { inputs, returns, .. } if (inputs.len(), returns.len()) == (1, 1))
+    );
+    assert!(matches!(&block.body[0], Stmt::Require { text: Some(t), .. } if t == "one to eight"));
+    let Stmt::Repeat { body, .. } = &block.body[1] else { panic!() };
+    assert!(matches!(&body[0], Stmt::If { branches, otherwise: Some(_), .. } if branches.len() == 2));
+    assert!(matches!(&body[1], Stmt::Collect { target, .. } if target.text == "h"));
+    assert!(
+        matches!(&body[2], Stmt::Bind { value, .. } if matches!(value.kind, ExprKind::Call { share: Some(_), .. }))
+    );
 }
 
 #[test]
@@ -221,6 +322,10 @@ refused! {
     name_alone: "train a {\n    batch\n}";
     unknown_unit: "data d {\n    unique: 100K tokns\n    valid: 3 bananas\n}";
     unit_touches_its_number: "train a {\n    batch: 32seqs\n    unique: 100k\n    x: 12ab\n}";
+    reserved_name: "block a(x: [B, T, D]) {\n    return linear(x, D) as in\n}";
+    faulty_claims: "experiment a {\n    expect: {\n        first: cross\n        cross at\n        a < b < c\n        no\n        x at 1 at 2\n        2 * not a\n        let y: cross\n    }\n}";
+    faulty_choices: "block a(x: [B, T, D], f: block) {\n    return x\n}\nblock b(x: [B, T, D]) {\n    if = 3 { y = x }\n    y = if a { 1 }\n    require\n    collect = x\n    return x\n}";
+    late_language: "let a = 1..2..3\nlanguage 1\nlet b: 1";
     percent_apart: "train a {\n    warmup: 10 %\n}";
     number_too_large: "train a {\n    lr: 1e999\n    n: 1000000000000000000000000000000000000000000\n}";
     value_without_a_name: "block a(x: [B, T, D]) {\n    linear(x, D)\n    return x\n}";
@@ -246,13 +351,12 @@ refused! {
     repeat_without_a_count: "model m(n: int) {\n    repeat as layer {\n        x = f(x)\n    }\n    return x\n}";
     repeat_without_a_body: "model m(n: int) {\n    repeat n as layer\n    return x\n}";
     foreign_marks: "train a {\n    clip: 1.0;\n    note: 'x'\n    # comment\n    lr: 2 ** 3\n}";
-    foreign_statements: "block a(x: [B, T, D]) {\n    if on { y = x }\n    return x, x\n}";
+    foreign_statements: "block a(x: [B, T, D]) {\n    while on { y = x }\n    return x, x\n}";
     reserved_words: "train as {\n    none: 3\n}\nblock a(x: [B]) {\n    return = 3\n    true = 4\n}";
     alias_of_a_name: "block a(x: [B, T, D]) {\n    y = x as z\n    w = (f(x)) as z\n    return y\n}";
     unknown_escape: "data d {\n    source: files(\"a\\qb\")\n}";
     commas_too_many: "train a { clip: 1.0,, lr: 1e-3 }";
     bad_import: "use lib/decoder.dlm { decoder }\nuse \"a.dlm\"\nuse \"b.dlm\" { }";
-    objective_is_no_call: "objective a = next_token";
     no_text_at_all: "just some words\nand more words\n";
     strange_characters: "train a {\n    clip: 1.0 é\n    α: 2\n    x: \u{7}\n}";
     empty: "";

@@ -166,7 +166,11 @@ pub fn node(expr: &Expr, origin: &dyn Fn(Span) -> Origin, out: &mut Diagnostics)
             Value::List(items)
         }
         ExprKind::Record(fields) => Value::Record(record(fields, origin, out)),
-        ExprKind::If { .. } | ExprKind::Range { .. } | ExprKind::Extend { .. } | ExprKind::Claims(_) => Value::None,
+        ExprKind::Claims(claims) => {
+            let bare = claims.iter().map(|claim| node(&claim.value, origin, out)).collect();
+            Value::Record(Record { bare, ..Record::default() })
+        }
+        ExprKind::If { .. } | ExprKind::Range { .. } | ExprKind::Extend { .. } => Value::None,
         ExprKind::Unary { op: UnaryOp::Not, .. } => Value::None,
         ExprKind::Unary { op: UnaryOp::Neg, operand } => match node(operand, origin, out).value {
             Value::Number { number, unit } => Value::Number { number: number.neg(), unit },

@@ -21,7 +21,8 @@ pub const MAX_OPERATORS: usize = 256;
 pub const MAX_DEPTH: usize = 320;
 
 /// Words that begin a definition at the start of a line. Inside a body none of them is followed by a name.
-pub const ITEM_WORDS: &[&str] = &["use", "schedule", "objective", "data", "train", "experiment", "block", "model"];
+pub const ITEM_WORDS: &[&str] =
+    &["use", "let", "schedule", "objective", "data", "train", "experiment", "block", "model", "language"];
 
 /// Fits no rule; takes the place of an unmatched bracket or quote.
 const PLACEHOLDER: u8 = 1;

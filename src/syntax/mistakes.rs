@@ -26,11 +26,11 @@ const FOREIGN: &[(&str, &str)] = &[
     ("#", "a comment begins with `//`"),
     ("/*", "a comment begins with `//` and ends with its line"),
     ("**", "a power is written `^`"),
-    ("%", "`%` touches its number: `10%`"),
+    ("!", "write `not`, and `!=` between two values"),
+    ("&&", "write `and`"),
+    ("||", "write `or`"),
     ("=>", "a field is written `name: value`"),
-    ("==", "values are not compared here"),
-    ("<", "values are not compared here"),
-    (">", "values are not compared here"),
+    ("==", "`==` compares; a binding is written with one `=`"),
     ("$", "names stand without a mark"),
     ("@", "names stand without a mark"),
     ("...", "write out every value"),
@@ -58,10 +58,12 @@ fn probe_rule(place: Place) -> Rule {
     match place {
         Place::Item => Rule::probe_item,
         Place::Entry => Rule::probe_entry,
+        Place::Claim => Rule::probe_claim,
         Place::Statement => Rule::probe_statement,
         Place::Signature => Rule::probe_signature,
         Place::Name => Rule::probe_name,
         Place::Loop => Rule::probe_loop,
+        Place::Condition => Rule::probe_branch,
         Place::Value => Rule::value_only,
     }
 }
@@ -147,6 +149,8 @@ impl Reader<'_> {
         let mut diagnostic = Diagnostic::error(code::SYNTAX, message).at(span, "");
         if let Some((_, help)) = FOREIGN.iter().rev().find(|(mark, _)| blank.starts_with(mark)) {
             diagnostic = diagnostic.help(*help);
+        } else if length == 0 && text.trim_end().ends_with('%') {
+            diagnostic = diagnostic.help("a per cent sign touches its number: `10%`; after a space it is a remainder");
         } else if is_reserved(found.trim_matches('`')) {
             diagnostic = diagnostic.help(format!("{found} is a word of the language and no name"));
         } else if blank.starts_with(|c: char| c.is_alphabetic() && !c.is_ascii()) {
@@ -211,9 +215,9 @@ impl Reader<'_> {
                 let help = "give it one, `y = ...`, or hand it out with `return`";
                 Some(error("this value is given no name, so it is lost".to_string(), "").help(help))
             }
-            Place::Statement if matches!(word, "if" | "for" | "while" | "let" | "def" | "fn") => {
+            Place::Statement if matches!(word, "for" | "while" | "let" | "def" | "fn") => {
                 let message = format!("there is no `{word}` in a block");
-                let help = "a block has `name = value`, `repeat COUNT as LABEL { ... }` and `return value`";
+                let help = "a block has `name = value`, `repeat COUNT as LABEL { ... }`, `if CONDITION { ... }` and `return value`";
                 Some(Diagnostic::error(code::SYNTAX, message).at(word_span, "").help(help))
             }
             _ => None,
@@ -230,16 +234,26 @@ fn known_junk(text: &str, before: &str, whole: Span, place: Place) -> Option<Dia
         return Some(at(mark, "the parenthesis of a call touches its name").help("remove the space before `(`"));
     }
     if leading_word(text) == "as" {
-        let help = "`as` names the parameters that a call makes: `linear(x, D) as o`";
+        let name = leading_word(text.get(2..).unwrap_or("").trim_start());
+        let help = match is_reserved(name) {
+            true => format!("`{name}` is a word of the language and no name"),
+            false => "`as` names the parameters that a call makes: `linear(x, D) as o`".to_string(),
+        };
         let word = Span::new(whole.file, whole.start as usize, whole.start as usize + 2);
-        return Some(at(word, "`as` follows something that is no call").help(help));
+        let message = if is_reserved(name) { "`as` without a name" } else { "`as` follows something that is no call" };
+        return Some(at(word, message).help(help));
     }
     if text.starts_with('{') {
         let help = match place {
             Place::Entry => "a record is a value: `name: { ... }`",
-            _ => "only `repeat`, and definitions, have a body in braces",
+            Place::Claim => "a claim has no record",
+            _ => "only `repeat`, `if`, and definitions, have a body in braces",
         };
         return Some(at(mark, "a record does not fit here").help(help));
+    }
+    if place == Place::Claim && text.starts_with(':') {
+        let help = "write the claim alone: `crossover(loss(valid), of: mdm, under: ar)`";
+        return Some(at(mark, "a claim has no name").help(help));
     }
     // `a +` and on the next line `b: 3`: the operator has taken the next line's name.
     if text.starts_with([':', '=']) {
@@ -271,14 +285,23 @@ fn usual_form(text: &str, place: Place) -> Option<&'static str> {
         Place::Entry => "a field is written `name: value`",
         Place::Statement => match leading_word(text) {
             "repeat" => "a loop is written `repeat COUNT as LABEL { ... }`",
+            "if" => "a choice is written `if CONDITION { ... } else { ... }`",
+            "require" => "a requirement is written `require CONDITION, \"text\"`",
+            "collect" => "it is written `collect name = value`",
             "return" => "a result is written `return value` or `return (a, b)`",
             _ => "a statement is written `name = value`",
         },
         Place::Signature => "a header is written `NAME(x: [B, T, D], n: int = 4) -> [B, T, D]`",
         Place::Name => "a definition is written `experiment NAME { ... }`",
         Place::Loop => "a loop is written `repeat COUNT as LABEL { ... }`",
+        Place::Condition => "a choice is written `if CONDITION { ... } else { ... }`",
+        Place::Claim => {
+            "a claim is written `crossover(loss(valid), of: mdm, under: ar)`, with `at`, `before` or `within` after it"
+        }
         Place::Item => match leading_word(text) {
             "use" => "an import is written `use \"path.dlm\" { name, other as alias }`",
+            "let" => "it is written `let NAME = VALUE`",
+            "language" => "it is written `language 1`",
             "schedule" => "a schedule is written `schedule NAME(t) = FORMULA`",
             "objective" => "an objective is written `objective NAME = kind(...)`",
             "data" => "it is written `data NAME { ... }`",
@@ -334,5 +357,6 @@ fn is_word_char(c: char) -> bool {
 }
 
 fn is_reserved(word: &str) -> bool {
-    matches!(word, "as" | "repeat" | "return" | "true" | "false" | "none")
+    let structure = matches!(word, "as" | "repeat" | "return" | "true" | "false" | "none" | "if" | "else");
+    structure || matches!(word, "and" | "or" | "not" | "in")
 }

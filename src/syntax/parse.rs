@@ -1,14 +1,11 @@
-//! Pairs to the tree: definitions, blocks, statements, fields. What recovery swallowed goes to `mistakes`.
+//! Pairs to the tree: the file, definitions, fields. What recovery swallowed goes to `mistakes`.
 
 use pest::iterators::Pair;
 
 use super::grammar::Rule;
 use super::limits::Balanced;
 use super::report::Findings;
-use crate::ast::{
-    Binding, Block, Definition, DimExpr, Expr, Field, File, Ident, Item, Param, ParamType, Schedule, ShapeExpr, Stmt,
-    Use, UseName,
-};
+use crate::ast::{Binding, Definition, Expr, ExprKind, Field, File, Item, Schedule, Use, UseName};
 use crate::base::diag::code;
 use crate::base::{Diagnostic, FileId, Span};
 
@@ -17,6 +14,8 @@ use crate::base::{Diagnostic, FileId, Span};
 pub(super) enum Place {
     Item,
     Entry,
+    /// A line of an `expect`.
+    Claim,
     Statement,
     /// The header of a block or model.
     Signature,
@@ -24,6 +23,8 @@ pub(super) enum Place {
     Name,
     /// The header of a repeat.
     Loop,
+    /// The condition of an `if`.
+    Condition,
     Value,
 }
 
@@ -60,7 +61,7 @@ impl Reader<'_> {
                 Rule::head_doc => file.doc = Some(doc_text(part.as_str())),
                 Rule::items => {
                     for top in part.into_inner().filter(|p| p.as_rule() == Rule::top) {
-                        self.top(top, &mut file.items);
+                        self.top(top, &mut file);
                     }
                 }
                 _ => {}
@@ -69,12 +70,13 @@ impl Reader<'_> {
         file
     }
 
-    fn top(&mut self, pair: Pair<'_, Rule>, items: &mut Vec<Item>) {
+    fn top(&mut self, pair: Pair<'_, Rule>, file: &mut File) {
         let start = pair.as_span().start();
         for part in pair.into_inner() {
             match part.as_rule() {
                 Rule::bad_item => self.swallowed(&part, Place::Item),
                 Rule::rest => self.junk(start, &part, Place::Item),
+                Rule::language => self.language(part, file),
                 Rule::joined_item => {
                     self.missing_separator(
                         &part,
@@ -82,19 +84,34 @@ impl Reader<'_> {
                         "begin each definition on a line of its own",
                     );
                     if let Some(item) = part.into_inner().next() {
-                        items.extend(self.item(item));
+                        file.items.extend(self.item(item));
                     }
                 }
-                _ => items.extend(self.item(part)),
+                _ => file.items.extend(self.item(part)),
             }
         }
+    }
+
+    /// `language 1`, before all else.
+    fn language(&mut self, pair: Pair<'_, Rule>, file: &mut File) {
+        let span = self.span(&pair);
+        if !file.items.is_empty() || file.version.is_some() {
+            let message = "the version of the language stands before all definitions, and once";
+            self.report(Diagnostic::error(code::SYNTAX, message).at(span, "").help("move it to the top of the file"));
+            return;
+        }
+        let digits = pair.into_inner().find(|p| p.as_rule() == Rule::whole);
+        let digits: String = digits.map_or("", |p| p.as_str()).chars().filter(char::is_ascii_digit).collect();
+        // A number beyond u64 is no version either; which ones there are, resolve says.
+        file.version = Some((digits.parse().unwrap_or(u64::MAX), span));
     }
 
     fn item(&mut self, pair: Pair<'_, Rule>) -> Option<Item> {
         match pair.as_rule() {
             Rule::use_item => self.use_item(pair).map(Item::Use),
+            Rule::let_item => self.binding(pair, "a `let` takes `=`, not `:`").map(Item::Let),
             Rule::schedule => self.schedule(pair).map(Item::Schedule),
-            Rule::objective => self.objective(pair).map(Item::Objective),
+            Rule::objective => self.binding(pair, "an objective takes `=`, not `:`").map(Item::Objective),
             Rule::data => self.definition(pair).map(Item::Data),
             Rule::train => self.definition(pair).map(Item::Train),
             Rule::experiment => self.definition(pair).map(Item::Experiment),
@@ -139,14 +156,15 @@ impl Reader<'_> {
         Some(Schedule { name: words.next()?, variable: words.next()?, formula: formula?, span })
     }
 
-    fn objective(&mut self, pair: Pair<'_, Rule>) -> Option<Binding> {
+    /// `NAME = VALUE`
+    fn binding(&mut self, pair: Pair<'_, Rule>, wrong: &str) -> Option<Binding> {
         let span = self.span(&pair);
         let (mut name, mut value) = (None, None);
         for part in pair.into_inner() {
             match part.as_rule() {
                 Rule::ident => name = Some(self.ident(&part)),
-                Rule::wrong_colon => self.wrong_mark(&part, "an objective takes `=`, not `:`", "="),
-                Rule::bare_call => value = self.bare_call(part, 0),
+                Rule::wrong_colon => self.wrong_mark(&part, wrong, "="),
+                Rule::expr => value = self.expr(part, 0),
                 _ => {}
             }
         }
@@ -155,17 +173,20 @@ impl Reader<'_> {
 
     fn definition(&mut self, pair: Pair<'_, Rule>) -> Option<Definition> {
         let span = self.span(&pair);
-        let (mut name, mut fields) = (None, vec![]);
+        let (mut name, mut base, mut fields) = (None, None, vec![]);
         for part in pair.into_inner() {
             match part.as_rule() {
-                Rule::def_name => name = self.find(part, Rule::ident),
+                Rule::def_name => {
+                    let mut words = part.into_inner().filter(|p| p.as_rule() == Rule::ident).map(|p| self.ident(&p));
+                    (name, base) = (words.next(), words.next());
+                }
                 Rule::bad_head => self.swallowed(&part, Place::Name),
                 Rule::open_brace => {}
                 Rule::fields => fields = self.fields(part, 0),
                 _ => {}
             }
         }
-        Some(Definition { name: name?, base: None, fields, span })
+        Some(Definition { name: name?, base, fields, span })
     }
 
     /// The entries between two braces.
@@ -188,6 +209,7 @@ impl Reader<'_> {
                         let span = self.span(&part);
                         fields.extend(self.bare_call(part, depth).map(|value| Field { path: vec![], value, span }));
                     }
+                    Rule::expect_field => fields.extend(self.expect_field(part)),
                     Rule::field => fields.extend(self.field(part, depth)),
                     _ => {}
                 }
@@ -212,169 +234,26 @@ impl Reader<'_> {
         Some(Field { path, value: value?, span })
     }
 
+    fn expect_field(&mut self, pair: Pair<'_, Rule>) -> Option<Field> {
+        let span = self.span(&pair);
+        let (mut name, mut value) = (None, None);
+        for part in pair.into_inner() {
+            match part.as_rule() {
+                Rule::expect_name => name = Some(self.ident(&part)),
+                Rule::wrong_equals => self.wrong_mark(&part, "a field takes `:`, not `=`", ":"),
+                Rule::claims => {
+                    let at = self.span(&part);
+                    value = Some(Expr { kind: ExprKind::Claims(self.claims(part)), span: at });
+                }
+                _ => {}
+            }
+        }
+        Some(Field { path: vec![name?], value: value?, span })
+    }
+
     fn bare_call(&mut self, pair: Pair<'_, Rule>, depth: usize) -> Option<Expr> {
         let call = pair.into_inner().find(|p| p.as_rule() == Rule::invoke)?;
         self.call(call, depth)
-    }
-
-    fn block(&mut self, pair: Pair<'_, Rule>) -> Option<Block> {
-        let span = self.span(&pair);
-        let (mut head, mut body) = (None, vec![]);
-        for part in pair.into_inner() {
-            match part.as_rule() {
-                Rule::signature => head = self.signature(part),
-                Rule::bad_head => self.swallowed(&part, Place::Signature),
-                Rule::statements => body = self.statements(part),
-                _ => {}
-            }
-        }
-        let (name, params, returns) = head?;
-        Some(Block { name, params, returns, body, span })
-    }
-
-    fn signature(&mut self, pair: Pair<'_, Rule>) -> Option<(Ident, Vec<Param>, Vec<ShapeExpr>)> {
-        let (mut name, mut params, mut returns, mut whole) = (None, vec![], vec![], true);
-        for part in pair.into_inner() {
-            match part.as_rule() {
-                Rule::ident => name = Some(self.ident(&part)),
-                Rule::params => {
-                    for param in part.into_inner().filter(|p| p.as_rule() == Rule::param) {
-                        match self.param(param) {
-                            Some(param) => params.push(param),
-                            None => whole = false,
-                        }
-                    }
-                }
-                Rule::shapes => {
-                    for shape in part.into_inner().filter(|p| p.as_rule() == Rule::shape) {
-                        returns.push(self.shape(shape)?);
-                    }
-                }
-                _ => {}
-            }
-        }
-        if whole { Some((name?, params, returns)) } else { None }
-    }
-
-    fn param(&mut self, pair: Pair<'_, Rule>) -> Option<Param> {
-        let span = self.span(&pair);
-        let (mut name, mut ty, mut default) = (None, None, None);
-        for part in pair.into_inner() {
-            match part.as_rule() {
-                Rule::ident => name = Some(self.ident(&part)),
-                Rule::param_type => ty = self.param_type(part),
-                Rule::expr => default = Some(self.expr(part, 0)?),
-                _ => {}
-            }
-        }
-        Some(Param { name: name?, ty: ty?, default, span })
-    }
-
-    fn param_type(&mut self, pair: Pair<'_, Rule>) -> Option<ParamType> {
-        let part = pair.into_inner().next()?;
-        match (part.as_rule(), part.as_str()) {
-            (Rule::shape, _) => self.shape(part).map(ParamType::Tensor),
-            (_, "int") => Some(ParamType::Int),
-            (_, "real") => Some(ParamType::Real),
-            (_, "bool") => Some(ParamType::Bool),
-            _ => None,
-        }
-    }
-
-    fn shape(&mut self, pair: Pair<'_, Rule>) -> Option<ShapeExpr> {
-        let span = self.span(&pair);
-        let mut dims = vec![];
-        for dim in pair.into_inner().filter(|p| p.as_rule() == Rule::dim) {
-            let part = dim.into_inner().next()?;
-            let at = self.span(&part);
-            if part.as_rule() == Rule::ident {
-                dims.push(DimExpr::Name(self.ident(&part)));
-                continue;
-            }
-            let digits: String = part.as_str().chars().filter(char::is_ascii_digit).collect();
-            match digits.parse() {
-                Ok(size) => dims.push(DimExpr::Fixed(size, at)),
-                Err(_) => {
-                    let message = format!("`{}` is too large for a dimension", part.as_str());
-                    self.report(Diagnostic::error(code::BAD_NUMBER, message).at(at, "cannot be represented"));
-                    return None;
-                }
-            }
-        }
-        Some(ShapeExpr { dims, span })
-    }
-
-    fn statements(&mut self, pair: Pair<'_, Rule>) -> Vec<Stmt> {
-        let mut statements = vec![];
-        for statement in pair.into_inner().filter(|p| p.as_rule() == Rule::statement) {
-            let start = statement.as_span().start();
-            for part in statement.into_inner() {
-                match part.as_rule() {
-                    Rule::bad_statement => self.swallowed(&part, Place::Statement),
-                    Rule::junk => self.junk(start, &part, Place::Statement),
-                    Rule::joined_statement => {
-                        let help = "put a comma or a new line between them";
-                        self.missing_separator(&part, "two statements on one line", help);
-                        if let Some(inner) = part.into_inner().next() {
-                            statements.extend(self.statement(inner));
-                        }
-                    }
-                    _ => statements.extend(self.statement(part)),
-                }
-            }
-        }
-        statements
-    }
-
-    fn statement(&mut self, pair: Pair<'_, Rule>) -> Option<Stmt> {
-        let span = self.span(&pair);
-        match pair.as_rule() {
-            Rule::give => {
-                let value = pair.into_inner().find(|p| p.as_rule() == Rule::expr)?;
-                let value = self.expr(value, 0)?;
-                let values = match value.kind {
-                    crate::ast::ExprKind::Tuple(items) => items,
-                    _ => vec![value],
-                };
-                Some(Stmt::Return { values, span })
-            }
-            Rule::bind => {
-                let (mut targets, mut value) = (vec![], None);
-                for part in pair.into_inner() {
-                    match part.as_rule() {
-                        Rule::targets => {
-                            let words = part.into_inner().filter(|p| p.as_rule() == Rule::ident);
-                            targets = words.map(|p| self.ident(&p)).collect();
-                        }
-                        Rule::wrong_colon => self.wrong_mark(&part, "a binding takes `=`, not `:`", "="),
-                        Rule::expr => value = self.expr(part, 0),
-                        _ => {}
-                    }
-                }
-                Some(Stmt::Bind { targets, value: value?, span })
-            }
-            Rule::r#loop => {
-                let (mut count, mut label, mut body) = (None, None, vec![]);
-                for part in pair.into_inner() {
-                    match part.as_rule() {
-                        Rule::loop_head => {
-                            for word in part.into_inner() {
-                                match word.as_rule() {
-                                    Rule::head_expr => count = self.expr(word, 0),
-                                    Rule::ident => label = Some(self.ident(&word)),
-                                    _ => {}
-                                }
-                            }
-                        }
-                        Rule::bad_head => self.swallowed(&part, Place::Loop),
-                        Rule::statements => body = self.statements(part),
-                        _ => {}
-                    }
-                }
-                Some(Stmt::Repeat { count: count?, label, body, span })
-            }
-            _ => None,
-        }
     }
 
     /// A mark that belongs to another construct; what it joins is kept.
@@ -384,7 +263,7 @@ impl Reader<'_> {
         self.report(Diagnostic::error(code::SYNTAX, message).at(at, "").help(help));
     }
 
-    fn missing_separator(&mut self, pair: &Pair<'_, Rule>, message: &str, help: &str) {
+    pub(super) fn missing_separator(&mut self, pair: &Pair<'_, Rule>, message: &str, help: &str) {
         let start = self.span(pair).start as usize;
         let word = self.source.get(start..).unwrap_or("").chars().take_while(|c| c.is_alphanumeric() || *c == '_');
         let length = word.map(char::len_utf8).sum::<usize>().max(1);

@@ -11,6 +11,5 @@ experiment e {
         crossover(loss(valid), of: mdm, under: mdm)
         crossover(loss(valid), of: mdm, under: ar, over: ar)
         crossover(loss(train), of: mdm, under: ar)
-        first: crossover(loss(valid), of: mdm, under: ar)
     }
 }

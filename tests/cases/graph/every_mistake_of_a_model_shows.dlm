@@ -6,8 +6,8 @@ model m() {
     y = split_heads(x, 5)
     z = x + linear(x, 32) as up
     repeat 2 as layer {
-        x = x + linear(x, 16) as in
-        x = x + linear(x, 16) as in
+        x = x + linear(x, 16) as into
+        x = x + linear(x, 16) as into
     }
     return x
 }
