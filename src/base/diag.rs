@@ -234,6 +234,14 @@ codes! {
     BAD_CLAIM = "E0312";
     /// a batch that does not divide into micro-batches
     BATCH_SPLIT = "E0313";
+    /// a schedule that jumps
+    SCHEDULE_JUMP = "E0330";
+    /// a formula of which something could be neither proved nor refuted
+    UNDECIDED = "E0331";
+    /// a loss weight that is infinite or negative where t is drawn
+    BAD_WEIGHT = "E0332";
+    /// a condition of a formula that compares its variable with no number
+    BAD_PIECE = "E0333";
     // E04..: the model graph
     /// tensors whose shapes do not fit
     SHAPE_MISMATCH = "E0401";

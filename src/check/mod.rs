@@ -9,6 +9,7 @@ pub mod lr;
 pub mod model;
 pub mod objective;
 pub mod reader;
+pub mod schedule;
 pub mod spec;
 pub mod train;
 

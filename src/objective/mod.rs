@@ -6,6 +6,7 @@
 pub mod corrupt;
 pub mod draws;
 pub mod evaluate;
+mod moments;
 pub mod schedule;
 #[cfg(test)]
 mod tests;

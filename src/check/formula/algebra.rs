@@ -83,7 +83,7 @@ impl Algebra {
                 Term::Call(Function::Exp, u) => exponentials.push(*u),
                 Term::Power(base, exponent) => collect(&mut powers, *base, *exponent),
                 Term::Sum(_) => {
-                    let (content, sum) = primitive(&factor, true);
+                    let (content, sum) = primitive(&factor, true, self.on);
                     match coefficient.checked_mul(content) {
                         Some(product) => {
                             coefficient = product;
@@ -182,12 +182,15 @@ impl Algebra {
             Term::Power(inner, first) => {
                 let signs = range(&inner, self.on);
                 let even = first.whole().is_some_and(|n| n % 2 == 0);
-                if (whole && first.whole().is_some()) || signs.is_at_least(Rational::ZERO) {
-                    let exponent = self.product([*first, exponent]);
-                    self.power(*inner, exponent)
+                let both = self.product([(*first).clone(), exponent.clone()]);
+                // A root exists where the root inside it does; squared, it would exist elsewhere too.
+                let stays_a_root = first.number().is_some_and(|e| e.den() != 1)
+                    && both.number().is_some_and(|e| e.den() != 1);
+                let wholes = whole && first.whole().is_some();
+                if wholes || stays_a_root || signs.is_at_least(Rational::ZERO) {
+                    self.power(*inner, both)
                 } else if even && signs.is_at_most(Rational::ZERO) {
-                    let (inner, exponent) = (self.negated(*inner), self.product([*first, exponent]));
-                    self.power(inner, exponent)
+                    self.power(self.negated(*inner), both)
                 } else {
                     raw_power(Term::Power(inner, first), exponent)
                 }
@@ -196,8 +199,9 @@ impl Algebra {
                 let (out, kept): (Vec<Term>, Vec<Term>) = factors
                     .into_iter()
                     .partition(|factor| whole || range(factor, self.on).is_at_least(Rational::ZERO));
-                if out.is_empty() {
-                    return raw_power(self.product(kept), exponent);
+                let negative = |term: &Term| range(term, self.on).is_at_most(Rational::ZERO);
+                if out.is_empty() || matches!(kept.as_slice(), [only] if negative(only)) {
+                    return raw_power(self.product(out.into_iter().chain(kept)), exponent);
                 }
                 let mut powers: Vec<Term> = out.into_iter().map(|f| self.power(f, exponent.clone())).collect();
                 if !kept.is_empty() {
@@ -207,7 +211,7 @@ impl Algebra {
                 self.product(powers)
             }
             Term::Sum(_) => {
-                let (content, sum) = primitive(&base, whole);
+                let (content, sum) = primitive(&base, whole, self.on);
                 if content == Rational::ONE {
                     return raw_power(base, exponent);
                 }
@@ -245,7 +249,14 @@ impl Algebra {
         if base.is_negative() {
             return Term::nowhere();
         }
-        self.root_of_number(base, e).unwrap_or_else(|| raw_power(Term::Number(base), exponent))
+        self.root_of_number(base, e)
+            .or_else(|| {
+                // Too large to take apart; the whole part of the exponent still goes into the coefficient.
+                let n = i64::try_from(e.floor()).ok()?;
+                let fraction = e.checked_sub(Rational::int(n))?;
+                Some(scaled(base.checked_pow(n)?, raw_power(Term::Number(base), Term::Number(fraction))))
+            })
+            .unwrap_or_else(|| raw_power(Term::Number(base), exponent))
     }
 
     /// base^(n + p/q) as base^n * (k/b) * m^(1/q) with a whole m as small as can be.
@@ -477,12 +488,20 @@ fn collect(powers: &mut Vec<(Term, Vec<Term>)>, base: Term, exponent: Term) {
     }
 }
 
-/// The sum as content times a sum of coprime whole coefficients; with `signed` the first of them is
-/// positive too.
-fn primitive(sum: &Term, signed: bool) -> (Rational, Term) {
+/// The sum as content times a sum of coprime whole coefficients. With `signed` that sum is one that is
+/// at least 0, if the rules of signs tell; else its first coefficient is positive.
+fn primitive(sum: &Term, signed: bool, on: Domain) -> (Rational, Term) {
     let whole = || {
         let mut content = content(sum.terms().iter().map(Term::coefficient))?;
-        if signed && sum.coefficient_of_first().is_negative() {
+        let flips = || {
+            let values = range(sum, on);
+            match (values.is_at_least(Rational::ZERO), values.is_at_most(Rational::ZERO)) {
+                (true, _) => false,
+                (_, true) => true,
+                _ => sum.coefficient_of_first().is_negative(),
+            }
+        };
+        if signed && flips() {
             content = content.negated();
         }
         let terms = sum.terms().iter().map(|term| {

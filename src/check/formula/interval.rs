@@ -3,12 +3,16 @@
 //! sines and cosines are taken in half turns where pi is a factor of the angle, so that a zero at an
 //! end of the box stays a zero.
 
-use super::range::over_pi;
+use super::circle;
 use super::term::{Function, Term};
 use crate::base::Rational;
 
 /// libm's functions are off by less than one unit in the last place; two are allowed for.
 const LIBM_ULPS: u32 = 2;
+/// The product of an angle with pi is off by two roundings, which `circle` does not enlarge.
+const CIRCLE_ULPS: u32 = 2 + LIBM_ULPS;
+/// Whole powers up to this one are multiplied out.
+const MAX_EXACT_POWER: u64 = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
@@ -76,10 +80,6 @@ impl Interval {
         if exact { Interval::point(x) } else { Interval::new(down(x, 2), up(x, 2)) }
     }
 
-    fn partly(self) -> Interval {
-        Interval { defined: false, ..self }
-    }
-
     fn negated(self) -> Interval {
         Interval { low: -self.high, high: -self.low, defined: self.defined }
     }
@@ -117,7 +117,7 @@ impl Interval {
     fn reciprocal(self) -> Interval {
         let invert = |x: f64| {
             let y = 1.0 / x;
-            (y, y.mul_add(x, -1.0) == 0.0)
+            (y, x.is_infinite() || y.mul_add(x, -1.0) == 0.0)
         };
         if self.is_empty() || (self.low == 0.0 && self.high == 0.0) {
             return EMPTY;
@@ -146,12 +146,12 @@ impl Interval {
         if self.is_empty() {
             return EMPTY;
         }
-        if n > 64 {
-            // Rare, so roughly: by the sign of the base.
-            let high = if n.is_multiple_of(2) || self.high > 0.0 { f64::INFINITY } else { 0.0 };
-            let low = if n.is_multiple_of(2) || self.low >= 0.0 { 0.0 } else { f64::NEG_INFINITY };
-            let small = self.low >= -1.0 && self.high <= 1.0;
-            return Interval { low: low.max(if small { -1.0 } else { low }), high: if small { 1.0 } else { high }, defined: self.defined && small };
+        if n > MAX_EXACT_POWER {
+            // Rare, so roughly.
+            return match self.low >= -1.0 && self.high <= 1.0 {
+                true => Interval { low: if self.low >= 0.0 { 0.0 } else { -1.0 }, high: 1.0, defined: self.defined },
+                false => WHOLE_LINE,
+            };
         }
         let (a, b) = (raise(self.low), raise(self.high));
         let even = n.is_multiple_of(2);
@@ -223,74 +223,105 @@ impl Interval {
         if self.is_empty() {
             return EMPTY;
         }
-        if !(self.low.is_finite() && self.high.is_finite()) || self.low.abs().max(self.high.abs()) > 1e9 {
-            return Interval { low: -1.0, high: 1.0, defined: self.defined && self.low.is_finite() && self.high.is_finite() };
+        if !self.is_moderate() {
+            return self.anywhere_on_the_circle();
         }
         let (a, b) = (cos_pi(self.low), cos_pi(self.high));
-        let (mut low, mut high) = (a.low.min(b.low), a.high.max(b.high));
-        // Whole numbers of half turns in the interval are where the extremes are.
+        // The extremes are at whole half turns.
         let first = self.low.ceil();
-        let even_within = if first % 2.0 == 0.0 { first } else { first + 1.0 } <= self.high;
-        let odd_within = if first % 2.0 == 0.0 { first + 1.0 } else { first } <= self.high;
-        if even_within {
-            high = 1.0;
+        let even = first % 2.0 == 0.0;
+        let (top, bottom) = if even { (first, first + 1.0) } else { (first + 1.0, first) };
+        Interval {
+            low: if bottom <= self.high { -1.0 } else { a.low.min(b.low).max(-1.0) },
+            high: if top <= self.high { 1.0 } else { a.high.max(b.high).min(1.0) },
+            defined: self.defined,
         }
-        if odd_within {
-            low = -1.0;
-        }
-        Interval { low: low.max(-1.0), high: high.min(1.0), defined: self.defined }
     }
 
+    /// sin(pi v), v in half turns.
     fn sin_half_turns(self) -> Interval {
-        self.plus(Interval::point(-0.5)).cos_half_turns()
+        if self.is_empty() {
+            return EMPTY;
+        }
+        if !self.is_moderate() {
+            return self.anywhere_on_the_circle();
+        }
+        let (a, b) = (sin_pi(self.low), sin_pi(self.high));
+        // The extremes are at 1/2 and every half turn from there.
+        let first = (self.low - 0.5).ceil();
+        let even = first % 2.0 == 0.0;
+        let (top, bottom) = if even { (first, first + 1.0) } else { (first + 1.0, first) };
+        Interval {
+            low: if bottom + 0.5 <= self.high { -1.0 } else { a.low.min(b.low).max(-1.0) },
+            high: if top + 0.5 <= self.high { 1.0 } else { a.high.max(b.high).min(1.0) },
+            defined: self.defined,
+        }
     }
 
+    fn is_moderate(self) -> bool {
+        self.low >= -1e9 && self.high <= 1e9
+    }
+
+    fn anywhere_on_the_circle(self) -> Interval {
+        Interval { low: -1.0, high: 1.0, defined: self.defined && self.low.is_finite() && self.high.is_finite() }
+    }
+
+    /// tan(pi v), v in half turns.
     fn tan_half_turns(self) -> Interval {
-        // Within one branch, away from its poles.
-        let branch = (self.low + 0.5).floor();
-        let inside = self.low > branch - 0.5 && self.high < branch + 0.5;
-        if self.is_empty() || !self.low.is_finite() || !self.high.is_finite() || self.low.abs() > 1e9 || !inside {
-            // At a pole, and on one side of it only, the sign is known.
-            let low_side = self.low >= branch && self.high == branch + 0.5;
-            return if low_side && self.low < self.high {
-                Interval { low: tan_pi(self.low).low, high: f64::INFINITY, defined: false }
-            } else if self.low == self.high && !inside {
-                EMPTY
-            } else {
-                WHOLE_LINE
-            };
+        if self.is_empty() {
+            return EMPTY;
         }
-        Interval { low: tan_pi(self.low).low, high: tan_pi(self.high).high, defined: self.defined }
+        let branch = (self.low + 0.5).floor();
+        let (from, to) = (branch - 0.5, branch + 0.5);
+        if !self.is_moderate() || self.high > to {
+            return WHOLE_LINE;
+        }
+        match (self.low == from, self.high == to) {
+            (false, false) => {
+                Interval { low: tan_pi(self.low).low, high: tan_pi(self.high).high, defined: self.defined }
+            }
+            (true, false) if self.high == from => EMPTY,
+            // A pole at an end: on the one side of it that counts the sign is known.
+            (true, false) => Interval { low: f64::NEG_INFINITY, high: tan_pi(self.high).high, defined: false },
+            (false, true) => Interval { low: tan_pi(self.low).low, high: f64::INFINITY, defined: false },
+            (true, true) => WHOLE_LINE,
+        }
     }
 }
 
-/// cos(pi v) at one v: exact at multiples of 1/2.
+/// Exact at multiples of a quarter turn, and off by little elsewhere.
+fn on_the_circle(value: f64) -> Interval {
+    // libm's sine is 0 at 0 alone, and `circle` comes to 0 exactly; near 1 the ends are cut by the caller.
+    Interval::point(value).widened(if value == 0.0 { 0 } else { CIRCLE_ULPS })
+}
+
 fn cos_pi(v: f64) -> Interval {
-    // The remainder is exact; folding to [0, 1/2] is too.
-    let v = (v % 2.0).abs();
-    let v = if v > 1.0 { 2.0 - v } else { v };
-    let (v, sign) = if v > 0.5 { (1.0 - v, -1.0) } else { (v, 1.0) };
-    let value = match v {
-        0.0 => Interval::point(1.0),
-        0.5 => Interval::point(0.0),
-        // The product with pi is off by two roundings, which sine and cosine here do not enlarge.
-        v if v <= 0.25 => Interval::point(libm::cos(v * std::f64::consts::PI)).widened(2 + LIBM_ULPS),
-        v => Interval::point(libm::sin((0.5 - v) * std::f64::consts::PI)).widened(2 + LIBM_ULPS),
-    };
-    if sign < 0.0 { value.negated() } else { value }
+    on_the_circle(circle::cos_pi(v))
+}
+
+fn sin_pi(v: f64) -> Interval {
+    on_the_circle(circle::sin_pi(v))
 }
 
 /// tan(pi v) at one v that is no pole.
 fn tan_pi(v: f64) -> Interval {
-    let cos = cos_pi(v);
-    let sin = Interval::point(v).plus(Interval::point(-0.5));
-    let sin = if sin.low == sin.high { cos_pi(sin.low) } else { sin.cos_half_turns() };
-    sin.times(cos.reciprocal())
+    sin_pi(v).times(cos_pi(v).reciprocal())
 }
 
 fn pi() -> Interval {
     // The float is below pi.
     Interval::new(std::f64::consts::PI, std::f64::consts::PI.next_up())
+}
+
+/// The angle over pi, where each of its terms has pi as a factor; no rounded pi is in it then.
+fn over_pi(angle: &Term, t: Interval) -> Option<Interval> {
+    let one = |term: &Term| {
+        let factors = term.factors();
+        let at = factors.iter().position(|f| *f == Term::Pi)?;
+        let others = factors.iter().enumerate().filter(|(i, _)| *i != at).map(|(_, f)| evaluate(f, t));
+        Some(others.fold(Interval::point(1.0), Interval::times))
+    };
+    angle.terms().iter().map(one).try_fold(Interval::point(0.0), |sum, next| Some(sum.plus(next?)))
 }
 
 /// All values of a term over a box of t.
@@ -319,10 +350,7 @@ pub fn evaluate(term: &Term, t: Interval) -> Interval {
             }
         }
         Term::Call(function, argument) => {
-            let half_turns = || match over_pi(argument) {
-                Some(v) => evaluate(&v, t),
-                None => evaluate(argument, t).times(pi().reciprocal()),
-            };
+            let half_turns = || over_pi(argument, t).unwrap_or_else(|| evaluate(argument, t).times(pi().reciprocal()));
             match function {
                 Function::Exp => evaluate(argument, t).exp(),
                 Function::Log => evaluate(argument, t).log(),
@@ -335,12 +363,8 @@ pub fn evaluate(term: &Term, t: Interval) -> Interval {
 }
 
 impl Interval {
-    /// What a point of a box shows: the value, where the term has one for certain.
+    /// The value, where a term has a finite one for certain; of the interval over a single t.
     pub fn certain(self) -> Option<f64> {
-        (self.defined && self.low.is_finite() && self.high.is_finite()).then(|| 0.5 * self.low + 0.5 * self.high)
-    }
-
-    pub fn unknown(self) -> Interval {
-        self.partly()
+        (self.defined && self.low.is_finite() && self.high.is_finite()).then_some(0.5 * self.low + 0.5 * self.high)
     }
 }

@@ -76,6 +76,7 @@ impl Algebra {
         found.extend(self.one_trigonometric(factors));
         found.extend(self.exponential_under_sum(factors));
         found.extend(self.common_divisor(factors));
+        found.extend(self.inner_fractions(factors));
         if factors.iter().any(|f| matches!(f.as_power().0, Term::Sum(_))) {
             found.extend(self.expand(product));
         }
@@ -160,7 +161,7 @@ impl Algebra {
             let mut least = exponent.clone();
             let all = others.iter().all(|term| {
                 term.factors().iter().any(|f| match f.as_power() {
-                    (b, e) if b != base => false,
+                    (b, _) if b != base => false,
                     (_, e) if *e == least => true,
                     (_, e) => match (e.number(), least.number()) {
                         (Some(x), Some(y)) if !x.is_negative() && !y.is_negative() => {
@@ -234,7 +235,8 @@ impl Algebra {
                     });
                     out.push(self.product(factors));
                 }
-                self.expand(&Term::Sum(out))
+                // Only where terms fall together: else what was written is as good.
+                self.expand(&Term::Sum(out)).filter(|sum| sum.terms().len() < terms.len())
             })
             .collect()
     }
@@ -293,6 +295,25 @@ impl Algebra {
         let sum = self.sum(sum.terms().iter().map(|t| self.product([t.clone(), inverse.clone()])));
         let others = factors.iter().filter(|f| *f != exponential && *f != below).cloned();
         Some(self.quotient(self.product(others), sum))
+    }
+
+    /// a / (1 - b/c) = a c / (c - b)
+    fn inner_fractions(&self, factors: &[Term]) -> Option<Term> {
+        let mut any = false;
+        let cleared: Vec<Term> = factors
+            .iter()
+            .map(|factor| match factor.as_power() {
+                (Term::Sum(terms), exponent) if exponent.whole().is_some() => match self.over_one_denominator(terms) {
+                    Some(fraction) => {
+                        any = true;
+                        self.power(fraction, exponent.clone())
+                    }
+                    None => factor.clone(),
+                },
+                _ => factor.clone(),
+            })
+            .collect();
+        any.then(|| self.product(cleared))
     }
 
     /// Sums above and below the line as polynomials of one thing, without their common divisor.

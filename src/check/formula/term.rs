@@ -3,6 +3,7 @@
 //! `algebra` keeps them in canonical form; numbers are exact, and what has no exact number
 //! (log 2, pi) stays a symbol.
 
+use super::circle;
 use crate::base::Rational;
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -173,7 +174,12 @@ impl Term {
             Term::Pi => std::f64::consts::PI,
             Term::T => t,
             Term::Power(base, exponent) => raise(base.eval(t), exponent, t),
-            Term::Call(function, argument) => function.apply(argument.eval(t)),
+            Term::Call(function, argument) => match (function, argument.eval_over_pi(t)) {
+                (Function::Sin, Some(v)) => circle::sin_pi(v),
+                (Function::Cos, Some(v)) => circle::cos_pi(v),
+                (Function::Tan, Some(v)) => circle::tan_pi(v),
+                _ => function.apply(argument.eval(t)),
+            },
             Term::Sum(terms) => terms.iter().map(|term| term.eval(t)).sum(),
             Term::Product(factors) => {
                 // One division at the end rounds less than a product of reciprocals.
@@ -192,6 +198,15 @@ impl Term {
                 above / below
             }
         }
+    }
+
+    /// The value over pi, where each term has pi as a factor.
+    fn eval_over_pi(&self, t: f64) -> Option<f64> {
+        self.terms().iter().try_fold(0.0, |sum, term| {
+            let at = term.factors().iter().position(|f| *f == Term::Pi)?;
+            let others = term.factors().iter().enumerate().filter(|(i, _)| *i != at);
+            Some(sum + others.map(|(_, f)| f.eval(t)).product::<f64>())
+        })
     }
 }
 
