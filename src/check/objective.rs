@@ -1,9 +1,8 @@
 //! Objectives and the schedules they use.
 
 use super::formula::Formula;
-use super::formula::prove::rounded;
 use super::reader::{Cx, Reader, Takes, in_range, quantity};
-use super::schedule::{self, Named};
+use super::schedule::{self, Named, near_one};
 use super::spec::{Ends, Estimator, LossWeight, MaskedDiffusion, Objective, TKind, TSampling};
 use crate::base::diag::code;
 use crate::base::suggest::suggest;
@@ -61,7 +60,8 @@ pub fn read(node: &Node, library: &Library, n_targets: Option<u64>, cx: &mut Cx<
             LossWeight::Elbo
         }
         Weight::Named(custom) => {
-            let help = "draw t from an interval where it is finite, such as `t: stratified(1e-3, 1)`, or write it in pieces";
+            let help =
+                "draw t from an interval where it is finite, such as `t: stratified(1e-3, 1)`, or write it in pieces";
             schedule::check_weight(&custom, (t.low, t.high), false, t_span, help, cx.out)?;
             LossWeight::Custom { name: custom.name, formula: custom.formula }
         }
@@ -107,7 +107,7 @@ fn label(
         LossWeight::Elbo => {}
     }
     let rates = [t.low, t.high].map(|t| 1.0 - schedule.eval(t));
-    let covered = || format!("mask rates cover only {} to {}, not 0 to 1", rounded(rates[0]), rounded(rates[1]));
+    let covered = || format!("mask rates cover only {} to {}, not 0 to 1", near_one(rates[0]), near_one(rates[1]));
     if ends == Ends::Open {
         return Err(format!("the ends of the schedule are open: {}", covered()));
     }

@@ -1,7 +1,7 @@
 //! Masking schedules and loss weights: which formula a name means, and in what words its proof or
 //! its refutation is told.
 
-use super::formula::prove::{End, Proof, Refutation, has_values, is_never_negative, rounded};
+use super::formula::prove::{Proof, Refutation, has_values, is_never_negative, rounded};
 use super::formula::range::Domain;
 use super::formula::{self, Formula};
 use super::reader::Cx;
@@ -89,41 +89,45 @@ fn refuted(schedule: &Named, refutation: &Refutation) -> Diagnostic {
         .note(meaning)
         .help(example),
         Refutation::Outside { t, value } => {
+            let problem = format!("it is {} at t = {}, outside [0, 1]", near_one(*value), rounded(*t));
+            let diagnostic = shape(problem, format!("alpha(t) = {formula}")).note(meaning);
             let miss = (value - value.clamp(0.0, 1.0)).abs();
-            let shown = if miss < ROUNDED { Number::Real(*value).to_string() } else { rounded(*value) };
-            let diagnostic = shape(
-                format!("it is {shown} at t = {}, outside [0, 1]", rounded(*t)),
-                format!("alpha(t) = {formula}"),
-            )
-            .note(meaning);
             if miss < ROUNDED { diagnostic.help(EXACT) } else { diagnostic.help(example) }
         }
         Refutation::Jump { t, left, right } => {
             let t = Formula::from(formula::Term::Number(*t));
             Diagnostic::error(code::SCHEDULE_JUMP, format!("`{name}` jumps at t = {t}"))
                 .at(*span, format!("{} before it, {} after it", rounded(*left), rounded(*right)))
-                .note("tokens that are masked all at once have no density -alpha'(t), so no loss would be paid for them")
+                .note(
+                    "tokens that are masked all at once have no density -alpha'(t), so no loss would be paid for them",
+                )
                 .help(format!("let the pieces meet: both have to have the same value at t = {t}"))
         }
         Refutation::Negative { t, value } => {
             shape(format!("it is {} at t = {}", rounded(*value), rounded(*t)), format!("alpha(t) = {formula}"))
                 .help(example)
         }
-        Refutation::Open { what, low, high } => undecided(&format!("that `{name}` {what}"), *span, formula, *low, *high),
-        Refutation::TooLarge => Diagnostic::error(code::UNDECIDED, format!("`{name}` is too large to be differentiated"))
-            .at(*span, "its derivative would have thousands of parts")
-            .help("write it shorter, or in pieces"),
+        Refutation::Open { what, low, high } => undecided(&format!("that `{name}` {what}"), *span, (*low, *high)),
+        Refutation::TooLarge => {
+            Diagnostic::error(code::UNDECIDED, format!("`{name}` is too large to be differentiated"))
+                .at(*span, "its derivative would have thousands of parts")
+                .help("write it shorter, or in pieces")
+        }
     }
 }
 
 const EXACT: &str = "numbers are exact: write `pi` and `1 / 3`, not their first decimals";
 
-fn undecided(what: &str, span: Span, formula: &Formula, low: f64, high: f64) -> Diagnostic {
-    let (low, high) = (Number::Real(low), Number::Real(high));
+fn undecided(what: &str, span: Span, (low, high): (f64, f64)) -> Diagnostic {
+    let place = if high - low < ROUNDED {
+        format!("next to t = {}", rounded(low))
+    } else {
+        format!("for t from {} to {}", rounded(low), rounded(high))
+    };
     Diagnostic::error(code::UNDECIDED, format!("could not be decided: {what}"))
-        .at(span, format!("{formula}"))
-        .note(format!("neither proved nor refuted for t from {low} to {high}"))
-        .help("write it with exact constants and fewer terms, or as pieces that meet there")
+        .at(span, format!("open {place}"))
+        .note("neither the exact rules nor interval arithmetic prove it or show a t where it fails")
+        .help("write it with fewer terms, each t as seldom as possible, or as pieces that meet there")
 }
 
 fn ends(schedule: &Named, proof: &Proof, open: Option<Span>, out: &mut Diagnostics) -> Option<Ends> {
@@ -132,7 +136,7 @@ fn ends(schedule: &Named, proof: &Proof, open: Option<Span>, out: &mut Diagnosti
     let missed: Vec<String> = ends
         .iter()
         .filter(|(end, ..)| !end.exact)
-        .map(|(end, t, wanted)| format!("{} at t = {t}, not {wanted}", end_value(end)))
+        .map(|(end, t, wanted)| format!("{} at t = {t}, not {wanted}", near_one(end.value)))
         .collect();
     if missed.is_empty() {
         if let Some(open) = open {
@@ -150,7 +154,7 @@ fn ends(schedule: &Named, proof: &Proof, open: Option<Span>, out: &mut Diagnosti
     }
     let message = format!("`{name}` is {}", missed.join(", and "));
     let largest = ends.iter().map(|(end, _, wanted)| (end.value - wanted).abs()).fold(0.0, f64::max);
-    let rates = [&proof.start, &proof.end].map(|end| rounded(1.0 - end.value));
+    let rates = [&proof.start, &proof.end].map(|end| near_one(1.0 - end.value));
     let covered = format!("mask rates cover {} to {}; a bound covers 0 to 1", rates[0], rates[1]);
     let diagnostic = if largest > NEAR_END {
         Diagnostic::error(code::SCHEDULE_ENDS, message)
@@ -164,10 +168,14 @@ fn ends(schedule: &Named, proof: &Proof, open: Option<Span>, out: &mut Diagnosti
     (largest <= NEAR_END).then_some(Ends::Near)
 }
 
-fn end_value(end: &End) -> String {
-    // Next to 1 four digits would say 1.
-    let digits = |x: f64| if (0.9995..1.0).contains(&x) { format!("1 - {}", rounded(1.0 - x)) } else { rounded(x) };
-    digits(end.value)
+/// Four digits, of the distance to 1 where they would say 1.
+pub fn near_one(x: f64) -> String {
+    match x - 1.0 {
+        0.0 => "1".into(),
+        off if off.abs() > 5e-4 => rounded(x),
+        off if off < 0.0 => format!("1 - {}", rounded(-off)),
+        off => format!("1 + {}", rounded(off)),
+    }
 }
 
 /// A weight has to be finite and at least 0 wherever t is drawn. `at` is where that is said, `help`
@@ -209,7 +217,7 @@ pub fn check_weight(
                 .help("a weight is at least 0: a negative one would train towards wrong tokens")
         }
         Refutation::Open { what, low, high } => {
-            undecided(&format!("that the weight `{name}` {what}"), *span, formula, low, high)
+            undecided(&format!("that the weight `{name}` {what}"), *span, (low, high))
         }
         // Nothing else is asked of a weight.
         Refutation::Jump { .. } | Refutation::Rises { .. } | Refutation::Outside { .. } | Refutation::TooLarge => {

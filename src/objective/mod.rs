@@ -4,6 +4,7 @@
 //! Formulas: `README.md` beside this file.
 
 pub mod corrupt;
+pub mod describe;
 pub mod draws;
 pub mod evaluate;
 mod moments;
@@ -12,6 +13,7 @@ pub mod schedule;
 mod tests;
 
 pub use corrupt::{Corruptor, corrupt};
+pub use describe::{Fact, describe};
 pub use evaluate::evaluation_rows;
 pub use schedule::MaskPlan;
 

@@ -382,14 +382,17 @@ impl Context<'_> {
         }
     }
 
-    /// Marks the schedule that an objective names as used.
+    /// Marks the formulas that an objective names, as its schedule or its weight, as used.
     fn schedules(&mut self, objective: &Node) {
         let Value::Call { args, .. } = &objective.value else { return };
-        let named = args.named.get("schedule").map(|(_, n)| n).or_else(|| args.positional.first());
-        if let Some(Node { value: Value::Word(word), span, .. }) = named
-            && let Some(id) = self.library.guess(span.file, Kind::Schedule, word)
-        {
-            self.reached.insert(id);
+        let schedule = args.named.get("schedule").map(|(_, n)| n).or_else(|| args.positional.first());
+        let weight = args.named.get("weight").map(|(_, n)| n);
+        for named in [schedule, weight].into_iter().flatten() {
+            if let Node { value: Value::Word(word), span, .. } = named
+                && let Some(id) = self.library.guess(span.file, Kind::Schedule, word)
+            {
+                self.reached.insert(id);
+            }
         }
     }
 }

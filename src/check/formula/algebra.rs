@@ -184,8 +184,8 @@ impl Algebra {
                 let even = first.whole().is_some_and(|n| n % 2 == 0);
                 let both = self.product([(*first).clone(), exponent.clone()]);
                 // A root exists where the root inside it does; squared, it would exist elsewhere too.
-                let stays_a_root = first.number().is_some_and(|e| e.den() != 1)
-                    && both.number().is_some_and(|e| e.den() != 1);
+                let stays_a_root =
+                    first.number().is_some_and(|e| e.den() != 1) && both.number().is_some_and(|e| e.den() != 1);
                 let wholes = whole && first.whole().is_some();
                 if wholes || stays_a_root || signs.is_at_least(Rational::ZERO) {
                     self.power(*inner, both)
@@ -196,9 +196,8 @@ impl Algebra {
                 }
             }
             Term::Product(factors) => {
-                let (out, kept): (Vec<Term>, Vec<Term>) = factors
-                    .into_iter()
-                    .partition(|factor| whole || range(factor, self.on).is_at_least(Rational::ZERO));
+                let (out, kept): (Vec<Term>, Vec<Term>) =
+                    factors.into_iter().partition(|factor| whole || range(factor, self.on).is_at_least(Rational::ZERO));
                 let negative = |term: &Term| range(term, self.on).is_at_most(Rational::ZERO);
                 if out.is_empty() || matches!(kept.as_slice(), [only] if negative(only)) {
                     return raw_power(self.product(out.into_iter().chain(kept)), exponent);
@@ -249,14 +248,10 @@ impl Algebra {
         if base.is_negative() {
             return Term::nowhere();
         }
-        self.root_of_number(base, e)
-            .or_else(|| {
-                // Too large to take apart; the whole part of the exponent still goes into the coefficient.
-                let n = i64::try_from(e.floor()).ok()?;
-                let fraction = e.checked_sub(Rational::int(n))?;
-                Some(scaled(base.checked_pow(n)?, raw_power(Term::Number(base), Term::Number(fraction))))
-            })
-            .unwrap_or_else(|| raw_power(Term::Number(base), exponent))
+        // Whether it is taken apart must not depend on the sign of the exponent.
+        let fits = e.abs().checked_add(Rational::ONE).and_then(|e| base.checked_pow(i64::try_from(e.floor()).ok()?));
+        let parts = fits.and_then(|_| self.root_of_number(base, e).or_else(|| whole_part_out(base, e)));
+        parts.unwrap_or_else(|| raw_power(Term::Number(base), exponent))
     }
 
     /// base^(n + p/q) as base^n * (k/b) * m^(1/q) with a whole m as small as can be.
@@ -450,6 +445,14 @@ impl Algebra {
             Term::T => value.clone(),
             Term::Number(_) | Term::Pi => term.clone(),
             Term::Power(base, exponent) => {
+                // The cotangent has a value where the tangent has none.
+                if let (Some(angle), Some(n)) = (base.angle_of_tangent(), exponent.whole().filter(|n| *n < 0)) {
+                    let angle = self.substitute(angle, value);
+                    if angle.is_constant() {
+                        let [cos, sin] = [Function::Cos, Function::Sin].map(|f| self.call(f, angle.clone()));
+                        return self.power(self.quotient(cos, sin), Term::int(-n));
+                    }
+                }
                 let (base, exponent) = (self.substitute(base, value), self.substitute(exponent, value));
                 self.power(base, exponent)
             }
@@ -463,6 +466,13 @@ impl Algebra {
     pub fn canonical(&self, term: &Term) -> Term {
         self.substitute(term, &Term::T)
     }
+}
+
+/// base^(n + f) as base^n times a power that stays.
+fn whole_part_out(base: Rational, exponent: Rational) -> Option<Term> {
+    let n = i64::try_from(exponent.floor()).ok()?;
+    let fraction = exponent.checked_sub(Rational::int(n))?;
+    Some(scaled(base.checked_pow(n)?, raw_power(Term::Number(base), Term::Number(fraction))))
 }
 
 fn raw_power(base: Term, exponent: Term) -> Term {

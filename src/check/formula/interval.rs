@@ -169,8 +169,7 @@ impl Interval {
         let above_zero = self.low > 0.0;
         let base = Interval::new(self.low.max(0.0), self.high);
         // 0 to a positive power is 0; whatever else 0 is raised to has no value.
-        let defined =
-            self.defined && exponent.defined && (above_zero || (self.low >= 0.0 && exponent.low > 0.0));
+        let defined = self.defined && exponent.defined && (above_zero || (self.low >= 0.0 && exponent.low > 0.0));
         if base.high == 0.0 && exponent.high <= 0.0 {
             return EMPTY;
         }
@@ -324,6 +323,10 @@ fn over_pi(angle: &Term, t: Interval) -> Option<Interval> {
     angle.terms().iter().map(one).try_fold(Interval::point(0.0), |sum, next| Some(sum.plus(next?)))
 }
 
+fn half_turns(angle: &Term, t: Interval) -> Interval {
+    over_pi(angle, t).unwrap_or_else(|| evaluate(angle, t).times(pi().reciprocal()))
+}
+
 /// All values of a term over a box of t.
 pub fn evaluate(term: &Term, t: Interval) -> Interval {
     match term {
@@ -335,6 +338,10 @@ pub fn evaluate(term: &Term, t: Interval) -> Interval {
             factors.iter().map(|x| evaluate(x, t)).reduce(Interval::times).unwrap_or(Interval::point(1.0))
         }
         Term::Power(base, exponent) => {
+            if let (Some(angle), Some(n)) = (base.angle_of_tangent(), exponent.whole().filter(|n| *n < 0)) {
+                let complement = Interval::point(0.5).plus(half_turns(angle, t).negated());
+                return complement.tan_half_turns().to_whole_power(n.unsigned_abs());
+            }
             let base_values = evaluate(base, t);
             match exponent.whole() {
                 Some(n) if n >= 0 => base_values.to_whole_power(n.unsigned_abs()),
@@ -350,7 +357,7 @@ pub fn evaluate(term: &Term, t: Interval) -> Interval {
             }
         }
         Term::Call(function, argument) => {
-            let half_turns = || over_pi(argument, t).unwrap_or_else(|| evaluate(argument, t).times(pi().reciprocal()));
+            let half_turns = || half_turns(argument, t);
             match function {
                 Function::Exp => evaluate(argument, t).exp(),
                 Function::Log => evaluate(argument, t).log(),

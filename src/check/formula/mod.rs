@@ -94,9 +94,8 @@ impl Formula {
 
     /// 1 - alpha, simplified: the chance that a token is masked.
     pub fn complement(&self) -> Formula {
-        let complement = |algebra: &Algebra, term: &Term| {
-            Some(algebra.simplify(&algebra.difference(Term::ONE, term.clone())))
-        };
+        let complement =
+            |algebra: &Algebra, term: &Term| Some(algebra.simplify(&algebra.difference(Term::ONE, term.clone())));
         self.map(complement).unwrap_or_else(|| self.clone())
     }
 
@@ -126,9 +125,8 @@ impl Formula {
     /// Whether two formulas are shown to be the same function wherever both have a value. False says
     /// that it could not be shown.
     pub fn is_same_as(&self, other: &Formula) -> bool {
-        let difference = combine(self, other, &|a, b| {
-            Term::Sum(vec![a.clone(), Term::Product(vec![Term::int(-1), b.clone()])])
-        });
+        let difference =
+            combine(self, other, &|a, b| Term::Sum(vec![a.clone(), Term::Product(vec![Term::int(-1), b.clone()])]));
         difference.pieces().all(|(on, piece)| equal::is_zero(&piece.term, on))
     }
 

@@ -243,7 +243,8 @@ impl Poly {
         if inside > 0 {
             return None;
         }
-        let sample = [middle, on.low, on.high].into_iter().map(|x| self.at(x)).find(|v| v.is_some_and(|v| !v.is_zero()));
+        let sample =
+            [middle, on.low, on.high].into_iter().map(|x| self.at(x)).find(|v| v.is_some_and(|v| !v.is_zero()));
         let negative = match sample {
             Some(Some(value)) => value.is_negative(),
             // All three are roots of even multiplicity; a third of the way none can be left out for ever.

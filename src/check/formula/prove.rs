@@ -5,12 +5,12 @@
 //! symbolically. Else the domain is cut into boxes until interval arithmetic decides on each, or shows
 //! a t where it fails, or a box is too small to go on: then it stays open, which is an error too.
 
+use super::Formula;
 use super::algebra::Algebra;
 use super::equal::is_zero;
 use super::interval::{Interval, evaluate};
 use super::range::{Domain, is_defined, range};
 use super::term::{Function, Term};
-use super::Formula;
 use crate::base::{Number, Rational};
 
 /// Work for one question: nodes of a term times boxes.
@@ -347,7 +347,9 @@ fn crosses_pole(term: &Term, t: Interval) -> bool {
 
 /// The decimal with the fewest digits between two numbers.
 fn short_decimal(low: f64, high: f64) -> f64 {
-    (0..17).map(|digits| 10f64.powi(digits)).map(|scale| ((0.5 * (low + high)) * scale).round() / scale)
+    (0..17)
+        .map(|digits| 10f64.powi(digits))
+        .map(|scale| ((0.5 * (low + high)) * scale).round() / scale)
         .find(|x| (low..=high).contains(x))
         .unwrap_or(0.5 * (low + high))
 }

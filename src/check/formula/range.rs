@@ -142,6 +142,9 @@ impl Range {
     }
 
     fn to_whole_power(self, n: u64) -> Range {
+        if n == 0 {
+            return Range::point(Rational::ONE);
+        }
         let raise = |bound: Option<Bound>| {
             let b = bound?;
             Some(Bound { at: b.at.checked_pow(i64::try_from(n).ok()?)?, strict: b.strict })
@@ -153,7 +156,8 @@ impl Range {
             return self.negated().to_whole_power(n);
         }
         let high = match (raise(self.low), raise(self.high)) {
-            (Some(a), Some(b)) => Some(if a.at >= b.at { a } else { b }),
+            (Some(a), Some(b)) if a.at == b.at => Some(Bound { at: a.at, strict: a.strict && b.strict }),
+            (Some(a), Some(b)) => Some(if a.at > b.at { a } else { b }),
             _ => None,
         };
         Range { low: closed(Rational::ZERO), high }
@@ -163,7 +167,13 @@ impl Range {
         let pick = |a: Option<Bound>, b: Option<Bound>, smaller: bool| match (a, b) {
             (Some(a), Some(b)) => {
                 let a_wins = if smaller { a.at < b.at } else { a.at > b.at };
-                Some(if a.at == b.at { Bound { at: a.at, strict: a.strict || b.strict } } else if a_wins { a } else { b })
+                Some(if a.at == b.at {
+                    Bound { at: a.at, strict: a.strict || b.strict }
+                } else if a_wins {
+                    a
+                } else {
+                    b
+                })
             }
             (a, b) => a.or(b),
         };
@@ -196,6 +206,9 @@ pub fn range(term: &Term, on: Domain) -> Range {
 }
 
 fn power(base: &Term, exponent: &Term, on: Domain) -> Range {
+    if let (Some(angle), Some(n)) = (base.angle_of_tangent(), exponent.whole().filter(|n| *n < 0)) {
+        return cotangent(angle, on).to_whole_power(n.unsigned_abs());
+    }
     let b = range(base, on);
     if let Some(n) = exponent.whole() {
         let raised = b.to_whole_power(n.unsigned_abs());
@@ -277,6 +290,19 @@ pub fn half_turns(angle: &Term, on: Domain) -> Range {
     }
 }
 
+/// 1 / tan, which is 0 where the tangent has no value: its sign from the angle in half turns.
+fn cotangent(angle: &Term, on: Domain) -> Range {
+    let (zero, half) = (Rational::ZERO, Rational::new(1, 2).unwrap_or(Rational::ONE));
+    let v = half_turns(angle, on);
+    if v.is_at_least(zero) && v.is_at_most(half) {
+        Range { low: Some(Bound { at: zero, strict: v.is_below(half) }), high: None }
+    } else if v.is_at_least(half) && v.is_at_most(Rational::ONE) {
+        Range { low: None, high: Some(Bound { at: zero, strict: v.is_above(half) }) }
+    } else {
+        ALL
+    }
+}
+
 /// The angle over pi, where it stays within the branch of the tangent around 0.
 fn tangent_branch(angle: &Term, on: Domain) -> Option<Range> {
     let v = half_turns(angle, on);
@@ -312,6 +338,12 @@ pub fn is_defined(term: &Term, on: Domain) -> bool {
         Term::Number(_) | Term::Pi | Term::T => true,
         Term::Sum(parts) | Term::Product(parts) => parts.iter().all(|part| is_defined(part, on)),
         Term::Power(base, exponent) => {
+            if let (Some(angle), Some(n)) = (base.angle_of_tangent(), exponent.whole())
+                && n < 0
+            {
+                let v = half_turns(angle, on);
+                return is_defined(angle, on) && v.is_above(zero) && v.is_below(Rational::ONE);
+            }
             if !is_defined(base, on) || !is_defined(exponent, on) {
                 return false;
             }

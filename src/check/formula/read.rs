@@ -95,9 +95,7 @@ impl Reader<'_> {
     fn binary(&mut self, expr: &Expr, op: BinaryOp, left: &Expr, right: &Expr) -> Option<Formula> {
         let with: &dyn Fn(&Term, &Term) -> Term = match op {
             BinaryOp::Add => &|a, b| Term::Sum(vec![a.clone(), b.clone()]),
-            BinaryOp::Sub => {
-                &|a, b| Term::Sum(vec![a.clone(), Term::Product(vec![Term::int(-1), b.clone()])])
-            }
+            BinaryOp::Sub => &|a, b| Term::Sum(vec![a.clone(), Term::Product(vec![Term::int(-1), b.clone()])]),
             BinaryOp::Mul => &|a, b| Term::Product(vec![a.clone(), b.clone()]),
             BinaryOp::Div => {
                 &|a, b| Term::Product(vec![a.clone(), Term::Power(Box::new(b.clone()), Box::new(Term::int(-1)))])
@@ -152,7 +150,8 @@ impl Reader<'_> {
         let values = branches.iter().map(|(_, value)| value).chain([otherwise]);
         let bodies: Vec<(Span, Option<Formula>)> = values.map(|e| (e.span, self.formula(e))).collect();
         let conditions: Vec<Condition> = conditions.into_iter().collect::<Option<_>>()?;
-        let bodies: Vec<(Span, Formula)> = bodies.into_iter().map(|(span, f)| Some((span, f?))).collect::<Option<_>>()?;
+        let bodies: Vec<(Span, Formula)> =
+            bodies.into_iter().map(|(span, f)| Some((span, f?))).collect::<Option<_>>()?;
 
         let mut joints = vec![];
         conditions.iter().for_each(|condition| condition.numbers(&mut joints));

@@ -149,7 +149,9 @@ fn product(factors: &[Term]) -> (String, Binds) {
     }
     match divisor {
         // pi / 2 * t
-        Some(n) if has_pi && !tail.is_empty() => out.push_str(&format!("{} / {n} * {}", head.join(" * "), tail.join(" * "))),
+        Some(n) if has_pi && !tail.is_empty() => {
+            out.push_str(&format!("{} / {n} * {}", head.join(" * "), tail.join(" * ")))
+        }
         other => {
             head.append(&mut tail);
             if let Some(n) = other {

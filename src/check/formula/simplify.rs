@@ -262,12 +262,7 @@ impl Algebra {
                     found.push(replace(&[(sin.clone(), -shared), (cos.clone(), shared), (tan(Term::ONE), shared)]));
                 } else if m == 1 && n == 1 {
                     let double = self.call(Function::Sin, self.product([Term::int(2), (**angle).clone()]));
-                    found.push(replace(&[
-                        (sin.clone(), -1),
-                        (cos.clone(), -1),
-                        (double, 1),
-                        (Term::int(2), -1),
-                    ]));
+                    found.push(replace(&[(sin.clone(), -1), (cos.clone(), -1), (double, 1), (Term::int(2), -1)]));
                 }
             }
             for (sign, power) in [(-1, -1), (1, 1)] {
@@ -341,9 +336,8 @@ impl Algebra {
             if divisor.degree() == 0 {
                 continue;
             }
-            let term = |poly: &Poly| {
-                poly.divide(&divisor).map(|(quotient, _)| self.canonical(&quotient.to_term(&kernel)))
-            };
+            let term =
+                |poly: &Poly| poly.divide(&divisor).map(|(quotient, _)| self.canonical(&quotient.to_term(&kernel)));
             let fraction = self.quotient(term(&above)?, term(&under)?);
             return Some(self.product(rest_above.into_iter().chain(rest_below).chain([fraction])));
         }
@@ -355,7 +349,8 @@ impl Algebra {
 fn angles(terms: &[Term]) -> Vec<Term> {
     let mut found: Vec<Term> = vec![];
     for factor in terms.iter().flat_map(Term::factors) {
-        if let (Term::Call(Function::Sin | Function::Cos, angle), Some(2)) = (factor.as_power().0, factor.as_power().1.whole())
+        if let (Term::Call(Function::Sin | Function::Cos, angle), Some(2)) =
+            (factor.as_power().0, factor.as_power().1.whole())
             && !found.contains(angle)
         {
             found.push((**angle).clone());

@@ -30,8 +30,7 @@ pub enum Function {
 }
 
 impl Function {
-    pub const ALL: &'static [Function] =
-        &[Function::Exp, Function::Log, Function::Sin, Function::Cos, Function::Tan];
+    pub const ALL: &'static [Function] = &[Function::Exp, Function::Log, Function::Sin, Function::Cos, Function::Tan];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -126,6 +125,14 @@ impl Term {
         match self {
             Term::Power(base, exponent) => (base, exponent),
             other => (other, &Term::ONE),
+        }
+    }
+
+    /// The angle, if it is a tangent. A negative power of one is the cotangent's: 0 at the tangent's poles.
+    pub fn angle_of_tangent(&self) -> Option<&Term> {
+        match self {
+            Term::Call(Function::Tan, angle) => Some(angle),
+            _ => None,
         }
     }
 
