@@ -205,7 +205,7 @@ fn an_override_names_a_part_of_an_arm() {
     insta::assert_snapshot!("override_values", render::human(&wrong.diagnostics, &wrong.sources, false));
     let fine = quickstart(&[("train.precision", "fp32"), ("train.optimizer.lr", "3e-4")]);
     let compiled = fine.compiled.expect("sound");
-    assert!(compiled.spec.arms().iter().all(|arm| arm.train.optimizer.lr == 3e-4));
+    assert!(compiled.spec.variants().iter().all(|arm| arm.train.optimizer.lr == 3e-4));
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn a_corpus_fits_its_tokenizer() {
     let chars =
         quickstart(&[("data.tokenizer", "chars(65)"), ("data.unique", "1K tokens"), ("data.valid", "512 tokens")]);
     let compiled = chars.compiled.expect("sound");
-    let arm = &compiled.spec.arms()[0];
+    let arm = &compiled.spec.variants()[0];
     let error = data::prepare(&arm.data, &arm.vocab, &arm.train.seeds, &env()).expect_err("other characters");
     let mut said = Diagnostics::default();
     said.push(error.diagnose(&arm.data));

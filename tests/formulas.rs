@@ -232,7 +232,7 @@ fn described(arguments: &str) -> String {
         out += &format!("  {}: {}\n", diagnostic.code, diagnostic.message);
     }
     if let Some(compiled) = &outcome.compiled {
-        for fact in describe(&compiled.spec.arms()[0].objective) {
+        for fact in describe(&compiled.spec.variants().first().expect("an arm").objective) {
             out += format!("  {:<10} {}   {}", fact.name, fact.text, fact.note).trim_end();
             out.push('\n');
         }

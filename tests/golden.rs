@@ -33,8 +33,8 @@ fn losses(arm: &str) -> Vec<f64> {
     let corpus = env::corpus();
     let outcome = front::compile(&file, &Disk, None, &[], Some(&corpus));
     let compiled = outcome.compiled.expect("tiny.dlm compiles");
-    let i = compiled.spec.arms().iter().position(|a| a.name == arm).expect("the arm is there");
-    let arm = &compiled.spec.arms()[i];
+    let i = compiled.spec.variants().iter().position(|a| a.name == arm).expect("the arm is there");
+    let arm = &compiled.spec.variants()[i];
     let data = Arc::new(prepare(&arm.data, &arm.vocab, &arm.train.seeds, &corpus).expect("the corpus is there"));
     let mut setup = Setup::new(arm, &compiled.models[i], data.clone(), tch::Device::Cpu).expect("it lowers");
     let steps = arm.budget.steps;

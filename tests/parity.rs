@@ -167,8 +167,8 @@ experiment parity {{
         let outcome = front::compile(Path::new("parity.dlm"), &sources, None, &[], None);
         let messages: Vec<&String> = outcome.diagnostics.iter().map(|d| &d.message).collect();
         let compiled = outcome.compiled.unwrap_or_else(|| panic!("the spec of the case has errors: {messages:?}"));
-        let index = compiled.spec.arms().iter().position(|a| a.name == arm).unwrap();
-        let arm = compiled.spec.arms()[index].clone();
+        let index = compiled.spec.variants().iter().position(|a| a.name == arm).unwrap();
+        let arm = compiled.spec.variants()[index].clone();
         let training = training_graph(&compiled.models[index], arm.vocab.n_predictable()).unwrap();
         let program = flatten(&training);
         let weights = program.params.iter().enumerate().map(|(i, p)| (p.path.clone(), draw(i as u32, p))).collect();
@@ -362,20 +362,9 @@ experiment parity {{
             params: self.scaled(scale),
         };
         let outputs = reference::evaluate(&self.training, &bindings).unwrap();
-        let mut grads = Tensors::new();
-        for param in &self.training.graph().params {
-            let grad = &outputs[&format!("grad.{}", param.path)];
-            match (grad, param.repeats.as_slice()) {
-                (Datum::One(array), []) => {
-                    grads.insert(param.path.clone(), array.clone());
-                }
-                (list, [n]) => {
-                    grads.extend((0..*n).map(|i| (param.instance_path(&[i]), list.at(&[i]).unwrap().clone())))
-                }
-                _ => panic!("{} is in nested regions", param.path),
-            }
-        }
-        Result { loss: outputs["loss"].array().unwrap().data[0], grads }
+        let grads =
+            outputs.iter().filter_map(|(name, a)| Some((name.strip_prefix("grad.")?.to_string(), a.clone()))).collect();
+        Result { loss: outputs["loss"].data[0], grads }
     }
 
     fn scaled(&self, scale: u32) -> Tensors {

@@ -8,24 +8,24 @@ use crate::base::diag::code;
 use crate::base::suggest::suggest;
 use crate::base::{Diagnostic, Span};
 use crate::resolve::library::Lookup;
-use crate::resolve::{Kind, Library, Node, Value};
+use crate::resolve::{Kind, Node, Value};
 
 /// Mask rates at the ends of t are 0 and 1 up to rounding.
 const EXACT_RATE: f64 = 1e-12;
 
 /// `n_targets`: positions of a sequence that are predicted, if that is known.
-pub fn read(node: &Node, library: &Library, n_targets: Option<u64>, cx: &mut Cx<'_>) -> Option<Objective> {
+pub fn read(node: &Node, n_targets: Option<u64>, cx: &mut Cx<'_>) -> Option<Objective> {
     let forms: &[(&str, &[&'static str])] =
         &[("next_token", &[]), ("masked_diffusion", &["schedule", "t", "weight", "estimator", "ends"])];
     let (name, mut reader) = Reader::call(node, "objective", forms, cx)?;
-    cx.note("objective", name, Some(&node.origin));
+    cx.note("objective", name, Some(&node));
     if name == "next_token" {
         reader.finish(cx);
         return Some(Objective::NextToken);
     }
     let named = reader.need("schedule", "keep", cx).and_then(|node| {
-        let named = schedule::named(&node, "objective.schedule", library, cx)?;
-        cx.note("objective.schedule", format!("{}(t) = {}", named.name, named.formula), Some(&node.origin));
+        let named = schedule::named(&node, "objective.schedule", cx)?;
+        cx.note("objective.schedule", format!("{}(t) = {}", named.name, named.formula), Some(&node));
         Some(named)
     });
     let open = read_ends(&mut reader, cx);
@@ -39,7 +39,7 @@ pub fn read(node: &Node, library: &Library, n_targets: Option<u64>, cx: &mut Cx<
         Some(node) => read_t(node, cx),
     };
     let t_span = t_node.map_or(node.span, |n| n.span);
-    let weight = read_weight(&mut reader, library, cx);
+    let weight = read_weight(&mut reader, cx);
     let estimator =
         choice(&mut reader, "estimator", &[("count", Estimator::Count), ("bernoulli", Estimator::Bernoulli)], cx);
     reader.finish(cx);
@@ -138,7 +138,7 @@ fn read_ends(reader: &mut Reader, cx: &mut Cx<'_>) -> Option<Option<Span>> {
             word == "open"
         }
     };
-    cx.note("objective.ends", if open { "open" } else { "closed" }, node.as_ref().map(|n| &n.origin));
+    cx.note("objective.ends", if open { "open" } else { "closed" }, node.as_ref());
     Some(node.filter(|_| open).map(|n| n.span))
 }
 
@@ -149,7 +149,7 @@ enum Weight {
 }
 
 /// `elbo`, `flat`, or the name of a formula w(t).
-fn read_weight(reader: &mut Reader, library: &Library, cx: &mut Cx<'_>) -> Option<Weight> {
+fn read_weight(reader: &mut Reader, cx: &mut Cx<'_>) -> Option<Weight> {
     let path = "objective.weight";
     let Some(node) = reader.get("weight") else {
         cx.note(path, "elbo", None);
@@ -157,12 +157,12 @@ fn read_weight(reader: &mut Reader, library: &Library, cx: &mut Cx<'_>) -> Optio
     };
     match &node.value {
         Value::Word(word) if word == "elbo" || word == "flat" => {
-            cx.note(path, word, Some(&node.origin));
+            cx.note(path, word, Some(&node));
             Some(if word == "elbo" { Weight::Elbo } else { Weight::Flat })
         }
         Value::Word(word) => {
             // A word that is like one of the choices was meant as one, unless a schedule has the name.
-            let known = matches!(library.lookup(node.span.file, Kind::Schedule, word), Lookup::Found(_));
+            let known = matches!(cx.library.lookup(schedule::scope(&node, cx), Kind::Schedule, word), Lookup::Found(_));
             if let (false, Some(closest)) = (known, suggest(word, ["elbo", "flat"])) {
                 cx.out.push(
                     Diagnostic::error(code::UNKNOWN_NAME, format!("`{path}` cannot be `{word}`"))
@@ -171,8 +171,8 @@ fn read_weight(reader: &mut Reader, library: &Library, cx: &mut Cx<'_>) -> Optio
                 );
                 return None;
             }
-            let named = schedule::named(&node, path, library, cx)?;
-            cx.note(path, format!("{}(t) = {}", named.name, named.formula), Some(&node.origin));
+            let named = schedule::named(&node, path, cx)?;
+            cx.note(path, format!("{}(t) = {}", named.name, named.formula), Some(&node));
             Some(Weight::Named(named))
         }
         _ => {
@@ -198,7 +198,7 @@ fn choice<T: Copy>(
             let forms: Vec<(&str, &[&'static str])> = choices.iter().map(|(word, _)| (*word, &[] as &[_])).collect();
             let (word, inner) = Reader::call(&node, &path, &forms, cx)?;
             inner.finish(cx);
-            cx.note(&path, word, Some(&node.origin));
+            cx.note(&path, word, Some(&node));
             choices.iter().find(|(w, _)| *w == word).map(|(_, value)| *value)
         }
     }
@@ -226,6 +226,6 @@ fn read_t(node: &Node, cx: &mut Cx<'_>) -> Option<TSampling> {
         );
         return None;
     }
-    cx.note("objective.t", format!("{name}({low}, {high})"), Some(&node.origin));
+    cx.note("objective.t", format!("{name}({low}, {high})"), Some(&node));
     Some(TSampling { kind, low, high })
 }

@@ -9,8 +9,7 @@ use super::spec::Ends;
 use crate::ast::Item;
 use crate::base::diag::code;
 use crate::base::{Diagnostic, Diagnostics, FileId, Number, Rational, Span};
-use crate::resolve::library::Lookup;
-use crate::resolve::{Kind, Library, Node, Origin, Value, value};
+use crate::resolve::{Kind, Node, ResolvedSpec, Value};
 
 /// Ends of a schedule that miss 1 or 0 by this much are a warning (loglinear's eps is 1e-3), by more an error.
 pub const NEAR_END: f64 = 1e-2;
@@ -27,31 +26,36 @@ pub struct Named {
 }
 
 /// The formula that a node names; `what` is what it is wanted for.
-pub fn named(node: &Node, path: &str, library: &Library, cx: &mut Cx<'_>) -> Option<Named> {
+pub fn named(node: &Node, path: &str, cx: &mut Cx<'_>) -> Option<Named> {
     let Value::Word(name) = &node.value else {
         cx.wrong_type(node, path, "the name of a schedule");
         return None;
     };
-    let file = match &node.origin {
-        Origin::Set(_) => library.main.unwrap_or(node.span.file),
-        _ => node.span.file,
-    };
-    let id = library.find(file, Kind::Schedule, name, node.span, cx.out)?;
-    let def = library.def(id)?;
+    let id = cx.library.find(scope(node, cx), Kind::Schedule, name, node.span, cx.out)?;
+    let def = cx.library.def(id)?;
     let Item::Schedule(schedule) = &*def.item else { return None };
-    let names = |name: &str| constant(library, def.file(), name);
+    let names = |name: &str| constant(cx.spec, def.file(), name);
     let formula = formula::formula(&schedule.formula, &schedule.variable.text, &names, cx.out)?.simplified();
     Some(Named { name: name.clone(), formula, span: schedule.formula.span })
 }
 
-/// The number that a `let` of a file gives a name.
-fn constant(library: &Library, file: FileId, name: &str) -> Option<Number> {
-    let Lookup::Found(id) = library.lookup(file, Kind::Let, name) else { return None };
-    let Item::Let(binding) = &*library.def(id)?.item else { return None };
-    match value::node(&binding.value, &Origin::File, &mut Diagnostics::default()).value {
+/// The file whose names a node uses: those of the command line mean what the main file says.
+pub fn scope(node: &Node, cx: &Cx<'_>) -> FileId {
+    if node.origin.is_set() && node.origin.lets.is_empty() {
+        cx.library.main.unwrap_or(node.span.file)
+    } else {
+        node.span.file
+    }
+}
+
+/// The number that a `let` of a file gives a name, or a field of one.
+fn constant(spec: &ResolvedSpec, file: FileId, name: &str) -> Option<Option<Number>> {
+    let mut parts = name.split('.');
+    let whole = spec.let_value(file, parts.next()?)?;
+    Some(match whole.at(&parts.collect::<Vec<_>>())?.value {
         Value::Number { number, unit: None } => Some(number),
         _ => None,
-    }
+    })
 }
 
 /// alpha(0) = 1, alpha(1) = 0, never rising, within [0, 1], without jumps: proved, or told what is

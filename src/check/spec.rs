@@ -7,20 +7,55 @@ use crate::base::Span;
 use indexmap::IndexMap;
 use std::sync::Arc;
 
+pub use crate::resolve::{Axis, AxisKind, AxisValue, Coordinate, Point};
+
 /// One value of the flattened spec: `path = value  # origin`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FlatField {
     pub path: String,
+    /// What it is, resolved: `62 steps`.
+    pub value: String,
+    /// What was written, where it is of something that had to be resolved: `2%`.
+    pub written: Option<String>,
+    pub origin: String,
+    /// Weaker settings that this one overrode, the weakest first.
+    pub replaced: Vec<Setting>,
+}
+
+/// A value that was overridden: as written, and who set it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
     pub value: String,
     pub origin: String,
 }
 
+impl FlatField {
+    pub fn new(path: impl Into<String>, value: impl Into<String>, origin: impl Into<String>) -> FlatField {
+        FlatField { path: path.into(), value: value.into(), written: None, origin: origin.into(), replaced: vec![] }
+    }
+
+    /// `2% = 62 steps`, or the value alone.
+    pub fn shown(&self) -> String {
+        match &self.written {
+            Some(written) => format!("{written} = {}", self.value),
+            None => self.value.clone(),
+        }
+    }
+}
+
+/// An experiment of which everything is checked. Its *variants* are what trains: each arm at each point
+/// of the sweep. Without a sweep there is one point, and a variant is an arm.
 #[derive(Clone, Debug)]
 pub struct CheckedSpec {
     pub(super) name: String,
     pub(super) cite: Option<String>,
     pub(super) doc: Option<String>,
-    pub(super) arms: Vec<Arm>,
+    pub(super) axes: Vec<Axis>,
+    pub(super) points: Vec<Point>,
+    pub(super) collapsed: Vec<(String, usize)>,
+    pub(super) arm_names: Vec<String>,
+    /// Point by point, in each the arms in order.
+    pub(super) variants: Vec<Arm>,
     pub(super) claims: Vec<Claim>,
     pub(super) factors: Vec<String>,
 }
@@ -40,13 +75,39 @@ impl CheckedSpec {
         self.doc.as_deref()
     }
 
-    /// In the order of the file; never empty.
-    pub fn arms(&self) -> &[Arm] {
-        &self.arms
+    /// What the points differ in; `replicate` comes last. Empty without a sweep.
+    pub fn axes(&self) -> &[Axis] {
+        &self.axes
     }
 
-    pub fn arm(&self, name: &str) -> Option<&Arm> {
-        self.arms.iter().find(|a| a.name == name)
+    /// Never empty: without a sweep it is one point without coordinates. The last axis moves fastest.
+    pub fn points(&self) -> &[Point] {
+        &self.points
+    }
+
+    /// Axes that `--set` took away: their labels, and how many values they had.
+    pub fn collapsed(&self) -> &[(String, usize)] {
+        &self.collapsed
+    }
+
+    /// In the order of the file; never empty.
+    pub fn arm_names(&self) -> &[String] {
+        &self.arm_names
+    }
+
+    /// Each arm at each point, point by point, the arms of each in order; never empty.
+    pub fn variants(&self) -> &[Arm] {
+        &self.variants
+    }
+
+    /// The arms at the point of that index, in order.
+    pub fn arms_at(&self, point: usize) -> &[Arm] {
+        let n = self.arm_names.len();
+        self.variants.get(point * n..(point + 1) * n).unwrap_or(&[])
+    }
+
+    pub fn variant(&self, arm: &str, point: &Point) -> Option<&Arm> {
+        self.variants.iter().find(|a| a.name == arm && a.point == *point)
     }
 
     pub fn claims(&self) -> &[Claim] {
@@ -59,10 +120,12 @@ impl CheckedSpec {
     }
 }
 
-/// One arm with everything resolved: a run can start from it alone.
+/// One variant, an arm at a point, with everything resolved: a run can start from it alone.
 #[derive(Clone, Debug)]
 pub struct Arm {
     pub name: String,
+    /// Where in the sweep.
+    pub point: Point,
     pub model: ModelCall,
     pub objective: Objective,
     pub data: Data,
@@ -102,6 +165,13 @@ pub enum Objective {
     /// Autoregressive cross-entropy, exact likelihood (domain B.2).
     NextToken,
     MaskedDiffusion(MaskedDiffusion),
+}
+
+impl Arm {
+    /// `mdm`, or `mdm at unique=0.5B`.
+    pub fn title(&self) -> String {
+        if self.point.is_only() { self.name.clone() } else { format!("{} at {}", self.name, self.point) }
+    }
 }
 
 impl Objective {

@@ -56,15 +56,15 @@ fn read_data(arm: &Arm) -> Result<Arc<Prepared>, ExitCode> {
 /// The arm with what the run's identity needs besides the spec's fields: the model's code.
 fn with_graph(arm: &Arm, model: &ValidGraph) -> Arm {
     let mut arm = arm.clone();
-    let field = FlatField { path: "model.graph".into(), value: graph_hash(model), origin: "derived".into() };
+    let field = FlatField::new("model.graph", graph_hash(model), "derived");
     arm.flat.push(field);
     arm.flat.sort_by(|a, b| a.path.cmp(&b.path));
     arm
 }
 
-/// The chosen arm, ready to step.
-fn set_up(compiled: &Compiled, arm: Option<&str>, device: Device) -> Result<Setup, ExitCode> {
-    let (arm, model) = graph::choose(compiled, arm)?;
+/// The chosen variant, ready to step.
+fn set_up(compiled: &Compiled, arm: Option<&str>, point: Option<&str>, device: Device) -> Result<Setup, ExitCode> {
+    let (arm, model) = graph::choose(compiled, arm, point)?;
     let arm = with_graph(arm, model);
     let data = read_data(&arm)?;
     Setup::new(&arm, model, data, device).map_err(|error| fail(&error.to_string(), RUN_FAILED))

@@ -7,7 +7,7 @@ use super::{ReportError, ReportInput, RunRecord, plot, table, words};
 use crate::claims::{Completion, Outcome, Series};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-const STYLE: &str = include_str!("report.css");
+pub(super) const STYLE: &str = include_str!("report.css");
 
 pub fn render(input: &ReportInput, findings: &Findings) -> Result<String, ReportError> {
     let page = html! {
@@ -97,7 +97,7 @@ fn problems(input: &ReportInput) -> Markup {
     }
 }
 
-fn arms(input: &ReportInput, findings: &Findings) -> Markup {
+pub(super) fn arms(input: &ReportInput, findings: &Findings) -> Markup {
     html! {
         section #arms {
             h2 { "Arms" }
@@ -276,7 +276,7 @@ fn environment(input: &ReportInput, findings: &Findings) -> Markup {
     }
 }
 
-fn figure(svg: Option<String>, caption: &str) -> Markup {
+pub(super) fn figure(svg: Option<String>, caption: &str) -> Markup {
     html! {
         @match svg {
             Some(svg) => figure { (PreEscaped(svg)) figcaption { (caption) } },

@@ -5,6 +5,7 @@ mod frame;
 pub mod html;
 pub mod matched;
 pub mod plot;
+pub mod points;
 pub mod table;
 pub mod words;
 
@@ -42,6 +43,8 @@ pub struct ReportInput {
 pub struct RunRecord {
     pub folder: PathBuf,
     pub arm: String,
+    /// Where in the sweep; empty without one.
+    pub point: String,
     pub records: Vec<Record>,
     pub lock: Option<Lock>,
     pub samples: Option<String>,
@@ -63,12 +66,13 @@ impl RunRecord {
             Record::Start(start) => Some(start.arm.clone()),
             _ => None,
         });
-        let from_name = || name.rsplit_once('-').map_or(name.clone(), |(arm, _)| arm.to_owned());
+        let from_name = || name.split_once('-').map_or(name.clone(), |(arm, _)| arm.to_owned());
         let arm = lock.as_ref().map(|lock| lock.arm.clone()).or(from_start).unwrap_or_else(from_name);
-        RunRecord { folder: run_dir.to_owned(), arm, records, lock, samples, problems }
+        let point = lock.as_ref().map_or(String::new(), |lock| lock.point.clone());
+        RunRecord { folder: run_dir.to_owned(), arm, point, records, lock, samples, problems }
     }
 
-    /// `<arm>-<id>`
+    /// `<arm>-<point>-<id>`
     pub fn name(&self) -> String {
         RunFolder::at(&self.folder).name()
     }
@@ -99,8 +103,7 @@ impl RunRecord {
 /// page's path.
 pub fn write(experiment_dir: &Path, spec_view: &ReportInput) -> Result<PathBuf, ReportError> {
     let findings = Findings::of(spec_view);
-    std::fs::create_dir_all(experiment_dir)
-        .map_err(|source| StoreError::Io { path: experiment_dir.to_owned(), source })?;
+    make_folder(experiment_dir)?;
     if let Some(svg) = plot::validation(spec_view, &findings)? {
         write_atomic(&experiment_dir.join("valid_loss.svg"), plot::standalone(&svg).as_bytes())?;
     }
@@ -108,6 +111,26 @@ pub fn write(experiment_dir: &Path, spec_view: &ReportInput) -> Result<PathBuf, 
     let page = experiment_dir.join("report.html");
     write_atomic(&page, html::render(spec_view, &findings)?.as_bytes())?;
     Ok(page)
+}
+
+/// The same of a sweep: a page with a section for each point, and a folder of its own for each.
+pub fn write_points(experiment_dir: &Path, points: &[points::PointReport]) -> Result<PathBuf, ReportError> {
+    make_folder(experiment_dir)?;
+    let mut curves = String::new();
+    for point in points {
+        write(&experiment_dir.join("points").join(point.folder_name()), &point.input)?;
+        let rows = table::curves_csv(&point.input);
+        let body = rows.split_once('\n').map_or("", |(_, body)| body);
+        curves.push_str(if curves.is_empty() { &rows } else { body });
+    }
+    write_atomic(&experiment_dir.join("curves.csv"), curves.as_bytes())?;
+    let page = experiment_dir.join("report.html");
+    write_atomic(&page, points::html(points)?.as_bytes())?;
+    Ok(page)
+}
+
+fn make_folder(path: &Path) -> Result<(), StoreError> {
+    std::fs::create_dir_all(path).map_err(|source| StoreError::Io { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

@@ -40,15 +40,16 @@ pub fn render(input: &ReportInput, findings: &Findings, report: Option<&Path>) -
 
 /// One row an evaluation, for whoever wants to plot it elsewhere.
 pub fn curves_csv(input: &ReportInput) -> String {
-    let mut out = String::from("experiment,arm,run,step,tokens,epoch,loss,se,exact,in_decay,documents\n");
+    let mut out = String::from("experiment,arm,point,run,step,tokens,epoch,loss,se,exact,in_decay,documents\n");
     for run in &input.runs {
         let Some(series) = run.series() else { continue };
         for p in &series.points {
             out.push_str(&format!(
-                "{},{},{},{},{},{},{},{},{},{},{}\n",
+                "{},{},{},{},{},{},{},{},{},{},{},{}\n",
                 input.experiment,
                 run.arm,
-                run.name(),
+                quoted(&run.point),
+                quoted(&run.name()),
                 p.step,
                 p.tokens,
                 p.epoch,
@@ -61,6 +62,11 @@ pub fn curves_csv(input: &ReportInput) -> String {
         }
     }
     out
+}
+
+/// A cell that may hold commas.
+fn quoted(text: &str) -> String {
+    if text.contains([',', '"']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }
 
 /// `quickstart: 2 arms, 40 epochs of 100,000 unique tokens`

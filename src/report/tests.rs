@@ -134,12 +134,15 @@ fn lock(arm: &Arm) -> Lock {
     let field = |path: &str, value: &str, origin: &str| LockField {
         path: path.into(),
         value: value.into(),
+        written: None,
         origin: origin.into(),
+        replaced: vec![],
     };
     Lock {
         version: LOCK_VERSION,
         experiment: "quickstart".into(),
         arm: arm.name.into(),
+        point: String::new(),
         run: format!("{}-0123456789abcdef", arm.name),
         data_hash: "591785b794601e21".into(),
         valid_hash: "2cf24dba5fb0a30e".into(),

@@ -1,14 +1,23 @@
 //! Files to one library of definitions, an experiment to one value tree per arm.
 //!
 //! Resolve decides what every name means and who wins where several places set one value
-//! (default < definition < experiment < arm < `--set`). What the values have to be is `check`'s.
+//! (default < definition < extension < experiment < arm < sweep < `--set`). What the values have to be is `check`'s.
 
+mod arithmetic;
+mod assemble;
 pub mod builtins;
+mod definitions;
+pub mod eval;
 pub mod experiment;
+mod grid;
 pub mod library;
 pub mod names;
+pub mod point;
+pub mod series;
+pub mod sweep;
 pub mod value;
 
 pub use experiment::{Override, ResolvedArm, ResolvedSpec, resolve_experiment};
 pub use library::{Def, DefId, Kind, Library, load};
-pub use value::{Args, Node, Origin, Record, Value};
+pub use point::{Axis, AxisKind, AxisValue, Coordinate, Point};
+pub use value::{Args, Layer, LetUse, Node, Origin, Record, Replaced, Value};

@@ -3,8 +3,9 @@
 use super::error::{At, Result, StoreError};
 use super::run_folder::write_atomic;
 use crate::check::CheckedSpec;
-use crate::check::spec::{Claim, Metric};
+use crate::check::spec::{AxisKind, Claim, Metric};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The file's name in `runs/<experiment>/`.
@@ -16,7 +17,33 @@ pub struct ExperimentRecord {
     pub doc: Option<String>,
     pub cite: Option<String>,
     pub arms: Vec<String>,
+    /// What the points differ in; empty without a sweep.
+    pub axes: Vec<AxisRecord>,
+    /// For each point the index of its value on each axis; one empty point without a sweep.
+    pub points: Vec<Vec<usize>>,
     pub claims: Vec<ClaimRecord>,
+    /// Which folder holds the run of an arm at a point. Variants that come out the same share one.
+    #[serde(default)]
+    pub runs: Vec<RunEntry>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AxisRecord {
+    /// As points are named by: `unique`.
+    pub label: String,
+    /// As written.
+    pub values: Vec<String>,
+    /// Whether it only repeats the experiment under other seeds.
+    pub replicate: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunEntry {
+    pub arm: String,
+    /// The point's name; empty without a sweep.
+    pub point: String,
+    /// In the experiment's folder.
+    pub folder: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,13 +60,37 @@ impl ExperimentRecord {
                 ClaimRecord::Crossover { of: of.clone(), than: than.clone(), under: *under, text: text.clone() }
             }
         };
+        let axis = |axis: &crate::check::spec::Axis| AxisRecord {
+            label: axis.label.clone(),
+            values: axis.values.iter().map(|value| value.text.clone()).collect(),
+            replicate: axis.kind == AxisKind::Replicate,
+        };
         ExperimentRecord {
             name: spec.name().into(),
             doc: spec.doc().map(Into::into),
             cite: spec.cite().map(Into::into),
-            arms: spec.arms().iter().map(|a| a.name.clone()).collect(),
+            arms: spec.arm_names().to_vec(),
+            axes: spec.axes().iter().map(axis).collect(),
+            points: spec.points().iter().map(|p| p.coordinates.iter().map(|c| c.index).collect()).collect(),
             claims: spec.claims().iter().map(claim).collect(),
+            runs: vec![],
         }
+    }
+
+    /// `unique=0.5B,replicate=2`; empty without a sweep.
+    pub fn point_name(&self, point: &[usize]) -> String {
+        let part = |(axis, value): (&AxisRecord, &usize)| Some(format!("{}={}", axis.label, axis.values.get(*value)?));
+        self.axes.iter().zip(point).filter_map(part).collect::<Vec<_>>().join(",")
+    }
+
+    /// Notes which folders hold runs; what an earlier record knew of other variants is kept.
+    pub fn note_runs(&mut self, runs: Vec<RunEntry>, earlier: Option<&ExperimentRecord>) {
+        let same = |a: &RunEntry, b: &RunEntry| a.arm == b.arm && a.point == b.point;
+        let points: BTreeSet<String> = self.points.iter().map(|point| self.point_name(point)).collect();
+        let earlier = earlier.map_or(&[][..], |record| record.runs.as_slice());
+        let kept = earlier.iter().filter(|old| points.contains(&old.point) && !runs.iter().any(|new| same(old, new)));
+        let kept: Vec<RunEntry> = kept.cloned().collect();
+        self.runs = runs.into_iter().chain(kept).collect();
     }
 
     pub fn claims(&self) -> Vec<Claim> {

@@ -3,7 +3,7 @@
 
 use super::error::{At, Result, StoreError};
 use super::run_folder::write_atomic;
-use crate::check::spec::{Arm, FlatField};
+use crate::check::spec::{Arm, FlatField, Setting};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,6 +16,9 @@ pub struct Lock {
     pub version: u32,
     pub experiment: String,
     pub arm: String,
+    /// Where in the sweep, `unique=0.5B,lr=1e-3`; empty without one.
+    #[serde(default)]
+    pub point: String,
     pub run: String,
     pub data_hash: String,
     pub valid_hash: String,
@@ -43,6 +46,19 @@ pub struct SpecSource {
 pub struct LockField {
     pub path: String,
     pub value: String,
+    /// What was written, where it is of something that had to be resolved: `2%`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<String>,
+    pub origin: String,
+    /// Weaker settings that this one overrode, the weakest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaced: Vec<LockSetting>,
+}
+
+/// A value that was overridden, and who set it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockSetting {
+    pub value: String,
     pub origin: String,
 }
 
@@ -63,6 +79,7 @@ impl Lock {
             version: LOCK_VERSION,
             experiment: experiment.to_owned(),
             arm: arm.name.clone(),
+            point: arm.point.name(),
             run: run.to_owned(),
             data_hash: String::new(),
             valid_hash: String::new(),
@@ -106,6 +123,7 @@ impl Lock {
             let mut all = lock.values();
             all.insert("experiment".into(), lock.experiment.clone());
             all.insert("arm".into(), lock.arm.clone());
+            all.insert("point".into(), lock.point.clone());
             all.insert("(data hash)".into(), lock.data_hash.clone());
             all.insert("(valid hash)".into(), lock.valid_hash.clone());
             all.insert("(init hash)".into(), lock.init_hash.clone());
@@ -124,7 +142,14 @@ impl Lock {
 
 impl From<&FlatField> for LockField {
     fn from(field: &FlatField) -> LockField {
-        LockField { path: field.path.clone(), value: field.value.clone(), origin: field.origin.clone() }
+        let setting = |s: &Setting| LockSetting { value: s.value.clone(), origin: s.origin.clone() };
+        LockField {
+            path: field.path.clone(),
+            value: field.value.clone(),
+            written: field.written.clone(),
+            origin: field.origin.clone(),
+            replaced: field.replaced.iter().map(setting).collect(),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 fn field(path: &str, value: &str) -> FlatField {
-    FlatField { path: path.into(), value: value.into(), origin: "default".into() }
+    FlatField::new(path, value, "default")
 }
 
 fn step(step: u64, loss: f64) -> Record {
@@ -95,6 +95,7 @@ fn a_lock_comes_back_as_it_was_and_says_what_changed() {
         version: lock::LOCK_VERSION,
         experiment: "e".into(),
         arm: "ar".into(),
+        point: String::new(),
         run: "ar-1".into(),
         data_hash: "d".into(),
         valid_hash: "v".into(),
@@ -103,7 +104,13 @@ fn a_lock_comes_back_as_it_was_and_says_what_changed() {
         libtorch: "2.11.0".into(),
         threads: 2,
         source: Default::default(),
-        fields: vec![LockField { path: "data.seq".into(), value: "\"128\"".into(), origin: "a.dlm:3".into() }],
+        fields: vec![LockField {
+            path: "data.seq".into(),
+            value: "\"128\"".into(),
+            origin: "a.dlm:3".into(),
+            written: None,
+            replaced: vec![],
+        }],
     };
     let run = RunFolder::create(folder.path(), "e", "ar", "0123").unwrap();
     run.write_lock(&lock).unwrap();

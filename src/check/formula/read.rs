@@ -10,8 +10,8 @@ use crate::base::diag::code;
 use crate::base::suggest::suggest;
 use crate::base::{Diagnostic, Diagnostics, Number, Rational, Span};
 
-/// The values of names that are defined outside of a formula.
-pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<Number>;
+/// The values of names that are defined outside of a formula; `Some(None)` is one that is no plain number.
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<Option<Number>>;
 
 /// A written formula of one variable, as written: not yet simplified. Where there are mistakes it is
 /// `None`, and all of them are reported.
@@ -55,7 +55,15 @@ impl Reader<'_> {
             ExprKind::Name(name) if name == self.variable => Some(Formula::t()),
             ExprKind::Name(name) if name == "pi" => Some(Term::Pi.into()),
             ExprKind::Name(name) => match (self.names)(name) {
-                Some(value) => Some(number(value).into()),
+                Some(Some(value)) => Some(number(value).into()),
+                Some(None) => {
+                    self.out.push(
+                        Diagnostic::error(code::WRONG_TYPE, format!("`{name}` is no plain number"))
+                            .at(expr.span, "a number without a unit is wanted here")
+                            .help("formulas are of plain numbers"),
+                    );
+                    None
+                }
                 None => {
                     self.unknown(name, expr.span);
                     None
