@@ -525,7 +525,7 @@ fn the_level_of_a_share_is_the_schedule_turned_round() {
         }
     }
     // A schedule that masks a tenth from the start has no t for less, and the closest is 0.
-    let late = Formula::Sub(c(0.9), Box::new(Formula::Mul(c(0.9), t())));
+    let late = Formula::from(product(&[Term::ratio(9, 10), one_minus(Term::T)]));
     let Objective::MaskedDiffusion(late) = masked(late, TKind::Iid, (0.0, 1.0), LossWeight::Elbo, Estimator::Count)
     else {
         return;
