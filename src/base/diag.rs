@@ -257,6 +257,14 @@ codes! {
     NO_POINTS = "E0323";
     /// more than 10,000 runs
     TOO_MANY_POINTS = "E0324";
+    /// a schedule that jumps
+    SCHEDULE_JUMP = "E0330";
+    /// a formula of which something could be neither proved nor refuted
+    UNDECIDED = "E0331";
+    /// a loss weight that is infinite or negative where t is drawn
+    BAD_WEIGHT = "E0332";
+    /// a condition of a formula that compares its variable with no number
+    BAD_PIECE = "E0333";
     // E04..: the model graph
     /// tensors whose shapes do not fit
     SHAPE_MISMATCH = "E0401";
