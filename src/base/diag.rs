@@ -234,6 +234,21 @@ codes! {
     BAD_CLAIM = "E0312";
     /// a batch that does not divide into micro-batches
     BATCH_SPLIT = "E0313";
+    // E033.: claims
+    /// a `let` of claims that is used before it is defined, or by itself
+    LET_ORDER = "E0330";
+    /// values of a claim that do not go together
+    CLAIM_TYPE = "E0331";
+    /// a condition that no point of the sweep meets
+    NO_POINT = "E0332";
+    /// a claim that says nothing about the runs
+    CLAIMS_NOTHING = "E0333";
+    /// too few evaluations to decide a claim
+    FEW_EVALUATIONS = "E0334";
+    /// arms that have too few trials to choose from, or different numbers of them
+    UNEQUAL_TRIALS = "E0335";
+    /// arms of one claim that are not evaluated alike
+    UNPAIRED_ARMS = "E0336";
     // E04..: the model graph
     /// tensors whose shapes do not fit
     SHAPE_MISMATCH = "E0401";

@@ -65,9 +65,12 @@ fn check_arms(
     }
     let names: Vec<String> = spec.arms.iter().map(|a| a.name.clone()).collect();
     let mut cx = Cx { map, out, flat: vec![] };
-    let claims = claims::read(&spec.expect, &names, &mut cx);
+    let points = vec![spec::Point::default()];
+    let subject = claims::Subject { arms: &names, axes: &[], points: &points, variants: &arms };
+    let claims = claims::read(&spec.claims, &subject, &mut cx);
     if !claims.is_empty() {
-        arms.iter().for_each(|arm| few_documents(arm, &mut cx));
+        let halved = claims.iter().any(spec::Claim::chooses);
+        arms.iter().for_each(|arm| few_documents(arm, halved, &mut cx));
     }
     let cite = spec.cite.as_ref().and_then(|node| match &node.value {
         Value::Str(text) => Some(text.clone()),
@@ -84,7 +87,7 @@ fn check_arms(
         cite,
         doc: spec.doc.clone(),
         axes: vec![],
-        points: vec![spec::Point::default()],
+        points,
         arm_names: names,
         variants: arms,
         claims,
@@ -94,15 +97,17 @@ fn check_arms(
 
 /// A claim needs an interval, and resampling needs documents. How many there are only the corpus
 /// says, but a validation chunk never spans documents, so there cannot be more than chunks.
-fn few_documents(arm: &Arm, cx: &mut Cx<'_>) {
+fn few_documents(arm: &Arm, halved: bool, cx: &mut Cx<'_>) {
     let spec::Amount::Tokens(tokens) = arm.data.valid else { return };
     let chunks = tokens / arm.data.seq;
-    if arm.data.split == spec::Split::Documents && chunks < FEW_DOCUMENTS {
+    let needed = if halved { 2 * FEW_DOCUMENTS } else { FEW_DOCUMENTS };
+    if arm.data.split == spec::Split::Documents && chunks < needed {
+        let halves = if halved { "; `best` and `best_over` choose on one half and judge on the other" } else { "" };
         cx.out.push(
             Diagnostic::warning(code::FEW_DOCUMENTS, format!("at most {chunks} validation documents"))
                 .at(arm.data.source_span, format!("{tokens} tokens in sequences of {} are validated on", arm.data.seq))
                 .note(format!(
-                    "with fewer than {FEW_DOCUMENTS}, resampling gives no interval and a claim stays undecided"
+                    "with fewer than {needed}, resampling gives no interval and a claim stays undecided{halves}"
                 ))
                 .help("raise `data.valid`"),
         );

@@ -38,16 +38,16 @@ pub fn report(folder: &Path, experiment: &ExperimentRecord, strict: bool) -> Exi
         Ok(page) => {
             print(&table::render(&input, &findings, Some(&page)));
             for name in unused {
-                print(&format!("  left out: {name} (an older run of an arm; the newest is shown)\n"));
+                print(&format!("  left out: {name}\n"));
             }
         }
         Err(error) => return fail(&error.to_string(), RUN_FAILED),
     }
-    let held = findings.claims.iter().all(|claim| claim.result.verdict.outcome() == Outcome::Held);
+    let held = findings.claims.iter().all(|claim| claim.outcome == Outcome::Held);
     if strict && !held { ExitCode::from(SPEC_ERRORS) } else { ExitCode::SUCCESS }
 }
 
-/// The newest run of each arm, in the order of the arms; and the names of older ones.
+/// The newest run of each variant, in the order of the spec; and the others.
 fn gather(folder: &Path, experiment: &ExperimentRecord) -> (ReportInput, Vec<String>) {
     let changed = |run: &RunRecord| {
         let metrics = RunFolder::at(&run.folder).metrics_path();
@@ -55,21 +55,5 @@ fn gather(folder: &Path, experiment: &ExperimentRecord) -> (ReportInput, Vec<Str
     };
     let mut all: Vec<RunRecord> = RunFolder::list(folder).iter().map(|f| RunRecord::load(f.path())).collect();
     all.sort_by_key(|run| std::cmp::Reverse(changed(run)));
-    let mut runs = vec![];
-    let mut missing = vec![];
-    for arm in &experiment.arms {
-        match all.iter().position(|run| run.arm == *arm) {
-            Some(i) => runs.push(all.remove(i)),
-            None => missing.push(arm.clone()),
-        }
-    }
-    let unused = all.iter().map(RunRecord::name).collect();
-    let input = ReportInput {
-        experiment: experiment.name.clone(),
-        doc: experiment.doc.clone(),
-        claims: experiment.claims(),
-        runs,
-        missing,
-    };
-    (input, unused)
+    ReportInput::gather(experiment.clone(), all)
 }

@@ -3,13 +3,18 @@
 
 use super::findings::Findings;
 use super::matched::{Mark, Matched, Row, costs};
-use super::{ReportError, ReportInput, RunRecord, plot, table, words};
-use crate::claims::{Completion, Outcome, Series};
+use super::{ReportError, ReportInput, RunRecord, html_claims, plot, table, words};
+use crate::claims::{Completion, Series, series::title};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 const STYLE: &str = include_str!("report.css");
 
 pub fn render(input: &ReportInput, findings: &Findings) -> Result<String, ReportError> {
+    let record = &input.record;
+    let mut curves = vec![];
+    for place in &findings.places {
+        curves.push((place, plot::validation(input, findings, place)?));
+    }
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -17,24 +22,27 @@ pub fn render(input: &ReportInput, findings: &Findings) -> Result<String, Report
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (input.experiment) " - dlmc" }
+                title { (record.name) " - dlmc" }
                 style { (PreEscaped(STYLE)) }
             }
             body {
                 header {
-                    h1 { (input.experiment) }
-                    @if let Some(doc) = &input.doc { p.doc { (doc) } }
-                    p.quiet { (table::headline(input).trim_end().trim_start_matches(&input.experiment).trim_start_matches(": ")) }
+                    h1 { (record.name) }
+                    @if let Some(doc) = &record.doc { p.doc { (doc) } }
+                    p.quiet { (table::headline(input).trim_end().trim_start_matches(&record.name).trim_start_matches(": ")) }
                 }
-                (claims(input, findings)?)
+                (html_claims::render(input, findings)?)
                 (problems(input))
                 section #curves {
                     h2 { "Loss" }
-                    (figure(plot::validation(input, findings)?, "Validation loss with a band of one standard error over documents; the mean training loss is the thin line."))
+                    @for (place, picture) in curves {
+                        @if !place.is_empty() { h3 { (place) } }
+                        (figure(picture, "Validation loss with a band of one standard error over documents; the mean training loss is the thin line."))
+                    }
                 }
                 (arms(input, findings))
                 (best(findings))
-                (matched(&findings.matched, input))
+                (matched(findings))
                 (cost(input, findings))
                 section #training {
                     h2 { "Training" }
@@ -50,34 +58,6 @@ pub fn render(input: &ReportInput, findings: &Findings) -> Result<String, Report
     Ok(page.into_string())
 }
 
-fn claims(input: &ReportInput, findings: &Findings) -> Result<Markup, ReportError> {
-    let mut shown = vec![];
-    for finding in &findings.claims {
-        shown.push((finding, plot::difference(input, findings, &finding.result)?));
-    }
-    Ok(html! {
-        section #claims {
-            h2 { @if shown.len() == 1 { "Claim" } @else { "Claims" } }
-            @if shown.is_empty() { p.quiet { "The spec expects nothing." } }
-            @for (finding, evidence) in shown {
-                @let verdict = &finding.result.verdict;
-                div.claim.(class_of(verdict.outcome())) {
-                    p.verdict { (verdict.headline()) }
-                    p { code { (finding.text) } }
-                    p { (ticked(&capital(&words::finding(&finding.result)))) "." }
-                    @for remark in &finding.result.remarks { p { (ticked(&capital(remark))) "." } }
-                    @if verdict.outcome() != Outcome::Undecided {
-                        p.quiet { "One seed: three replicates would make it a verdict." }
-                    }
-                }
-                @if evidence.is_some() {
-                    (figure(evidence, "Paired difference on the same documents, with its 95% bootstrap interval. The crossover is the last change of sign before the learning rate falls, if every evaluation from there on is clear."))
-                }
-            }
-        }
-    })
-}
-
 fn problems(input: &ReportInput) -> Markup {
     let unfinished: Vec<&RunRecord> =
         input.runs.iter().filter(|r| r.completion() != Completion::Finished || !r.problems.is_empty()).collect();
@@ -86,7 +66,7 @@ fn problems(input: &ReportInput) -> Markup {
             section #problems {
                 h2 { "Not complete" }
                 ul {
-                    @for arm in &input.missing { li { b { (arm) } ": missing, no run yet" } }
+                    @for (arm, point) in &input.missing { li { b { (title(arm, point)) } ": missing, no run yet" } }
                     @for run in unfinished {
                         @if run.completion() != Completion::Finished { li { b { (run.name()) } ": " (run.completion().words()) } }
                         @for problem in &run.problems { li { b { (run.name()) } ": " (problem) } }
@@ -114,8 +94,8 @@ fn arms(input: &ReportInput, findings: &Findings) -> Markup {
                             td { (table::note(run, series.as_ref())) }
                         }
                     }
-                    @for arm in &input.missing {
-                        tr { th scope="row" { (arm) } td { "-" } td.number { "-" } td.number { "-" } td { "missing: no run yet" } }
+                    @for (arm, point) in &input.missing {
+                        tr { th scope="row" { (title(arm, point)) } td { "-" } td.number { "-" } td.number { "-" } td { "missing: no run yet" } }
                     }
                 }
             } }
@@ -133,6 +113,7 @@ fn best(findings: &Findings) -> Markup {
             p.quiet { "Each arm's best checkpoint, chosen on one half of the validation documents and reported on the other." }
             @if findings.best.is_empty() { p { "There are not two arms to compare." } }
             @for finding in &findings.best {
+                @if !finding.place.is_empty() { h3 { (finding.place) } }
                 @match &finding.result {
                     Err(why) => p { (finding.of) " against " (finding.than) ": " (ticked(why)) "." },
                     Ok(result) => {
@@ -143,8 +124,8 @@ fn best(findings: &Findings) -> Markup {
                                 @for best in [&result.of, &result.than] {
                                     tr {
                                         th scope="row" { (best.arm) }
-                                        td.number { (words::epoch(best.epoch)) }
-                                        td.number { (words::count(best.step)) }
+                                        td.number { (best.epochs.iter().map(|x| words::epoch(*x)).collect::<Vec<_>>().join(", ")) }
+                                        td.number { (best.steps.iter().map(|n| words::count(*n)).collect::<Vec<_>>().join(", ")) }
                                         td.number { (words::fixed(best.loss, 3)) }
                                         td.number { (words::interval(best.interval, 3)) }
                                     }
@@ -164,24 +145,40 @@ fn best(findings: &Findings) -> Markup {
     }
 }
 
-fn matched(matched: &Matched, input: &ReportInput) -> Markup {
+fn matched(findings: &Findings) -> Markup {
     html! {
         section #matched {
             h2 { "Matched arms" }
             p.quiet { "Compared from the runs' own logs and locks, not from what the spec promises." }
-            @if matched.rows.is_empty() {
-                p { "There are not two runs to compare." }
+            @if let [(_, only)] = findings.matched.as_slice() {
+                (matched_at(only))
             } @else {
-                @if let Some(summary) = matched.summary() {
-                    p.different[matched.different().next().is_some()] { (capital(&summary)) "." }
+                @if let Some(summary) = findings.matched_summary() { p { (capital(&summary)) "." } }
+                @for (point, matched) in &findings.matched {
+                    details open[matched.different().next().is_some()] {
+                        summary { (point) }
+                        (matched_at(matched))
+                    }
                 }
-                @if !matched.skipped.is_empty() { p { "Not compared, as not started: " (matched.skipped.join(", ")) "." } }
-                (rows_table(&matched.runs, &matched.rows, true))
-                @if input.runs.iter().filter(|run| run.lock.is_some()).count() > 1 {
-                    h3 { "Fields of the locks that differ" }
-                    @if matched.fields.is_empty() { p { "None." } }
-                    @else { (rows_table(&matched.runs, &matched.fields, false)) }
-                }
+            }
+        }
+    }
+}
+
+fn matched_at(matched: &Matched) -> Markup {
+    html! {
+        @if matched.rows.is_empty() {
+            p { "There are not two runs to compare." }
+        } @else {
+            @if let Some(summary) = matched.summary() {
+                p.different[matched.different().next().is_some()] { (capital(&summary)) "." }
+            }
+            @if !matched.skipped.is_empty() { p { "Not compared, as not started: " (matched.skipped.join(", ")) "." } }
+            (rows_table(&matched.runs, &matched.rows, true))
+            @if matched.n_locks > 1 {
+                h3 { "Fields of the locks that differ" }
+                @if matched.fields.is_empty() { p { "None." } }
+                @else { (rows_table(&matched.runs, &matched.fields, false)) }
             }
         }
     }
@@ -276,20 +273,12 @@ fn environment(input: &ReportInput, findings: &Findings) -> Markup {
     }
 }
 
-fn figure(svg: Option<String>, caption: &str) -> Markup {
+pub(super) fn figure(svg: Option<String>, caption: &str) -> Markup {
     html! {
         @match svg {
             Some(svg) => figure { (PreEscaped(svg)) figcaption { (caption) } },
             None => p.quiet { "Nothing to draw yet." },
         }
-    }
-}
-
-fn class_of(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Held => "held",
-        Outcome::Failed => "failed",
-        Outcome::Undecided => "undecided",
     }
 }
 
@@ -302,7 +291,7 @@ fn mark_class(mark: Mark) -> &'static str {
 }
 
 /// Names between backticks in the typewriter face.
-fn ticked(text: &str) -> Markup {
+pub(super) fn ticked(text: &str) -> Markup {
     html! {
         @for (i, part) in text.split('`').enumerate() {
             @if i % 2 == 1 { code { (part) } } @else { (part) }
@@ -310,7 +299,7 @@ fn ticked(text: &str) -> Markup {
     }
 }
 
-fn capital(text: &str) -> String {
+pub(super) fn capital(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
 }

@@ -2,6 +2,7 @@
 
 use super::words::count;
 use super::{RunRecord, words};
+use crate::claims::series::title;
 use std::collections::BTreeMap;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,16 +49,22 @@ pub struct Matched {
     pub rows: Vec<Row>,
     /// Fields of the spec's locks that differ: the declared factors and what follows from them.
     pub fields: Vec<Row>,
+    /// Runs with a readable lock.
+    pub n_locks: usize,
 }
 
 impl Matched {
-    pub fn of(runs: &[RunRecord]) -> Matched {
-        let named: Vec<(String, &RunRecord)> = names(runs).into_iter().zip(runs).collect();
+    /// Of the runs of one point.
+    pub fn of(all: &[&RunRecord]) -> Matched {
+        let runs = all;
+        let several = |arm: &str| runs.iter().filter(|run| run.arm == arm).count() > 1;
+        let name = |run: &RunRecord| if several(&run.arm) { run.name() } else { run.arm.clone() };
+        let named: Vec<(String, &RunRecord)> = runs.iter().map(|run| (name(run), *run)).collect();
         let skipped = named.iter().filter(|(_, run)| run.start().is_none()).map(|(name, _)| name.clone()).collect();
         let (names, runs): (Vec<String>, Vec<&RunRecord>) =
             named.into_iter().filter(|(_, run)| run.start().is_some()).unzip();
         if runs.len() < 2 {
-            return Matched { runs: names, skipped, rows: vec![], fields: vec![] };
+            return Matched { runs: names, skipped, rows: vec![], fields: vec![], n_locks: 0 };
         }
         let start = |name: &str, value: &dyn Fn(&crate::store::metrics::Start) -> String| {
             row(name, runs.iter().map(|run| run.start().map(value)).collect())
@@ -79,7 +86,8 @@ impl Matched {
             start("libtorch", &|s| s.libtorch.clone()),
             start("dlmc", &|s| s.code.clone()),
         ];
-        Matched { runs: names, skipped, rows, fields: differing_fields(&runs) }
+        let n_locks = all.iter().filter(|run| run.lock.is_some()).count();
+        Matched { runs: names, skipped, rows, fields: differing_fields(&runs), n_locks }
     }
 
     pub fn n_equal(&self) -> usize {
@@ -120,10 +128,11 @@ impl Matched {
     }
 }
 
-/// An arm's run goes by the arm's name; where an arm has several, by the folder's.
+/// A run goes by its arm and point; where these have several, by the folder's name.
 pub fn names(runs: &[RunRecord]) -> Vec<String> {
-    let several = |arm: &str| runs.iter().filter(|run| run.arm == arm).count() > 1;
-    runs.iter().map(|run| if several(&run.arm) { run.name() } else { run.arm.clone() }).collect()
+    let same = |a: &RunRecord, b: &RunRecord| a.arm == b.arm && a.point == b.point;
+    let several = |run: &RunRecord| runs.iter().filter(|other| same(run, other)).count() > 1;
+    runs.iter().map(|run| if several(run) { run.name() } else { title(&run.arm, &run.point) }).collect()
 }
 
 fn row(name: &str, values: Vec<Option<String>>) -> Row {

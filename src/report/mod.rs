@@ -1,8 +1,10 @@
 //! What the runs of an experiment say: a table for the terminal, one self-contained HTML page, curves
 //! as SVG and CSV. Reads run folders only; missing, failed and unfinished runs are shown as such.
+pub mod evidence;
 pub mod findings;
 mod frame;
 pub mod html;
+mod html_claims;
 pub mod matched;
 pub mod plot;
 pub mod table;
@@ -11,11 +13,10 @@ pub mod words;
 pub use findings::Findings;
 pub use matched::{Mark, Matched};
 
-use crate::check::spec::Claim;
 use crate::claims::{Completion, Series};
 use crate::store::metrics::{End, Record, Start, Step};
 use crate::store::run_folder::write_atomic;
-use crate::store::{Lock, RunFolder, StoreError, read_metrics};
+use crate::store::{ExperimentRecord, Lock, RunFolder, StoreError, read_metrics};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, thiserror::Error)]
@@ -29,12 +30,34 @@ pub enum ReportError {
 /// What a report is about. Runs stand in the order in which they are to be shown.
 #[derive(Clone, Debug)]
 pub struct ReportInput {
-    pub experiment: String,
-    pub doc: Option<String>,
-    pub claims: Vec<Claim>,
+    /// The experiment with its arms, points and claims.
+    pub record: ExperimentRecord,
     pub runs: Vec<RunRecord>,
-    /// Arms that the spec expects and no folder holds.
-    pub missing: Vec<String>,
+    /// Variants that the spec expects and no folder holds: (arm, point).
+    pub missing: Vec<(String, String)>,
+}
+
+impl ReportInput {
+    /// Takes the newest run of each variant, in the order of the spec; `runs` begin with the newest. Also gives
+    /// the names of the runs that are left out, with the reason.
+    pub fn gather(record: ExperimentRecord, mut runs: Vec<RunRecord>) -> (ReportInput, Vec<String>) {
+        let (mut taken, mut missing) = (vec![], vec![]);
+        for point in record.points.iter().map(|point| record.point_name(point)) {
+            for arm in &record.arms {
+                match runs.iter().position(|run| run.arm == *arm && run.point == point) {
+                    Some(i) => taken.push(runs.remove(i)),
+                    None => missing.push((arm.clone(), point.clone())),
+                }
+            }
+        }
+        let known =
+            |run: &RunRecord| taken.iter().any(|taken: &RunRecord| taken.arm == run.arm && taken.point == run.point);
+        let why = |run: &RunRecord| {
+            if known(run) { "an older run of an arm; the newest is shown" } else { "of no arm and point of the spec" }
+        };
+        let unused = runs.iter().map(|run| format!("{} ({})", run.name(), why(run))).collect();
+        (ReportInput { record, runs: taken, missing }, unused)
+    }
 }
 
 /// Everything a run folder says, and what could not be read of it.
@@ -42,6 +65,8 @@ pub struct ReportInput {
 pub struct RunRecord {
     pub folder: PathBuf,
     pub arm: String,
+    /// The name of its point of the sweep; empty without one.
+    pub point: String,
     pub records: Vec<Record>,
     pub lock: Option<Lock>,
     pub samples: Option<String>,
@@ -60,12 +85,13 @@ impl RunRecord {
         let samples = std::fs::read_to_string(folder.samples_path()).ok();
         let name = folder.name();
         let from_start = records.iter().rev().find_map(|r| match r {
-            Record::Start(start) => Some(start.arm.clone()),
+            Record::Start(start) => Some((start.arm.clone(), start.point.clone())),
             _ => None,
         });
-        let from_name = || name.rsplit_once('-').map_or(name.clone(), |(arm, _)| arm.to_owned());
-        let arm = lock.as_ref().map(|lock| lock.arm.clone()).or(from_start).unwrap_or_else(from_name);
-        RunRecord { folder: run_dir.to_owned(), arm, records, lock, samples, problems }
+        let from_name = || (name.rsplit_once('-').map_or(name.clone(), |(arm, _)| arm.to_owned()), String::new());
+        let from_lock = lock.as_ref().map(|lock| (lock.arm.clone(), lock.point.clone()));
+        let (arm, point) = from_lock.or(from_start).unwrap_or_else(from_name);
+        RunRecord { folder: run_dir.to_owned(), arm, point, records, lock, samples, problems }
     }
 
     /// `<arm>-<id>`
@@ -91,7 +117,7 @@ impl RunRecord {
     }
 
     pub fn series(&self) -> Option<Series> {
-        Series::from_records(&self.arm, &self.records)
+        Series::from_records(&self.arm, &self.point, &self.records)
     }
 }
 
@@ -101,8 +127,11 @@ pub fn write(experiment_dir: &Path, spec_view: &ReportInput) -> Result<PathBuf, 
     let findings = Findings::of(spec_view);
     std::fs::create_dir_all(experiment_dir)
         .map_err(|source| StoreError::Io { path: experiment_dir.to_owned(), source })?;
-    if let Some(svg) = plot::validation(spec_view, &findings)? {
-        write_atomic(&experiment_dir.join("valid_loss.svg"), plot::standalone(&svg).as_bytes())?;
+    for place in &findings.places {
+        let name = if place.is_empty() { "valid_loss.svg".to_owned() } else { format!("valid_loss-{place}.svg") };
+        if let Some(svg) = plot::validation(spec_view, &findings, place)? {
+            write_atomic(&experiment_dir.join(name.replace('/', "_")), plot::standalone(&svg).as_bytes())?;
+        }
     }
     write_atomic(&experiment_dir.join("curves.csv"), table::curves_csv(spec_view).as_bytes())?;
     let page = experiment_dir.join("report.html");

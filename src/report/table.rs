@@ -1,9 +1,11 @@
 //! The verdict in the terminal, and the curves as CSV.
 
 use super::findings::Findings;
+use super::html_claims::few_seeds;
 use super::words::{self, count};
-use super::{ReportInput, RunRecord};
-use crate::claims::{Completion, Point, Series, Verdict};
+use super::{ReportInput, RunRecord, evidence};
+use crate::claims::series::title;
+use crate::claims::{ClaimResult, Completion, Evidence, PlaceResult, Point, Series, Verdict};
 use crate::store::metrics::Record;
 use std::path::Path;
 
@@ -12,24 +14,10 @@ pub fn render(input: &ReportInput, findings: &Findings, report: Option<&Path>) -
     let mut out = headline(input);
     out.push_str(&arms(input, findings));
     for claim in &findings.claims {
-        let verdict = &claim.result.verdict;
-        out.push_str(&format!("  {:<16}   {}: {}\n", verdict.headline(), claim.text, words::finding(&claim.result)));
-        for remark in &claim.result.remarks {
-            out.push_str(&format!("        {remark}\n"));
-        }
+        out.push_str(&verdict(claim));
     }
-    let best: Vec<String> = findings
-        .best
-        .iter()
-        .filter_map(|best| best.result.as_ref().ok())
-        .map(|result| format!("Best against best, {}", words::best_against_best(result)))
-        .collect();
-    let decided = findings.claims.iter().any(|c| !matches!(c.result.verdict, Verdict::Undecided { .. }));
-    let seed = if decided { "one seed: three replicates would make it a verdict. " } else { "" };
-    if !best.is_empty() || decided {
-        out.push_str(&format!("        {seed}{}\n", best.join(". ")));
-    }
-    if let Some(summary) = findings.matched.summary() {
+    out.push_str(&best(findings));
+    if let Some(summary) = findings.matched_summary() {
         out.push_str(&format!("        {summary}\n"));
     }
     if let Some(path) = report {
@@ -38,16 +26,82 @@ pub fn render(input: &ReportInput, findings: &Findings, report: Option<&Path>) -
     out
 }
 
+/// A claim on one line where it is about one place; else its places below it, a line for each number.
+fn verdict(claim: &ClaimResult) -> String {
+    let mut out = format!("  {:<16}   {}", claim.headline(), claim.text);
+    let mut below: Vec<String> = claim.lets.iter().map(|(name, meaning)| format!("{name} = {meaning}")).collect();
+    match claim.places.as_slice() {
+        [only] => {
+            match evidence::lines(only).as_slice() {
+                [line] => {
+                    out.push_str(&format!(": {line}"));
+                    if let Some(method) = evidence::method(claim) {
+                        out.push_str(&format!(", {method}"));
+                    }
+                }
+                lines => {
+                    below.extend(lines.iter().cloned());
+                    below.extend(evidence::method(claim));
+                }
+            }
+            below.extend(only.remarks.iter().cloned());
+        }
+        places => {
+            for place in places {
+                let head = format!("{:<9}  {}", place.outcome.word(), place.place);
+                match evidence::lines(place).as_slice() {
+                    [line] => below.push(format!("{head}: {line}")),
+                    lines => {
+                        below.push(head);
+                        below.extend(lines.iter().map(|line| format!("           {line}")));
+                    }
+                }
+                below.extend(place.remarks.iter().map(|remark| format!("           {remark}")));
+            }
+            below.extend(evidence::method(claim));
+        }
+    }
+    out.push('\n');
+    below.iter().for_each(|line| out.push_str(&format!("        {line}\n")));
+    out
+}
+
+/// The other reading of the races, and how far one seed reaches.
+fn best(findings: &Findings) -> String {
+    let races = findings.best.iter().filter_map(|best| Some((best, best.result.as_ref().ok()?)));
+    let mut best: Vec<String> = races
+        .map(|(best, result)| {
+            let place = if best.place.is_empty() { String::new() } else { format!(" at {}", best.place) };
+            format!("Best against best{place}, {}", words::best_against_best(result))
+        })
+        .collect();
+    let decides = |place: &PlaceResult| match &place.evidence {
+        Evidence::Crossover { result, .. } => !matches!(result.verdict, Verdict::Undecided { .. }),
+        Evidence::Nothing { .. } => false,
+        Evidence::Comparison { .. } | Evidence::Monotone { .. } => true,
+    };
+    let decided = findings.claims.iter().filter(|claim| claim.places.iter().any(decides));
+    let seeds = decided.map(ClaimResult::n_replicates).min().and_then(few_seeds);
+    let seeds = seeds.map(|seeds| format!("{seeds}: three replicates would make it a verdict"));
+    if !findings.is_sweep() {
+        let joined: Vec<String> = seeds.into_iter().chain(best).collect();
+        return if joined.is_empty() { String::new() } else { format!("        {}\n", joined.join(". ")) };
+    }
+    best.splice(0..0, seeds);
+    best.iter().map(|line| format!("        {line}\n")).collect()
+}
+
 /// One row an evaluation, for whoever wants to plot it elsewhere.
 pub fn curves_csv(input: &ReportInput) -> String {
-    let mut out = String::from("experiment,arm,run,step,tokens,epoch,loss,se,exact,in_decay,documents\n");
+    let mut out = String::from("experiment,arm,point,run,step,tokens,epoch,loss,se,exact,in_decay,documents\n");
     for run in &input.runs {
         let Some(series) = run.series() else { continue };
         for p in &series.points {
             out.push_str(&format!(
-                "{},{},{},{},{},{},{},{},{},{},{}\n",
-                input.experiment,
+                "{},{},{},{},{},{},{},{},{},{},{},{}\n",
+                input.record.name,
                 run.arm,
+                csv_text(&run.point),
                 run.name(),
                 p.step,
                 p.tokens,
@@ -65,13 +119,22 @@ pub fn curves_csv(input: &ReportInput) -> String {
 
 /// `quickstart: 2 arms, 40 epochs of 100,000 unique tokens`
 pub fn headline(input: &ReportInput) -> String {
-    let n_arms = input.runs.len() + input.missing.len();
-    let plural = if n_arms == 1 { "arm" } else { "arms" };
-    let budget = input.runs.iter().find_map(RunRecord::start).map(|start| {
+    let plural = |n: usize, word: &str| if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") };
+    let mut what = plural(input.record.arms.len(), "arm");
+    if input.record.points.len() > 1 {
+        what.push_str(&format!(" at {}", plural(input.record.points.len(), "point")));
+    }
+    let budget = input.runs.iter().filter_map(RunRecord::start).map(|start| {
         let epochs = (start.steps * start.tokens_per_step) as f64 / start.unique_tokens.max(1) as f64;
-        format!(", {} epochs of {} unique tokens", words::epoch(epochs), count(start.unique_tokens))
+        (epochs, start.unique_tokens)
     });
-    format!("{}: {n_arms} {plural}{}\n", input.experiment, budget.unwrap_or_default())
+    // Points may differ in both.
+    let mut budgets: Vec<String> = budget
+        .map(|(epochs, unique)| format!(", {} epochs of {} unique tokens", words::epoch(epochs), count(unique)))
+        .collect();
+    budgets.dedup();
+    let budget = if let [one] = budgets.as_slice() { one.as_str() } else { "" };
+    format!("{}: {what}{budget}\n", input.record.name)
 }
 
 /// What follows an arm's figures: that they are bounds, or that the run is not what it should be.
@@ -121,8 +184,8 @@ fn arms(input: &ReportInput, findings: &Findings) -> String {
             note(run, series),
         ]);
     }
-    for arm in &input.missing {
-        rows.push([arm.clone(), "-".into(), "-".into(), "missing: no run yet".into()]);
+    for (arm, point) in &input.missing {
+        rows.push([title(arm, point), "-".into(), "-".into(), "missing: no run yet".into()]);
     }
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max();
     let widths: Vec<usize> = (0..3).map(|c| width(c).unwrap_or(0)).collect();
@@ -138,4 +201,9 @@ fn arms(input: &ReportInput, findings: &Findings) -> String {
         out.push('\n');
     }
     out
+}
+
+/// A name of a point holds commas.
+fn csv_text(text: &str) -> String {
+    if text.contains([',', '"']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }

@@ -37,6 +37,16 @@ pub fn short(x: f64) -> String {
     }
 }
 
+/// A whole number, or one with an exponent where it has many digits: `976`, `1.80e9`.
+pub fn short_count(x: f64) -> String {
+    if x.abs() < 1e6 { count_signed(x) } else { short(x) }
+}
+
+/// The shortest text that reads back the same.
+pub fn exact(x: f64) -> String {
+    crate::base::Number::Real(x).to_string()
+}
+
 fn count_signed(x: f64) -> String {
     format!("{}{}", if x < 0.0 { "-" } else { "" }, count(x.abs().round() as u64))
 }
@@ -98,7 +108,7 @@ pub fn finding(result: &Crossover) -> String {
     let first = result.differences.first().map_or(0.0, |d| d.epoch);
     let last = result.differences.last().map_or(0.0, |d| d.epoch);
     let wanted = if result.under { "below" } else { "above" };
-    let resamplings = || format!("paired over {} resamplings of documents", count(result.n_resamples as u64));
+    let resamplings = || super::evidence::resamplings(result.n_replicates);
     match &result.verdict {
         Verdict::Held { epoch, low, high, .. } => {
             format!("{}, {}", epoch_interval(*epoch, *low, *high, first, last), resamplings())

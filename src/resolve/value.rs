@@ -227,10 +227,7 @@ pub fn node(expr: &Expr, origin: &dyn Fn(Span) -> Origin, out: &mut Diagnostics)
             Value::List(items)
         }
         ExprKind::Record(fields) => Value::Record(record(fields, origin, out)),
-        ExprKind::Claims(claims) => {
-            let bare = claims.iter().map(|claim| node(&claim.value, origin, out)).collect();
-            Value::Record(Record { bare, ..Record::default() })
-        }
+        ExprKind::Claims(_) => Value::Record(Record::default()),
         ExprKind::If { .. } | ExprKind::Range { .. } | ExprKind::Extend { .. } => Value::None,
         ExprKind::Unary { op: UnaryOp::Not, .. } => Value::None,
         ExprKind::Unary { op: UnaryOp::Neg, operand } => match node(operand, origin, out).value {

@@ -16,6 +16,9 @@ pub struct Lock {
     pub version: u32,
     pub experiment: String,
     pub arm: String,
+    /// The name of its point of the sweep; empty without one.
+    #[serde(default)]
+    pub point: String,
     pub run: String,
     pub data_hash: String,
     pub valid_hash: String,
@@ -63,6 +66,7 @@ impl Lock {
             version: LOCK_VERSION,
             experiment: experiment.to_owned(),
             arm: arm.name.clone(),
+            point: arm.point.name(),
             run: run.to_owned(),
             data_hash: String::new(),
             valid_hash: String::new(),
@@ -106,6 +110,7 @@ impl Lock {
             let mut all = lock.values();
             all.insert("experiment".into(), lock.experiment.clone());
             all.insert("arm".into(), lock.arm.clone());
+            all.insert("point".into(), lock.point.clone());
             all.insert("(data hash)".into(), lock.data_hash.clone());
             all.insert("(valid hash)".into(), lock.valid_hash.clone());
             all.insert("(init hash)".into(), lock.init_hash.clone());

@@ -1,5 +1,6 @@
 //! The run folder: lock, metrics log, checkpoints. Tensors cross as name, dtype, shape, bytes.
 pub mod checkpoint;
+pub mod claims;
 pub mod error;
 pub mod experiment;
 pub mod lock;
@@ -12,7 +13,7 @@ pub use checkpoint::{
     write_checkpoint, write_tensors,
 };
 pub use error::{Result, StoreError};
-pub use experiment::ExperimentRecord;
+pub use experiment::{AxisRecord, ExperimentRecord};
 pub use lock::{Lock, LockDifference, LockField, SpecSource};
 pub use log::{MetricsLog, read_metrics, truncate_after};
 pub use run_folder::{RunFolder, run_id};

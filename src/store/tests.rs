@@ -95,6 +95,7 @@ fn a_lock_comes_back_as_it_was_and_says_what_changed() {
         version: lock::LOCK_VERSION,
         experiment: "e".into(),
         arm: "ar".into(),
+        point: String::new(),
         run: "ar-1".into(),
         data_hash: "d".into(),
         valid_hash: "v".into(),
