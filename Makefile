@@ -13,7 +13,7 @@ else
 SETUP := $(READY)
 endif
 
-.PHONY: quickstart test build setup peer-curve anchor bench clean
+.PHONY: quickstart test build setup peer-curve anchor bench fuzz clean
 
 quickstart: build
 	target/release/dlmc run specs/quickstart.dlm
@@ -50,6 +50,10 @@ peer-curve: build
 # nanoGPT's CPU recipe here and in plain PyTorch.
 anchor: build
 	.venv/bin/python tests/python/anchor.py
+
+# Ten minutes of mutated specs through the front half, in a release build.
+fuzz:
+	DLMC_FUZZ_SECONDS=600 cargo test --release --locked --test fuzz -- --nocapture
 
 bench: $(SETUP)
 	cargo bench --locked --bench front

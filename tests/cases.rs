@@ -14,7 +14,7 @@ use common::{QUICKSTART, front, front_with, memory};
 use dlmc::base::diag::{CODES, Severity, code};
 use dlmc::base::source::Disk;
 use dlmc::base::{Code, Diagnostics};
-use dlmc::cli::front::{Outcome, compile};
+use dlmc::cli::front::{Choice, Outcome, compile, compile_choice};
 use dlmc::cli::render;
 use dlmc::data::{self, CorpusEnv};
 
@@ -124,6 +124,7 @@ const INLINE: &[(Code, &str)] = &[
     (code::TOO_LARGE, "a_file_has_at_most_512_kib"),
     (code::BAD_OVERRIDE, "an_override_names_a_part_of_an_arm"),
     (code::UNTOKENIZABLE, "a_corpus_fits_its_tokenizer"),
+    (code::CLAIM_LEFT_OUT, "a_claim_about_an_axis_waits_for_the_axis"),
 ];
 
 #[test]
@@ -218,6 +219,34 @@ fn an_experiment_is_chosen_by_name() {
     insta::assert_snapshot!("experiment_by_name", only(&with(Some("firts")), code::WHICH_EXPERIMENT));
     let library = compile(Path::new("lib/decoder.dlm"), &memory(""), Some("x"), &[], None);
     only(&library, code::WHICH_EXPERIMENT);
+}
+
+#[test]
+fn a_claim_about_an_axis_waits_for_the_axis() {
+    let claims = "sweep: { data.unique: [50K, 100K] tokens, train.clip: [0.5, 1] }
+    expect: {
+        let cross = crossover(loss(valid), of: mdm, under: ar)
+        increasing(cross.epoch, along: data.unique)
+        cross at unique == 50K tokens and clip == 1
+        cross at clip == 1
+    }";
+    let swept = QUICKSTART.replace("expect: { crossover(loss(valid), of: mdm, under: ar) }", claims);
+    let texts = |outcome: &Outcome| -> Vec<String> {
+        let compiled = outcome.compiled.as_ref().expect("sound");
+        compiled.spec.claims().iter().map(|claim| claim.text.clone()).collect()
+    };
+    let whole = front(&swept);
+    assert_eq!(texts(&whole).len(), 3);
+    assert!(whole.diagnostics.is_empty());
+    let fixed = front_with(&swept, &[("data.unique", "100K tokens")]);
+    assert_eq!(texts(&fixed), ["cross at clip == 1"]);
+    assert!(fixed.diagnostics.iter().all(|d| d.code == code::CLAIM_LEFT_OUT));
+    insta::assert_snapshot!("claim_left_out", render::human(&fixed.diagnostics, &fixed.sources, false));
+    // A part of the points says nothing about claims on the others.
+    let choice = Choice { point: Some("unique=100K"), ..Choice::default() };
+    let part = compile_choice(Path::new("a.dlm"), &memory(&swept), choice, None);
+    assert_eq!(texts(&part), ["cross at clip == 1"]);
+    assert!(part.diagnostics.is_empty());
 }
 
 #[test]

@@ -142,6 +142,11 @@ impl Diagnostics {
         self.list.iter()
     }
 
+    /// Takes findings out.
+    pub fn retain(&mut self, keep: impl Fn(&Diagnostic) -> bool) {
+        self.list.retain(keep);
+    }
+
     /// In reading order: by file, then by place; those without a place first.
     pub fn sorted(&self) -> Vec<&Diagnostic> {
         let mut all: Vec<&Diagnostic> = self.list.iter().collect();
@@ -182,6 +187,8 @@ codes! {
     BAD_NUMBER = "E0108";
     /// an unknown unit
     UNKNOWN_UNIT = "E0109";
+    /// a file for another version of the language
+    LANGUAGE_VERSION = "E0115";
     // E02..: names and imports
     /// a name that nothing in scope carries
     UNKNOWN_NAME = "E0201";
@@ -207,6 +214,12 @@ codes! {
     WHICH_EXPERIMENT = "E0211";
     /// a `--set` that does not fit
     BAD_OVERRIDE = "E0212";
+    /// a name that could mean several things
+    AMBIGUOUS_NAME = "E0213";
+    /// lets or definitions that are made of themselves
+    CIRCULAR_VALUE = "E0214";
+    /// a `--point` that selects nothing
+    BAD_POINT = "E0215";
     // E03..: values, units, budgets, arms
     /// a value of the wrong type
     WRONG_TYPE = "E0301";
@@ -234,6 +247,16 @@ codes! {
     BAD_CLAIM = "E0312";
     /// a batch that does not divide into micro-batches
     BATCH_SPLIT = "E0313";
+    /// a sweep that cannot be read
+    BAD_SWEEP = "E0320";
+    /// a path that is set in two places at once
+    SWEPT_TWICE = "E0321";
+    /// points of a sweep that are the same
+    DUPLICATE_POINT = "E0322";
+    /// a sweep that keeps no point
+    NO_POINTS = "E0323";
+    /// more than 10,000 runs
+    TOO_MANY_POINTS = "E0324";
     // E033.: claims
     /// a `let` of claims that is used before it is defined, or by itself
     LET_ORDER = "E0330";
@@ -282,4 +305,6 @@ codes! {
     NOT_A_BOUND = "W0302";
     /// too few validation documents for an interval
     FEW_DOCUMENTS = "W0303";
+    /// a claim about an axis that `--set` took away
+    CLAIM_LEFT_OUT = "W0304";
 }

@@ -40,6 +40,8 @@ pub enum Purpose {
     Dropout = 14,
     /// Resampling of documents for intervals.
     Bootstrap = 15,
+    /// Which points of a sweep are kept.
+    Points = 16,
 }
 
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];

@@ -2,7 +2,7 @@
 
 use super::data::{Amounts, Given};
 use super::reader::Cx;
-use super::spec::{Budget, Data, Order};
+use super::spec::{Budget, Data, Order, Setting};
 use crate::base::diag::code;
 use crate::base::number::grouped;
 use crate::base::{Diagnostic, Number, Span};
@@ -23,12 +23,22 @@ pub fn solve(data: &Data, mut amounts: Amounts, batch: (u64, Span), cx: &mut Cx<
         rank(amounts.epochs.map(|g| g.rank)),
         rank(amounts.total.map(|g| g.rank)),
     ];
+    let mut overruled = None;
     if let (Some(unique), Some(epochs), Some(total)) = (amounts.unique, amounts.epochs, amounts.total) {
         let weakest = ranks.iter().min().copied().unwrap_or(0);
         match ranks.map(|r| r == weakest) {
-            [true, false, false] => amounts.unique = None,
-            [false, true, false] => amounts.epochs = None,
-            [false, false, true] => amounts.total = None,
+            [true, false, false] => {
+                amounts.unique = None;
+                overruled = Some("data.unique");
+            }
+            [false, true, false] => {
+                amounts.epochs = None;
+                overruled = Some("data.epochs");
+            }
+            [false, false, true] => {
+                amounts.total = None;
+                overruled = Some("data.total");
+            }
             _ => agree(unique, epochs, total, cx)?,
         }
     }
@@ -88,13 +98,23 @@ pub fn solve(data: &Data, mut amounts: Amounts, batch: (u64, Span), cx: &mut Cx<
         steps,
         left_over_tokens: total - steps * tokens_per_step,
     };
-    cx.note("budget.unique_tokens", unique.map_or("all".into(), |u| u.to_string()), None);
-    cx.note("budget.epochs", epochs.map_or("as the data gives".into(), |e| Number::Real(e).to_string()), None);
-    cx.note("budget.tokens_per_step", tokens_per_step, None);
-    cx.note("budget.steps", steps, None);
+    if let Some(field) = cx.flat.iter_mut().find(|f| Some(f.path.as_str()) == overruled) {
+        let value = match field.path.as_str() {
+            "data.unique" => unique.map_or("all".into(), |u| format!("{u} tokens")),
+            "data.epochs" => epochs.map_or("as the data gives".into(), |e| Number::Real(e).to_string()),
+            _ => format!("{total} tokens"),
+        };
+        let (value, origin) =
+            (std::mem::replace(&mut field.value, value), std::mem::replace(&mut field.origin, "derived".into()));
+        field.replaced.push(Setting { value, origin });
+    }
+    cx.note_derived("budget.unique_tokens", unique.map_or("all".into(), |u| u.to_string()));
+    cx.note_derived("budget.epochs", epochs.map_or("as the data gives".into(), |e| Number::Real(e).to_string()));
+    cx.note_derived("budget.tokens_per_step", tokens_per_step);
+    cx.note_derived("budget.steps", steps);
     if data.order == Order::Windows && data.unique_tokens.is_some() {
         // Windows of a part of the corpus are windows of its first `unique` tokens.
-        cx.note("budget.windows_of", unique.unwrap_or(0), None);
+        cx.note_derived("budget.windows_of", unique.unwrap_or(0));
     }
     Some(budget)
 }

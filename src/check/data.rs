@@ -56,12 +56,12 @@ pub fn read(name: &str, reader: &mut Reader, cx: &mut Cx<'_>) -> (Option<Data>, 
     });
     let unique = match reader.get("unique") {
         Some(node) if node.value == Value::Word("all".into()) => {
-            cx.note("data.unique", "all", Some(&node.origin));
+            cx.note("data.unique", "all", Some(&node));
             Some(Given::new(None, &node))
         }
         Some(node) => {
             reader.quantity("unique", &node, Takes::TOKENS, cx).and_then(|q| whole("data.unique", q, 1, cx)).map(|n| {
-                cx.note("data.unique", format!("{n} tokens"), Some(&node.origin));
+                cx.note("data.unique", format!("{n} tokens"), Some(&node));
                 Given::new(Some(n), &node)
             })
         }
@@ -70,13 +70,13 @@ pub fn read(name: &str, reader: &mut Reader, cx: &mut Cx<'_>) -> (Option<Data>, 
     let epochs = reader.get("epochs").and_then(|node| {
         let q = reader.quantity("epochs", &node, Takes::EPOCHS, cx)?;
         let x = in_range("data.epochs", q, f64::MIN_POSITIVE..=1e9, cx)?;
-        cx.note("data.epochs", x, Some(&node.origin));
+        cx.note("data.epochs", x, Some(&node));
         Some(Given::new(x, &node))
     });
     let total = reader.get("total").and_then(|node| {
         let q = reader.quantity("total", &node, Takes::TOKENS, cx)?;
         let n = whole("data.total", q, 1, cx)?;
-        cx.note("data.total", format!("{n} tokens"), Some(&node.origin));
+        cx.note("data.total", format!("{n} tokens"), Some(&node));
         Some(Given::new(n, &node))
     });
     let valid = reader.need("valid", "64K tokens", cx).and_then(|node| {
@@ -91,7 +91,7 @@ pub fn read(name: &str, reader: &mut Reader, cx: &mut Cx<'_>) -> (Option<Data>, 
             Amount::Tokens(n) => format!("{n} tokens"),
             Amount::Fraction(f) => f.to_string(),
         };
-        cx.note("data.valid", text, Some(&node.origin));
+        cx.note("data.valid", text, Some(&node));
         Some(amount)
     });
     let mut caps = reader.sub("max_per_document", cx);
@@ -118,7 +118,7 @@ pub fn read(name: &str, reader: &mut Reader, cx: &mut Cx<'_>) -> (Option<Data>, 
         Some(node) => {
             Reader::call(&node, "data.split", &[("documents", &[]), ("tail", &[])], cx).map(|(word, inner)| {
                 inner.finish(cx);
-                cx.note("data.split", word, Some(&node.origin));
+                cx.note("data.split", word, Some(&node));
                 if word == "tail" { Split::Tail } else { Split::Documents }
             })
         }
@@ -192,7 +192,7 @@ fn read_source(node: &Node, cx: &mut Cx<'_>) -> Option<(Vec<String>, Span, PathB
     if files.len() != args.positional.len() {
         return None;
     }
-    cx.note("data.source", files.join(", "), Some(&node.origin));
+    cx.note("data.source", files.join(", "), Some(&node));
     let name = cx.map.get(node.span.file).map_or("", |f| f.name.as_str());
     // A file's patterns start in its folder, those of `--set` in the current one.
     let base = match name.strip_prefix("--set ") {
@@ -204,7 +204,7 @@ fn read_source(node: &Node, cx: &mut Cx<'_>) -> Option<(Vec<String>, Span, PathB
 
 fn read_tokenizer(node: &Node, cx: &mut Cx<'_>) -> Option<Tokenizer> {
     let (word, mut reader) = Reader::call(node, "data.tokenizer", &[("bytes", &[]), ("chars", &["n"])], cx)?;
-    cx.note("data.tokenizer", word, Some(&node.origin));
+    cx.note("data.tokenizer", word, Some(&node));
     let tokenizer = match word {
         "bytes" => Some(Tokenizer::Bytes),
         _ => reader.whole("n", Takes::PLAIN, 1, None, "65", cx).and_then(|n| {
@@ -244,6 +244,6 @@ fn read_order(node: &Node, cx: &mut Cx<'_>) -> Option<Order> {
         Order::Strict { moving: false } => "strict(boundaries: fixed)",
         Order::Windows => "windows",
     };
-    cx.note("data.order", text, Some(&node.origin));
+    cx.note("data.order", text, Some(&node));
     order
 }

@@ -1,18 +1,24 @@
 //! Units, types, ranges and cross-field rules: a resolved spec becomes a [`CheckedSpec`].
 //! One file per family of rules; `check` is the ordered list of calls.
 
+pub mod allow;
 pub mod budget;
 pub mod claims;
 pub mod data;
+mod factors;
 pub mod formula;
 pub mod lr;
+mod memo;
+mod merge;
 pub mod model;
 pub mod objective;
 pub mod reader;
+mod same;
 pub mod spec;
 pub mod train;
 
 pub use formula::Formula;
+pub use merge::Merged;
 pub use spec::CheckedSpec;
 
 use crate::base::diag::code;
@@ -21,7 +27,6 @@ use crate::base::{Diagnostic, Diagnostics, SourceMap, Span};
 use crate::resolve::{ResolvedArm, ResolvedSpec, Value};
 use reader::{Cx, Reader, Takes};
 use spec::{Arm, Vocab};
-use std::collections::BTreeMap;
 
 /// Token tables are padded to a multiple of this unless `data.vocab` says otherwise.
 const VOCAB_MULTIPLE: u64 = 64;
@@ -30,10 +35,16 @@ const FEW_DOCUMENTS: u64 = 30;
 /// The largest vocabulary: ids travel as u32 and a table has to fit memory.
 const MAX_VOCAB: u64 = 1 << 24;
 
-/// Checks every arm. `None` where anything is wrong; `out` then says what.
+/// Nodes of the values of all variants, and evaluations of all their runs: what a sweep may hold in memory.
+const MAX_NODES: usize = 10_000_000;
+const MAX_EVALUATIONS: usize = 10_000_000;
+/// Variants whose sound parts are looked at further where others are wrong.
+const MAX_SKETCHES: usize = 64;
+
+/// Checks every arm at every point. `None` where anything is wrong; `out` then says what.
 pub fn check(spec: &ResolvedSpec, map: &SourceMap, out: &mut Diagnostics) -> (Option<CheckedSpec>, Vec<Sketch>) {
     let mut sketches = vec![];
-    let checked = check_arms(spec, map, &mut sketches, out);
+    let checked = check_variants(spec, map, &mut sketches, out);
     (checked, sketches)
 }
 
@@ -45,32 +56,60 @@ pub struct Sketch {
     pub data: Option<spec::Data>,
 }
 
-fn check_arms(
+fn check_variants(
     spec: &ResolvedSpec,
     map: &SourceMap,
     sketches: &mut Vec<Sketch>,
     out: &mut Diagnostics,
 ) -> Option<CheckedSpec> {
     let before = out.n_errors();
-    let factors = factors(spec, map, out);
+    let factors = factors::factors(spec, map, out);
+    let arm_names: Vec<String> = spec.arms.iter().map(|a| a.name.clone()).collect();
+    let n_nodes: usize = spec.arms.iter().flat_map(|arm| arm.fields.fields.values()).map(|(_, n)| n.size()).sum();
+    if spec.points.len() > 1 && n_nodes.saturating_mul(spec.points.len()) > MAX_NODES {
+        let n = grouped(n_nodes as u64);
+        out.push(
+            Diagnostic::error(code::TOO_MANY_POINTS, format!("{} points of {n} values", spec.points.len()))
+                .at(spec.span, "too large for a sweep")
+                .help("make several experiments of it"),
+        );
+        return None;
+    }
     // The mask id has to be there in all arms as soon as one needs it. That is known only when all
     // objectives are read, so vocabularies come second.
-    let read: Vec<Option<Draft>> = spec.arms.iter().map(|arm| read_arm(arm, spec, map, sketches, out)).collect();
-    let needs_mask = read.iter().flatten().any(|draft| draft.arm.objective.needs_mask());
-    let mut arms = vec![];
-    for draft in read.into_iter().flatten() {
-        if let Some(arm) = finish_arm(draft, needs_mask, map, out) {
-            arms.push(arm);
+    let mut merged = Merged::default();
+    let mut memo = memo::Objectives::default();
+    let mut drafts: Vec<(usize, Draft)> = vec![];
+    for (i, point) in spec.points.iter().enumerate() {
+        let mut found = Diagnostics::default();
+        for arm in &spec.arms {
+            let swept = (!point.is_only()).then(|| spec.variant(arm, point));
+            let mut cx = Cx::new(&spec.library, map, &mut found);
+            let arm = swept.as_ref().unwrap_or(arm);
+            drafts.extend(read_arm(arm, point, spec, &mut memo, sketches, &mut cx).map(|draft| (i, draft)));
+        }
+        merged.add(i, found);
+        if merged.is_spent() {
+            break;
         }
     }
-    let names: Vec<String> = spec.arms.iter().map(|a| a.name.clone()).collect();
-    let mut cx = Cx { map, out, flat: vec![] };
-    let points = vec![spec::Point::default()];
-    let subject = claims::Subject { arms: &names, axes: &[], points: &points, variants: &arms };
-    let claims = claims::read(&spec.claims, &subject, &mut cx);
+    let needs_mask = drafts.iter().any(|(_, draft)| draft.arm.objective.needs_mask());
+    let mut variants: Vec<Arm> = vec![];
+    for (i, draft) in drafts {
+        let mut found = Diagnostics::default();
+        variants.extend(finish_arm(draft, needs_mask, &mut Cx::new(&spec.library, map, &mut found)));
+        merged.add(i, found);
+    }
+    let mut cx = Cx::new(&spec.library, map, out);
+    let subject = claims::Subject { spec, arms: &arm_names, variants: &variants };
+    let claims = claims::read(&subject, &mut cx);
     if !claims.is_empty() {
         let halved = claims.iter().any(spec::Claim::chooses);
-        arms.iter().for_each(|arm| few_documents(arm, halved, &mut cx));
+        for (i, arms) in variants.chunks(arm_names.len().max(1)).enumerate() {
+            let mut found = Diagnostics::default();
+            arms.iter().for_each(|arm| few_documents(arm, halved, &mut found));
+            merged.add(i, found);
+        }
     }
     let cite = spec.cite.as_ref().and_then(|node| match &node.value {
         Value::Str(text) => Some(text.clone()),
@@ -79,31 +118,50 @@ fn check_arms(
             None
         }
     });
-    if out.n_errors() > before || arms.is_empty() {
+    let sound = !merged.has_errors() && variants.len() == spec.points.len() * spec.arms.len();
+    merged.finish(&spec.points, out);
+    if sound {
+        same::report(spec, &variants, out);
+        too_many_evaluations(spec, &variants, out);
+    }
+    if out.n_errors() > before || variants.is_empty() || !sound {
         return None;
     }
     Some(CheckedSpec {
         name: spec.name.clone(),
         cite,
         doc: spec.doc.clone(),
-        axes: vec![],
-        points,
-        arm_names: names,
-        variants: arms,
+        axes: spec.axes.clone(),
+        points: spec.points.clone(),
+        collapsed: spec.collapsed.clone(),
+        arm_names,
+        variants,
         claims,
         factors,
     })
 }
 
+fn too_many_evaluations(spec: &ResolvedSpec, variants: &[Arm], out: &mut Diagnostics) {
+    let n: usize = variants.iter().map(|arm| arm.eval.at_steps.len()).sum();
+    if n > MAX_EVALUATIONS {
+        let message = format!("{} runs are evaluated {} times in all", variants.len(), grouped(n as u64));
+        out.push(
+            Diagnostic::error(code::TOO_MANY_POINTS, message)
+                .at(spec.span, format!("at most {} are possible", grouped(MAX_EVALUATIONS as u64)))
+                .help("evaluate less often, for example `every: 1%`"),
+        );
+    }
+}
+
 /// A claim needs an interval, and resampling needs documents. How many there are only the corpus
 /// says, but a validation chunk never spans documents, so there cannot be more than chunks.
-fn few_documents(arm: &Arm, halved: bool, cx: &mut Cx<'_>) {
+fn few_documents(arm: &Arm, halved: bool, out: &mut Diagnostics) {
     let spec::Amount::Tokens(tokens) = arm.data.valid else { return };
     let chunks = tokens / arm.data.seq;
     let needed = if halved { 2 * FEW_DOCUMENTS } else { FEW_DOCUMENTS };
     if arm.data.split == spec::Split::Documents && chunks < needed {
         let halves = if halved { "; `best` and `best_over` choose on one half and judge on the other" } else { "" };
-        cx.out.push(
+        out.push(
             Diagnostic::warning(code::FEW_DOCUMENTS, format!("at most {chunks} validation documents"))
                 .at(arm.data.source_span, format!("{tokens} tokens in sequences of {} are validated on", arm.data.seq))
                 .note(format!(
@@ -114,74 +172,6 @@ fn few_documents(arm: &Arm, halved: bool, cx: &mut Cx<'_>) {
     }
 }
 
-/// Arms differ in one path, or in those that `factors` lists.
-fn factors(spec: &ResolvedSpec, map: &SourceMap, out: &mut Diagnostics) -> Vec<String> {
-    let declared: Option<Vec<(String, Span)>> = spec.factors.as_ref().map(|node| match &node.value {
-        Value::List(items) => items.iter().map(|item| (map.text(item.span).trim().to_string(), item.span)).collect(),
-        other => {
-            out.push(
-                Diagnostic::error(code::WRONG_TYPE, format!("`factors` is a list of paths, not {}", other.kind()))
-                    .at(node.span, "here")
-                    .help("write `factors: [objective, train]`"),
-            );
-            vec![]
-        }
-    });
-    let covers = |factor: &str, path: &str| path == factor || path.starts_with(&format!("{factor}."));
-    let mut set: BTreeMap<String, Vec<(&ResolvedArm, Span)>> = BTreeMap::new();
-    for arm in &spec.arms {
-        for (path, span) in &arm.sets {
-            set.entry(path.clone()).or_default().push((arm, *span));
-        }
-    }
-    if let Some(declared) = declared {
-        for (path, places) in &set {
-            if let (false, Some((arm, span))) = (declared.iter().any(|(f, _)| covers(f, path)), places.first()) {
-                out.push(
-                    Diagnostic::error(
-                        code::UNDECLARED_DIFFERENCE,
-                        format!("the arms differ in `{path}`, which is no declared factor"),
-                    )
-                    .at(*span, format!("set in the arm `{}`", arm.name))
-                    .help("add it to `factors`, or move it out of the arm"),
-                );
-            }
-        }
-        for (factor, span) in &declared {
-            if !set.keys().any(|path| covers(factor, path)) {
-                out.push(
-                    Diagnostic::error(code::NO_EFFECT, format!("no arm sets the factor `{factor}`"))
-                        .at(*span, "declared here")
-                        .help("take it out of `factors`"),
-                );
-            }
-        }
-        return declared.into_iter().map(|(f, _)| f).collect();
-    }
-    let paths: Vec<&String> = set.keys().collect();
-    if paths.len() > 1 {
-        // The objective is the natural factor; whatever comes beside it is the surprise.
-        let main = paths.iter().position(|p| *p == "objective").unwrap_or(0);
-        let first = paths.get(main).and_then(|p| set.get(*p)).and_then(|places| places.first());
-        for (i, path) in paths.iter().enumerate() {
-            if i == main {
-                continue;
-            }
-            if let (Some((arm, span)), Some((_, first_span))) = (set.get(*path).and_then(|p| p.first()), first) {
-                let all = paths.iter().map(|p| p.as_str()).collect::<Vec<_>>().join(", ");
-                out.push(
-                    Diagnostic::error(code::UNDECLARED_DIFFERENCE, format!("the arms differ in `{path}` too"))
-                        .at(*span, format!("set in the arm `{}`", arm.name))
-                        .also(*first_span, "besides this")
-                        .note("arms that differ in one thing are matched; a second difference has to be declared")
-                        .help(format!("write `factors: [{all}]`, or move it out of the arm")),
-                );
-            }
-        }
-    }
-    paths.into_iter().cloned().collect()
-}
-
 /// An arm whose vocabulary still waits for the other arms.
 struct Draft {
     arm: Arm,
@@ -190,13 +180,12 @@ struct Draft {
 
 fn read_arm(
     arm: &ResolvedArm,
+    point: &spec::Point,
     spec: &ResolvedSpec,
-    map: &SourceMap,
+    memo: &mut memo::Objectives,
     sketches: &mut Vec<Sketch>,
-    out: &mut Diagnostics,
+    cx: &mut Cx<'_>,
 ) -> Option<Draft> {
-    let mut cx = Cx { map, out, flat: vec![] };
-    let cx = &mut cx;
     let field = |name: &str, example: &str, cx: &mut Cx<'_>| {
         let found = arm.fields.fields.get(name).map(|(_, node)| node.clone());
         if found.is_none() {
@@ -212,6 +201,7 @@ fn read_arm(
         let node = field(name, example, cx)?;
         match &node.value {
             Value::Record(record) => Some(Reader::record(name, &format!("`{name}`"), node.span, record, cx)),
+            Value::Faulty => None,
             _ => {
                 cx.wrong_type(&node, name, "a record `{ ... }`, or the name of a definition");
                 None
@@ -219,22 +209,22 @@ fn read_arm(
         }
     };
     let model = field("model", "decoder(layers: 4, dim: 128, heads: 4, ffn: 344)", cx).and_then(|node| {
-        let Some(id) = arm.names.get("model") else {
+        let Some(id) = arm.definition("model") else {
             cx.wrong_type(&node, "model", "a model, called with its arguments");
             return None;
         };
-        model::read(&node, *id, &spec.library, cx)
+        model::read(&node, id, &spec.library, cx)
     });
     let mut data_reader = record("data", "python", cx);
-    let data_name = arm.names.get("data").and_then(|id| spec.library.def(*id)).map_or("data", |d| d.name.text.as_str());
+    let data_name = arm.definition("data").and_then(|id| spec.library.def(id)).map_or("data", |d| d.name.text.as_str());
     let data = data_reader.as_mut().map(|reader| data::read(data_name, reader, cx));
     let n_targets = data.as_ref().and_then(|(data, _)| Some(data.as_ref()?.seq - 1));
-    let objective = field("objective", "ar", cx).and_then(|node| objective::read(&node, &spec.library, n_targets, cx));
+    let objective = field("objective", "ar", cx).and_then(|node| memo.read(&node, n_targets, cx));
     let vocab = data_reader.as_mut().and_then(|reader| {
         let node = reader.get("vocab")?;
         let q = reader.quantity("vocab", &node, Takes::PLAIN, cx)?;
         let n = reader::whole("data.vocab", q, 1, cx)?;
-        cx.note("data.vocab", n, Some(&node.origin));
+        cx.note("data.vocab", n, Some(&node));
         Some((n, node.span))
     });
     if let Some(reader) = data_reader {
@@ -257,7 +247,9 @@ fn read_arm(
         left_over_tokens: 0,
     };
     let used = budget.unwrap_or(stand_in);
-    let train = train_reader.as_mut().and_then(|reader| train::read(reader, batch.unwrap_or((1, 1)), &used, cx));
+    let replicate = spec.replicate(point);
+    let train =
+        train_reader.as_mut().and_then(|reader| train::read(reader, batch.unwrap_or((1, 1)), &used, replicate, cx));
     if let Some(reader) = train_reader {
         reader.finish(cx);
     }
@@ -270,13 +262,22 @@ fn read_arm(
     }
     let flat = std::mem::take(&mut cx.flat);
     let data = data.and_then(|(data, _)| data);
-    sketches.push(Sketch { model: model.clone(), data: data.clone() });
-    let data = data?;
+    if sketches.len() < MAX_SKETCHES {
+        sketches.push(Sketch { model: model.clone(), data: data.clone() });
+    }
+    let mut data = data?;
+    if let Some(budget) = &budget {
+        // What was asked for may have been overruled, or follow from the other two amounts.
+        let in_force = data.unique_tokens.map(|n| n / data.seq * data.seq);
+        if in_force != budget.unique_tokens {
+            data.unique_tokens = budget.unique_tokens;
+        }
+    }
     // Filled in by `finish_arm`.
     let waiting = Vocab { n_ids: data.tokenizer.n_ids(), eod: data.tokenizer.n_ids(), mask: None, size: 0 };
     let arm = Arm {
         name: arm.name.clone(),
-        point: spec::Point::default(),
+        point: point.clone(),
         model: model?,
         objective: objective?,
         data,
@@ -290,9 +291,9 @@ fn read_arm(
 }
 
 /// Ids: the tokenizer's, then end of document, then mask where any arm needs it, then padding.
-fn finish_arm(draft: Draft, needs_mask: bool, map: &SourceMap, out: &mut Diagnostics) -> Option<Arm> {
+fn finish_arm(draft: Draft, needs_mask: bool, cx: &mut Cx<'_>) -> Option<Arm> {
     let Draft { mut arm, vocab } = draft;
-    let mut cx = Cx { map, out, flat: std::mem::take(&mut arm.flat) };
+    cx.flat = std::mem::take(&mut arm.flat);
     let n_ids = arm.vocab.n_ids;
     let used = n_ids + 1 + u64::from(needs_mask);
     let size = match vocab {
@@ -312,9 +313,9 @@ fn finish_arm(draft: Draft, needs_mask: bool, map: &SourceMap, out: &mut Diagnos
         Some((declared, _)) => declared,
     };
     arm.vocab = Vocab { n_ids, eod: n_ids, mask: needs_mask.then_some(n_ids + 1), size };
-    cx.note("vocab.size", size, None);
-    cx.note("vocab.end_of_document", n_ids, None);
-    cx.note("vocab.mask", arm.vocab.mask.map_or("none".into(), |m| m.to_string()), None);
+    cx.note_derived("vocab.size", size);
+    cx.note_derived("vocab.end_of_document", n_ids);
+    cx.note_derived("vocab.mask", arm.vocab.mask.map_or("none".into(), |m| m.to_string()));
     let mut flat = std::mem::take(&mut cx.flat);
     flat.sort_by(|a, b| a.path.cmp(&b.path));
     arm.flat = flat;

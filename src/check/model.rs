@@ -19,7 +19,7 @@ pub fn read(node: &Node, model: DefId, library: &Arc<Library>, cx: &mut Cx<'_>) 
         _ => (Default::default(), node.span),
     };
     let name = block.name.text.clone();
-    cx.note("model", &name, Some(&node.origin));
+    cx.note("model", &name, Some(&node));
     let mut given: IndexMap<String, (Span, Node)> = IndexMap::new();
     for (i, value) in args.positional.iter().enumerate() {
         match block.params.get(i) {
@@ -127,6 +127,6 @@ fn static_arg(path: &str, node: &Node, ty: &ParamType, cx: &mut Cx<'_>) -> Optio
         Static::Number(n) => n.to_string(),
         Static::Bool(b) => b.to_string(),
     };
-    cx.note(path, text, Some(&node.origin));
+    cx.note(path, text, Some(&node));
     Some(StaticArg { value, span: node.span })
 }

@@ -21,7 +21,7 @@ pub fn read(node: &Node, library: &Library, n_targets: Option<u64>, cx: &mut Cx<
     let forms: &[(&str, &[&'static str])] =
         &[("next_token", &[]), ("masked_diffusion", &["schedule", "t", "weight", "estimator"])];
     let (name, mut reader) = Reader::call(node, "objective", forms, cx)?;
-    cx.note("objective", name, Some(&node.origin));
+    cx.note("objective", name, Some(&node));
     if name == "next_token" {
         reader.finish(cx);
         return Some(Objective::NextToken);
@@ -96,7 +96,7 @@ fn choice<T: Copy>(
             let forms: Vec<(&str, &[&'static str])> = choices.iter().map(|(word, _)| (*word, &[] as &[_])).collect();
             let (word, inner) = Reader::call(&node, &path, &forms, cx)?;
             inner.finish(cx);
-            cx.note(&path, word, Some(&node.origin));
+            cx.note(&path, word, Some(&node));
             choices.iter().find(|(w, _)| *w == word).map(|(_, value)| *value)
         }
     }
@@ -124,7 +124,7 @@ fn read_t(node: &Node, cx: &mut Cx<'_>) -> Option<TSampling> {
         );
         return None;
     }
-    cx.note("objective.t", format!("{name}({low}, {high})"), Some(&node.origin));
+    cx.note("objective.t", format!("{name}({low}, {high})"), Some(&node));
     Some(TSampling { kind, low, high })
 }
 
@@ -144,7 +144,7 @@ fn read_schedule(node: &Node, library: &Library, cx: &mut Cx<'_>) -> Option<(Str
     let def = library.def(id)?;
     let Item::Schedule(schedule) = &*def.item else { return None };
     let formula = formula(&schedule.formula, &schedule.variable.text, cx.out)?.simplify();
-    cx.note("objective.schedule", format!("{name}(t) = {formula}"), Some(&node.origin));
+    cx.note("objective.schedule", format!("{name}(t) = {formula}"), Some(&node));
     let ends = check_schedule(&formula, name, schedule.formula.span, cx.out)?;
     Some((name.clone(), formula, ends))
 }

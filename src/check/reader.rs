@@ -1,51 +1,98 @@
 //! Reading typed values out of a resolved tree: units, ranges, defaults, unknown and missing fields,
 //! each with its diagnostic; every value read is noted with its origin for the flat form.
 
-use super::spec::FlatField;
+use super::spec::{FlatField, Setting};
 use crate::base::diag::code;
 use crate::base::number::grouped;
 use crate::base::suggest::suggest;
-use crate::base::units::Dimension;
 use crate::base::{Diagnostic, Diagnostics, Number, SourceMap, Span, Unit};
 use crate::resolve::names::n_arguments;
-use crate::resolve::{Layer, Node, Origin, Record, Value};
+use crate::resolve::value::overlay;
+use crate::resolve::{Kind, Layer, Library, Node, Origin, Record, Replaced, Value};
 use indexmap::IndexMap;
 
 /// What the checks of one arm share.
 pub struct Cx<'a> {
+    pub library: &'a Library,
     pub map: &'a SourceMap,
     pub out: &'a mut Diagnostics,
     pub flat: Vec<FlatField>,
 }
 
-impl Cx<'_> {
-    pub fn note(&mut self, path: &str, value: impl ToString, origin: Option<&Origin>) {
-        let origin = match origin {
-            None => "default".to_string(),
-            Some(origin) => self.origin(origin),
-        };
-        self.flat.push(FlatField::new(path, value.to_string(), origin));
+impl<'a> Cx<'a> {
+    pub fn new(library: &'a Library, map: &'a SourceMap, out: &'a mut Diagnostics) -> Cx<'a> {
+        Cx { library, map, out, flat: vec![] }
     }
 
-    fn origin(&self, origin: &Origin) -> String {
+    /// Notes a value with its origin; `None` is a default.
+    pub fn note(&mut self, path: &str, value: impl ToString, node: Option<&Node>) {
+        self.note_resolved(path, value, None, node);
+    }
+
+    /// Notes a value that was written as a part of something: `2%` that are 62 steps.
+    pub fn note_resolved(&mut self, path: &str, value: impl ToString, written: Option<String>, node: Option<&Node>) {
+        let mut field = FlatField::new(path, value.to_string(), "default");
+        field.written = written;
+        if let Some(node) = node {
+            field.origin = self.origin(&node.origin);
+            let setting = |replaced: &Replaced| Setting {
+                value: self.map.text(replaced.span).split_whitespace().collect::<Vec<_>>().join(" "),
+                origin: self.origin(&replaced.origin),
+            };
+            field.replaced = node.replaced.iter().map(setting).collect();
+        }
+        self.flat.push(field);
+    }
+
+    /// Notes what follows from other values.
+    pub fn note_derived(&mut self, path: &str, value: impl ToString) {
+        self.flat.push(FlatField::new(path, value.to_string(), "derived"));
+    }
+
+    /// Who set a value, and where: `arm mdm, a.dlm:3:4, let rate at a.dlm:1:5`.
+    pub fn origin(&self, origin: &Origin) -> String {
         let place = self.map.locate(origin.span);
-        match &origin.layer {
+        let mut text = match &origin.layer {
             Layer::Definition | Layer::Experiment => place.to_string(),
             Layer::Arm(arm) => format!("arm {arm}, {place}"),
             Layer::Sweep(axis) => format!("sweep {axis}, {place}"),
             Layer::Set(text) => format!("--set {text}"),
+        };
+        for used in &origin.lets {
+            text.push_str(&format!(", let {} at {}", used.name, self.map.locate(used.span)));
         }
+        text
+    }
+
+    /// A finding about a value; where a `let` brought it, both places are shown.
+    pub fn push_about(&mut self, origin: &Origin, mut diagnostic: Diagnostic) {
+        if let Some(used) = origin.lets.first()
+            && diagnostic.primary.as_ref().is_some_and(|label| label.span != origin.span)
+        {
+            diagnostic = diagnostic.also(origin.span, format!("`{}` is used here", used.name));
+        } else {
+            for used in &origin.lets {
+                diagnostic = diagnostic.also(used.span, format!("`{}` is this let", used.name));
+            }
+        }
+        self.out.push(diagnostic);
     }
 
     pub fn wrong_type(&mut self, node: &Node, path: &str, wanted: &str) {
-        // `none` stands in for what was reported already.
-        if node.value == Value::None && !self.map.text(node.span).contains("none") {
+        // What is faulty was reported already.
+        if node.value == Value::Faulty {
             return;
         }
-        self.out.push(
+        let mut diagnostic =
             Diagnostic::error(code::WRONG_TYPE, format!("`{path}` is {wanted}, not {}", node.value.kind()))
-                .at(node.span, format!("{wanted} is wanted here")),
-        );
+                .at(node.span, format!("{wanted} is wanted here"));
+        // A word that stands where no word can is a misspelt `let`.
+        if let Value::Word(word) = &node.value
+            && let Some(closest) = self.library.similar(node.span.file, Kind::Let, word)
+        {
+            diagnostic = diagnostic.help(format!("did you mean the let `{closest}`?"));
+        }
+        self.push_about(&node.origin, diagnostic);
     }
 }
 
@@ -78,11 +125,28 @@ impl Takes {
 }
 
 /// A number in the base unit of its dimension; `None` for a bare one.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Quantity {
     pub number: Number,
     pub unit: Option<Unit>,
     pub span: Span,
+    pub origin: Origin,
+}
+
+impl Quantity {
+    /// As one would write it: `2%`, `1 epoch`.
+    pub fn words(&self) -> String {
+        match self.unit {
+            Some(Unit::Percent) => format!("{}%", self.number.mul(Number::int(100))),
+            Some(unit) => {
+                let number = self.number.div(unit.factor());
+                let one = number == Number::int(1);
+                let singular = Unit::ALL.iter().find(|(u, _)| *u == unit).and_then(|(_, words)| words.get(1));
+                format!("{number} {}", singular.filter(|_| one).copied().unwrap_or(unit.word()))
+            }
+            None => self.number.to_string(),
+        }
+    }
 }
 
 /// The fields of a record or the arguments of a call, being read.
@@ -154,7 +218,9 @@ impl Reader {
                 }
             }
             for (name, (span, value)) in &args.named {
-                match fields.get(name) {
+                match fields.get_mut(name) {
+                    // A stronger layer reaches what a weaker one gave by position.
+                    Some((_, given)) if value.origin.rank() > given.origin.rank() => overlay(given, value.clone()),
                     Some((first, _)) => cx.out.push(
                         Diagnostic::error(code::DUPLICATE_FIELD, format!("`{name}` is given twice"))
                             .at(*span, "again here")
@@ -244,7 +310,7 @@ impl Reader {
         };
         let quantity = quantity(&path, &node, takes, cx)?;
         let n = whole(&path, quantity, min, cx)?;
-        cx.note(&path, format!("{n}{unit}"), Some(&node.origin));
+        cx.note(&path, format!("{n}{unit}"), Some(&node));
         Some(n)
     }
 
@@ -269,7 +335,7 @@ impl Reader {
         };
         let quantity = quantity(&path, &node, takes, cx)?;
         let x = in_range(&path, quantity, range, cx)?;
-        cx.note(&path, Number::Real(x), Some(&node.origin));
+        cx.note(&path, Number::Real(x), Some(&node));
         Some(x)
     }
 
@@ -326,29 +392,29 @@ pub fn quantity(path: &str, node: &Node, takes: Takes, cx: &mut Cx<'_>) -> Optio
         let diagnostic = Diagnostic::error(code::WRONG_UNIT, message)
             .at(node.span, format!("{given} here"))
             .help(format!("for example {}", examples.join(" or ")));
-        cx.out.push(diagnostic);
+        cx.push_about(&node.origin, diagnostic);
         return None;
     }
     let scaled = match unit {
-        Some(u) if u.dimension() == Dimension::Fraction => number.mul(u.factor()),
         Some(u) => number.mul(u.factor()),
         None => *number,
     };
-    Some(Quantity { number: scaled, unit: *unit, span: node.span })
+    Some(Quantity { number: scaled, unit: *unit, span: node.span, origin: node.origin.clone() })
 }
 
 pub fn whole(path: &str, quantity: Quantity, min: u64, cx: &mut Cx<'_>) -> Option<u64> {
     match quantity.number.to_i64() {
         Some(n) if n >= 0 && n as u64 >= min => Some(n as u64),
         Some(n) => {
-            cx.out.push(
+            cx.push_about(
+                &quantity.origin,
                 Diagnostic::error(code::OUT_OF_RANGE, format!("`{path}` is at least {min}, not {n}"))
                     .at(quantity.span, format!("at least {min} is wanted here")),
             );
             None
         }
         None => {
-            cx.out.push(not_whole(path, quantity.number, quantity.span));
+            cx.push_about(&quantity.origin, not_whole(path, quantity.number, quantity.span));
             None
         }
     }
@@ -380,7 +446,8 @@ pub fn in_range(path: &str, quantity: Quantity, range: std::ops::RangeInclusive<
         high if high > 0.999_99 && high < 1.0 => format!("{low} and below 1"),
         high => format!("{low} and at most {}", Number::Real(high)),
     };
-    cx.out.push(
+    cx.push_about(
+        &quantity.origin,
         Diagnostic::error(code::OUT_OF_RANGE, format!("`{path}` is {wanted}, not {}", Number::Real(x)))
             .at(quantity.span, format!("wanted: {wanted}")),
     );

@@ -52,6 +52,7 @@ pub struct CheckedSpec {
     pub(super) doc: Option<String>,
     pub(super) axes: Vec<Axis>,
     pub(super) points: Vec<Point>,
+    pub(super) collapsed: Vec<(String, usize)>,
     pub(super) arm_names: Vec<String>,
     /// Point by point, in each the arms in order.
     pub(super) variants: Vec<Arm>,
@@ -82,6 +83,11 @@ impl CheckedSpec {
     /// Never empty: without a sweep it is one point without coordinates. The last axis moves fastest.
     pub fn points(&self) -> &[Point] {
         &self.points
+    }
+
+    /// Axes that `--set` took away: their labels, and how many values they had.
+    pub fn collapsed(&self) -> &[(String, usize)] {
+        &self.collapsed
     }
 
     /// In the order of the file; never empty.

@@ -46,7 +46,8 @@ pub fn read_batch(reader: &mut Reader, cx: &mut Cx<'_>) -> Option<(u64, u64)> {
     Some((batch, micro))
 }
 
-pub fn read(reader: &mut Reader, batch: (u64, u64), budget: &Budget, cx: &mut Cx<'_>) -> Option<Train> {
+/// `replicate` counts from 1; each further one has other seeds.
+pub fn read(reader: &mut Reader, batch: (u64, u64), budget: &Budget, replicate: u64, cx: &mut Cx<'_>) -> Option<Train> {
     let optimizer = reader
         .need("optimizer", "adamw(lr: 1e-3, betas: (0.9, 0.95), weight_decay: 0.1)", cx)
         .and_then(|node| read_optimizer(&node, cx));
@@ -64,15 +65,56 @@ pub fn read(reader: &mut Reader, batch: (u64, u64), budget: &Budget, cx: &mut Cx
             let forms: Vec<(&str, &[&'static str])> = all.iter().map(|p| (p.name(), &[] as &[_])).collect();
             Reader::call(&node, "train.precision", &forms, cx).and_then(|(word, inner)| {
                 inner.finish(cx);
-                cx.note("train.precision", word, Some(&node.origin));
+                cx.note("train.precision", word, Some(&node));
                 all.into_iter().find(|p| p.name() == word)
             })
         }
     };
     let ema = optional_real(reader, "ema", 0.0..=0.999_999_9, "off", cx);
+    let seeds = read_seeds(reader, replicate, cx);
+    let checkpoint = match reader.get("checkpoint_every") {
+        None => {
+            let every = budget.steps.div_ceil(5);
+            cx.note("train.checkpoint_every", format!("{every} steps"), None);
+            Some(every)
+        }
+        Some(node) => reader.quantity("checkpoint_every", &node, Takes::SHARE, cx).and_then(|q| {
+            let written = (q.unit == Some(Unit::Percent)).then(|| q.words());
+            let n = share("train.checkpoint_every", q, budget.steps, cx)?.max(1);
+            cx.note_resolved("train.checkpoint_every", format!("{n} steps"), written, Some(&node));
+            Some(n)
+        }),
+    };
+    Some(Train {
+        batch_seqs: batch.0,
+        micro_batch_seqs: batch.1,
+        optimizer: optimizer?,
+        lr_schedule: lr_schedule?,
+        clip: clip?,
+        precision: precision?,
+        ema: ema?,
+        seeds: seeds?,
+        checkpoint_every_steps: checkpoint?,
+    })
+}
+
+/// Seeds that differ between replicates; which documents validate, and the masks they get, stay.
+const REPLICATED: &[&str] = &["init", "subset", "order", "noise"];
+/// Between the seeds of one replicate and those of the next.
+const REPLICATE_STEP: u64 = 100;
+
+fn read_seeds(reader: &mut Reader, replicate: u64, cx: &mut Cx<'_>) -> Option<Seeds> {
     let mut seeds = reader.sub("seeds", cx);
     let mut seed = |name: &'static str, default: u64, cx: &mut Cx<'_>| -> Option<u32> {
         let n = seeds.whole(name, Takes::PLAIN, 0, Some(default), "1", cx)?;
+        let step = if REPLICATED.contains(&name) { REPLICATE_STEP * (replicate - 1) } else { 0 };
+        let n = n.saturating_add(step);
+        if step > 0
+            && let Some(field) = cx.flat.last_mut()
+        {
+            field.value = n.to_string();
+            field.origin = format!("{}, {step} more in replicate {replicate}", field.origin);
+        }
         let small = u32::try_from(n).ok();
         if small.is_none() {
             cx.out.push(
@@ -85,30 +127,8 @@ pub fn read(reader: &mut Reader, batch: (u64, u64), budget: &Budget, cx: &mut Cx
     let values = [("init", 1), ("split", 2), ("subset", 3), ("order", 4), ("noise", 5), ("eval", 6)]
         .map(|(name, default)| seed(name, default, cx));
     seeds.finish(cx);
-    let checkpoint = match reader.get("checkpoint_every") {
-        None => {
-            let every = budget.steps.div_ceil(5);
-            cx.note("train.checkpoint_every", format!("{every} steps"), None);
-            Some(every)
-        }
-        Some(node) => reader.quantity("checkpoint_every", &node, Takes::SHARE, cx).and_then(|q| {
-            let n = share("train.checkpoint_every", q, budget.steps, cx)?.max(1);
-            cx.note("train.checkpoint_every", format!("{n} steps"), Some(&node.origin));
-            Some(n)
-        }),
-    };
     let [init, split, subset, order, noise, eval] = values;
-    Some(Train {
-        batch_seqs: batch.0,
-        micro_batch_seqs: batch.1,
-        optimizer: optimizer?,
-        lr_schedule: lr_schedule?,
-        clip: clip?,
-        precision: precision?,
-        ema: ema?,
-        seeds: Seeds { init: init?, split: split?, subset: subset?, order: order?, noise: noise?, eval: eval? },
-        checkpoint_every_steps: checkpoint?,
-    })
+    Some(Seeds { init: init?, split: split?, subset: subset?, order: order?, noise: noise?, eval: eval? })
 }
 
 /// A number, or `none`; outer `None` after an error.
@@ -126,14 +146,14 @@ fn optional_real(
             cx.note(&path, off, None);
             Some(None)
         }
-        Some(Node { value: Value::None, origin, .. }) => {
-            cx.note(&path, off, Some(&origin));
+        Some(node) if node.value == Value::None => {
+            cx.note(&path, off, Some(&node));
             Some(None)
         }
         Some(node) => {
             let q = reader.quantity(name, &node, Takes::PLAIN, cx)?;
             let x = in_range(&path, q, range, cx)?;
-            cx.note(&path, x, Some(&node.origin));
+            cx.note(&path, x, Some(&node));
             Some(Some(x))
         }
     }
@@ -142,7 +162,7 @@ fn optional_real(
 fn read_optimizer(node: &Node, cx: &mut Cx<'_>) -> Option<AdamW> {
     let forms: &[(&str, &[&'static str])] = &[("adamw", &["lr", "betas", "weight_decay", "eps"])];
     let (_, mut reader) = Reader::call(node, "train.optimizer", forms, cx)?;
-    cx.note("train.optimizer", "adamw", Some(&node.origin));
+    cx.note("train.optimizer", "adamw", Some(&node));
     let lr = reader.real("lr", Takes::PLAIN, 0.0..=1e3, None, "1e-3", cx);
     let weight_decay = reader.real("weight_decay", Takes::PLAIN, 0.0..=1e3, Some(0.0), "0.1", cx);
     let eps = reader.real("eps", Takes::PLAIN, f64::MIN_POSITIVE..=1.0, Some(ADAM_EPS), "1e-8", cx);
@@ -151,7 +171,7 @@ fn read_optimizer(node: &Node, cx: &mut Cx<'_>) -> Option<AdamW> {
             cx.note("train.optimizer.betas", "(0.9, 0.95)", None);
             Some((0.9, 0.95))
         }
-        Some(Node { value: Value::Tuple(items), origin, .. }) if items.len() == 2 => {
+        Some(ref node @ Node { value: Value::Tuple(ref items), .. }) if items.len() == 2 => {
             let mut read = |item: &Node| {
                 let q = super::reader::quantity("train.optimizer.betas", item, Takes::PLAIN, cx)?;
                 in_range("train.optimizer.betas", q, 0.0..=0.999_999_999, cx)
@@ -159,7 +179,7 @@ fn read_optimizer(node: &Node, cx: &mut Cx<'_>) -> Option<AdamW> {
             let both: Vec<Option<f64>> = items.iter().map(&mut read).collect();
             match both.as_slice() {
                 [Some(a), Some(b)] => {
-                    cx.note("train.optimizer.betas", format!("({a}, {b})"), Some(&origin));
+                    cx.note("train.optimizer.betas", format!("({a}, {b})"), Some(node));
                     Some((*a, *b))
                 }
                 _ => None,
@@ -188,7 +208,7 @@ fn read_lr_schedule(node: &Node, budget: &Budget, cx: &mut Cx<'_>) -> Option<LrS
     let forms: &[(&str, &[&'static str])] =
         &[("constant", &["warmup"]), ("cosine", &["warmup", "floor"]), ("wsd", &["warmup", "decay", "floor"])];
     let (word, mut reader) = Reader::call(node, "train.lr_schedule", forms, cx)?;
-    cx.note("train.lr_schedule", word, Some(&node.origin));
+    cx.note("train.lr_schedule", word, Some(&node));
     let steps = budget.steps;
     let part = |reader: &mut Reader, name: &'static str, default: Option<u64>, cx: &mut Cx<'_>| -> Option<u64> {
         let path = reader.sub_path(name);
@@ -201,8 +221,9 @@ fn read_lr_schedule(node: &Node, budget: &Budget, cx: &mut Cx<'_>) -> Option<LrS
             _ => reader.need(name, "2%", cx)?,
         };
         let q = reader.quantity(name, &node, Takes::SHARE, cx)?;
+        let written = (q.unit == Some(Unit::Percent)).then(|| q.words());
         let n = share(&path, q, steps, cx)?;
-        cx.note(&path, format!("{n} steps"), Some(&node.origin));
+        cx.note_resolved(&path, format!("{n} steps"), written, Some(&node));
         Some(n)
     };
     let warmup = part(&mut reader, "warmup", Some(0), cx);
@@ -236,12 +257,14 @@ pub fn read_eval(reader: &mut Reader, batch: u64, masked: bool, budget: &Budget,
     let every = reader.need("every", "1 epoch", cx);
     let at_steps = every.as_ref().and_then(|node| {
         let q = reader.quantity("every", node, Takes::CADENCE, cx)?;
-        cx.note("eval.every", cx.map.text(node.span).to_string(), Some(&node.origin));
-        eval_steps(q, budget, cx)
+        cx.note("eval.every", q.words(), Some(node));
+        let at_steps = eval_steps(q, budget, cx)?;
+        cx.note_derived("eval.times", at_steps.len());
+        Some(at_steps)
     });
     if let Some(node) = reader.need("loss", "valid", cx) {
         if node.value == Value::Word("valid".into()) {
-            cx.note("eval.loss", "valid", Some(&node.origin));
+            cx.note("eval.loss", "valid", Some(&node));
         } else {
             cx.out.push(
                 Diagnostic::error(code::UNKNOWN_NAME, "`eval.loss` is measured on `valid`")
@@ -277,8 +300,8 @@ fn eval_steps(q: Quantity, budget: &Budget, cx: &mut Cx<'_>) -> Option<Vec<u64>>
             };
             q.number.to_f64() * unique as f64 / budget.tokens_per_step as f64
         }
-        Some(Unit::Percent) => in_range("eval.every", q, 1e-6..=1.0, cx)? * steps as f64,
-        _ => whole("eval.every", q, 1, cx)? as f64,
+        Some(Unit::Percent) => in_range("eval.every", q.clone(), 1e-6..=1.0, cx)? * steps as f64,
+        _ => whole("eval.every", q.clone(), 1, cx)? as f64,
     };
     if every_steps.is_nan() || every_steps <= 0.0 {
         cx.out.push(

@@ -4,18 +4,20 @@ use crate::base::diag::code;
 use crate::base::number::grouped;
 use crate::base::{Diagnostic, Diagnostics, Severity, SourceMap, Sources};
 use crate::check::spec::Arm;
-use crate::check::{self, CheckedSpec, Sketch};
+use crate::check::{self, CheckedSpec, Merged, Sketch};
 use crate::data::{self, CorpusEnv};
 use crate::graph::elaborate::{ModelInputs, build};
 use crate::graph::validate::validate;
 use crate::graph::{Graph, ValidGraph};
 use crate::objective::{self, Pattern};
 use crate::resolve::{self, Kind, Override};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::Path;
 use std::sync::Arc;
 
 /// Nodes of all models of an experiment.
-const MAX_NODES: usize = 100_000;
+const MAX_NODES: usize = 1_000_000;
 /// Room for the deepest nesting that the limits allow, in any build.
 const STACK: usize = 64 << 20;
 
@@ -47,7 +49,17 @@ pub fn compile(
     overrides: &[Override],
     env: Option<&CorpusEnv>,
 ) -> Outcome {
-    let work = || compile_here(path, sources, experiment, overrides, env);
+    compile_choice(path, sources, Choice { experiment, overrides, point: None }, env)
+}
+
+/// [`compile`], of a part of the sweep.
+pub fn compile_choice(
+    path: &Path,
+    sources: &(dyn Sources + Sync),
+    choice: Choice<'_>,
+    env: Option<&CorpusEnv>,
+) -> Outcome {
+    let work = || compile_here(path, sources, choice, env);
     let result = std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
         thread.ok().and_then(|t| t.join().ok())
@@ -56,13 +68,17 @@ pub fn compile(
     result.unwrap_or_else(work)
 }
 
-fn compile_here(
-    path: &Path,
-    sources: &dyn Sources,
-    experiment: Option<&str>,
-    overrides: &[Override],
-    env: Option<&CorpusEnv>,
-) -> Outcome {
+/// What is compiled of a file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Choice<'a> {
+    /// Which experiment, where the file has several.
+    pub experiment: Option<&'a str>,
+    pub overrides: &'a [Override],
+    /// Only these points of the sweep; the others are not looked at.
+    pub point: Option<&'a str>,
+}
+
+fn compile_here(path: &Path, sources: &dyn Sources, choice: Choice<'_>, env: Option<&CorpusEnv>) -> Outcome {
     let mut map = SourceMap::default();
     let (library, mut out) = resolve::load(path, sources, &mut map);
     let n_definitions = library.defs().filter(|(_, d)| Some(d.file()) == library.main).count();
@@ -74,16 +90,19 @@ fn compile_here(
     // Text that could not be read leaves names undefined; reporting those too would bury the cause.
     let readable = !out.iter().any(|d| d.severity == Severity::Error && d.code < code::UNKNOWN_NAME);
     let mut names = Diagnostics::default();
-    let resolved = resolve::resolve_experiment(library, &mut map, experiment, overrides, &mut names);
+    let mut resolved = resolve::resolve_experiment(library, &mut map, choice.experiment, choice.overrides, &mut names);
+    if let (Some(spec), Some(point)) = (&mut resolved, choice.point) {
+        spec.keep_points(point, &mut map, &mut names);
+    }
     if readable {
         out.extend(names);
     } else {
         extend_unless_missing(&mut out, names, &map);
     }
     let recursive = out.iter().any(|d| d.code == code::RECURSIVE_BLOCK);
-    let spec = resolved.and_then(|resolved| {
+    let spec = resolved.as_ref().and_then(|resolved| {
         let mut found = Diagnostics::default();
-        let (spec, sketches) = check::check(&resolved, &map, &mut found);
+        let (spec, sketches) = check::check(resolved, &map, &mut found);
         if spec.is_none() && readable && !recursive {
             look_at(&sketches, env, &mut found);
         }
@@ -94,27 +113,48 @@ fn compile_here(
         }
         spec
     });
-    let compiled = spec.and_then(|spec| {
+    let models = spec.as_ref().and_then(|spec| {
         // A circle of blocks has no graph, and is reported.
-        let models = if recursive { None } else { build_models(&spec, &mut out) };
+        let models = if recursive { None } else { build_models(spec, &mut out) };
         if let Some(env) = env {
-            for arm in spec.variants() {
-                if let Err(error) = data::probe(&arm.data, &arm.vocab, env) {
-                    out.push(error.diagnose(&arm.data));
-                }
-            }
+            probe(spec, env, &mut out);
         }
         if models.is_none() && !out.has_errors() {
             let message = "dlmc gave up on a model without saying why, which is a mistake of dlmc";
             out.push(Diagnostic::error(code::SHAPE_MISMATCH, message).help("please report it, with the spec"));
         }
-        let models = models?;
-        let files =
-            map.files().iter().filter(|f| !f.name.starts_with("--set ")).map(|f| (f.name.clone(), f.text.clone()));
-        let files = files.collect();
+        models
+    });
+    if let Some(resolved) = &resolved {
+        check::allow::apply(resolved, choice.point.is_none(), &mut out);
+    }
+    let compiled = spec.zip(models).and_then(|(spec, models)| {
+        let shown = |name: &str| !name.starts_with("--set ") && !name.starts_with("--point ");
+        let files = map.files().iter().filter(|f| shown(&f.name)).map(|f| (f.name.clone(), f.text.clone())).collect();
         (!out.has_errors()).then_some(Compiled { spec, models, files })
     });
     Outcome { sources: map, diagnostics: out, compiled, n_definitions, experiments }
+}
+
+/// Looks for the corpora: once for each that is asked for.
+fn probe(spec: &CheckedSpec, env: &CorpusEnv, out: &mut Diagnostics) {
+    let mut merged = Merged::default();
+    let mut seen: Vec<(&check::spec::Data, Option<Diagnostics>)> = vec![];
+    for (i, arm) in spec.variants().iter().enumerate() {
+        let known = seen.iter().position(|(data, _)| **data == arm.data);
+        let at = known.unwrap_or_else(|| {
+            let mut found = Diagnostics::default();
+            if let Err(error) = data::probe(&arm.data, &arm.vocab, env) {
+                found.push(error.diagnose(&arm.data));
+            }
+            seen.push((&arm.data, (!found.is_empty()).then_some(found)));
+            seen.len() - 1
+        });
+        if let Some((_, Some(found))) = seen.get(at) {
+            merged.add(i / spec.arm_names().len().max(1), found.clone());
+        }
+    }
+    merged.finish(spec.points(), out);
 }
 
 /// After a syntax error only those later findings count that a lost line cannot have caused, and
@@ -155,42 +195,54 @@ fn look_at(sketches: &[Sketch], env: Option<&CorpusEnv>, out: &mut Diagnostics) 
 
 /// One graph per distinct (model, arguments, pattern, vocabulary, length).
 fn build_models(spec: &CheckedSpec, out: &mut Diagnostics) -> Option<Vec<Arc<ValidGraph>>> {
-    let mut built: Vec<(usize, ModelInputs, Option<Arc<ValidGraph>>)> = vec![];
-    let arms = spec.variants();
+    let mut built: BTreeMap<String, (Option<Arc<ValidGraph>>, Diagnostics)> = BTreeMap::new();
+    let mut merged = Merged::default();
     let mut models = vec![];
     let mut n_nodes = 0;
-    for (i, arm) in arms.iter().enumerate() {
-        if n_nodes > MAX_NODES || out.iter().any(|d| d.code == code::TOO_MANY) {
-            if n_nodes > MAX_NODES {
-                let message = format!("the models of {i} arms have {} nodes", grouped(n_nodes as u64));
-                out.push(
-                    Diagnostic::error(code::TOO_MANY, message)
-                        .at(arm.model.span, "no room for this one")
-                        .help("use `repeat` for layers that are alike, or make several experiments of it"),
-                );
-            }
-            return None;
-        }
+    for (i, arm) in spec.variants().iter().enumerate() {
         let inputs = model_inputs(arm);
-        let same = built.iter().find(|(j, of, _)| {
-            arms.get(*j).is_some_and(|other| {
-                let (a, b) = (&other.model, &arm.model);
-                let key = |m: &ModelInputs| (m.vocab, m.seq, m.pattern);
-                a.model == b.model && values(a) == values(b) && key(of) == key(&inputs)
-            })
-        });
-        let graph = match same {
-            Some((_, _, graph)) => graph.clone(),
-            None => {
-                let graph = build(&arm.model, inputs, out).and_then(|graph| valid(graph, arm, out)).map(Arc::new);
+        let key = format!("{:?} {:?} {:?}", arm.model.model, values(&arm.model), inputs);
+        let point = i / spec.arm_names().len().max(1);
+        let (graph, found) = match built.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let mut found = Diagnostics::default();
+                if n_nodes > MAX_NODES {
+                    let n = new_models(&models);
+                    let message = format!("{n} models of this experiment have {} nodes", grouped(n_nodes as u64));
+                    merged.finish(spec.points(), out);
+                    out.push(
+                        Diagnostic::error(code::TOO_MANY, message)
+                            .at(arm.model.span, "no room for this one")
+                            .help("use `repeat` for layers that are alike, or make several experiments of it"),
+                    );
+                    return None;
+                }
+                let graph = build(&arm.model, inputs, &mut found).and_then(|graph| valid(graph, arm, &mut found));
+                let graph = graph.map(Arc::new);
                 n_nodes += graph.iter().flat_map(|g| &g.graph().bodies).map(|b| b.dag.node_count()).sum::<usize>();
-                built.push((i, inputs, graph.clone()));
-                graph
+                new.insert((graph, found))
             }
         };
-        models.push(graph);
+        if !found.is_empty() {
+            merged.add(point, found.clone());
+        }
+        let too_many = found.iter().any(|d| d.code == code::TOO_MANY);
+        models.push(graph.clone());
+        if too_many || merged.is_spent() {
+            break;
+        }
     }
-    models.into_iter().collect()
+    merged.finish(spec.points(), out);
+    models.into_iter().collect::<Option<Vec<_>>>().filter(|models| models.len() == spec.variants().len())
+}
+
+/// How many different ones there are.
+fn new_models(models: &[Option<Arc<ValidGraph>>]) -> usize {
+    let mut all: Vec<_> = models.iter().flatten().map(Arc::as_ptr).collect();
+    all.sort();
+    all.dedup();
+    all.len()
 }
 
 fn values(call: &check::spec::ModelCall) -> Vec<(&String, check::spec::Static)> {

@@ -1,15 +1,21 @@
-//! An experiment to one value tree per arm: definitions looked up, arms and `--set` laid over.
+//! An experiment resolved: its arms as value trees, the points of its sweep, and what each point lays over
+//! an arm. `assemble` reads it from the text; here stands what it is, and which one is meant.
 
-use super::library::{DefId, Kind, Library};
+use super::assemble::Assembly;
+use super::definitions::open_all;
+use super::eval::{Eval, Opened};
+use super::library::{DefId, Kind, Library, Lookup};
 use super::names::{check_blocks, reachable};
-use super::value::{self, Layer, Node, Origin, Record, Value, overlay};
-use crate::ast::{self, Item};
+use super::point::{Axis, Point, select};
+use super::sweep::Sweep;
+use super::value::{Node, Origin, Record, Value, overlay};
+use crate::ast::{self, Expr, ExprKind, Item};
 use crate::base::diag::code;
 use crate::base::suggest::suggest;
-use crate::base::{Diagnostic, Diagnostics, SourceMap, Span};
+use crate::base::{Diagnostic, Diagnostics, FileId, SourceMap, Span};
 use crate::syntax;
 use indexmap::IndexMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// `--set PATH=VALUE`
@@ -27,13 +33,27 @@ pub struct ResolvedSpec {
     pub library: Arc<Library>,
     pub doc: Option<String>,
     pub cite: Option<Node>,
+    /// Without what the sweep sets; see [`ResolvedSpec::variant`].
     pub arms: Vec<ResolvedArm>,
     pub factors: Option<Node>,
+    /// `allow: [names of warnings]`
+    pub allow: Option<Node>,
     pub expect: Record,
     /// The claims of `expect`, as written.
     pub claims: Vec<ast::Claim>,
     /// Where the arms are listed.
     pub arms_span: Span,
+    /// Axes of the sweep, then `replicate`.
+    pub axes: Vec<Axis>,
+    /// Never empty, but after an error.
+    pub points: Vec<Point>,
+    /// Axes that `--set` took away, with the number of their values.
+    pub collapsed: Vec<(String, usize)>,
+    /// Whether `--point` left points out.
+    pub is_part: bool,
+    pub(super) sweep: Sweep,
+    pub(super) overrides: Vec<SetValue>,
+    pub(super) opened: Arc<BTreeMap<DefId, Opened>>,
 }
 
 #[derive(Clone, Debug)]
@@ -42,19 +62,122 @@ pub struct ResolvedArm {
     pub span: Span,
     /// Fields `model`, `objective`, `data`, `train`, `eval` as far as given; definitions opened.
     pub fields: Record,
-    /// Definitions that the fields came from.
-    pub names: IndexMap<String, DefId>,
     /// Paths this arm sets, with their places.
     pub sets: IndexMap<String, Span>,
 }
 
-/// Arms of an experiment. Each is a training run.
-const MAX_ARMS: usize = 64;
+/// A value of the command line and its path.
+#[derive(Clone, Debug)]
+pub(super) struct SetValue {
+    pub path: Vec<ast::Ident>,
+    pub node: Node,
+}
 
-/// Fields of an experiment that arms may set.
-const ARM_FIELDS: &[&str] = &["model", "objective", "data", "train", "eval"];
-const EXPERIMENT_FIELDS: &[&str] =
-    &["cite", "model", "objective", "data", "train", "eval", "arms", "factors", "expect"];
+/// Fields of an experiment that arms, sweeps and `--set` may set.
+pub const ARM_FIELDS: &[&str] = &["model", "objective", "data", "train", "eval"];
+
+impl ResolvedArm {
+    /// The definition that a field is, or extends.
+    pub fn definition(&self, field: &str) -> Option<DefId> {
+        match &self.fields.fields.get(field)?.1.value {
+            Value::Record(record) => record.def,
+            Value::Call { args, .. } => args.def,
+            _ => None,
+        }
+    }
+}
+
+impl ResolvedSpec {
+    /// An arm at a point: the sweep's values laid over it, and `--set` over those.
+    pub fn variant(&self, arm: &ResolvedArm, point: &Point) -> ResolvedArm {
+        let mut arm = arm.clone();
+        let mut swept = false;
+        for (values, coordinate) in self.sweep.settings.iter().zip(&point.coordinates) {
+            for assignment in values.get(coordinate.index).into_iter().flatten() {
+                let path = assignment.path.iter().map(String::as_str);
+                lay(&mut arm.fields, path, assignment.at, assignment.node.clone());
+                swept = true;
+            }
+        }
+        // `--set` may reach into what an axis sets.
+        for set in self.overrides.iter().filter(|_| swept) {
+            let at = set.path.first().map_or(set.node.span, |p| p.span);
+            lay(&mut arm.fields, set.path.iter().map(|p| p.text.as_str()), at, set.node.clone());
+        }
+        arm
+    }
+
+    /// The value of a `let` that a file has under this name.
+    pub fn let_value(&self, file: FileId, name: &str) -> Option<&Node> {
+        match self.library.lookup(file, Kind::Let, name) {
+            Lookup::Found(id) => self.opened.get(&id).map(|opened| &opened.node),
+            _ => None,
+        }
+    }
+
+    /// A written value, with the `let`s of the spec: for what is read from the text later, as claims are.
+    pub fn evaluate(&self, expr: &Expr, out: &mut Diagnostics) -> Node {
+        Eval::after(&self.library, self.opened.clone(), out).expr(expr, None)
+    }
+
+    /// 1 for the first replicate, and where there are none.
+    pub fn replicate(&self, point: &Point) -> u64 {
+        let axis = self.axes.len().checked_sub(1).filter(|_| self.axes.len() > self.sweep.axes.len());
+        axis.and_then(|i| point.coordinates.get(i)).map_or(1, |c| c.index as u64 + 1)
+    }
+
+    /// Keeps the points that `--point` means; reports where there are none.
+    pub fn keep_points(&mut self, text: &str, map: &mut SourceMap, out: &mut Diagnostics) {
+        match select(&self.axes, &self.points, text) {
+            Ok(found) => {
+                let mut i = 0;
+                let found: BTreeSet<usize> = found.into_iter().collect();
+                self.is_part = found.len() < self.points.len();
+                self.points.retain(|_| {
+                    i += 1;
+                    found.contains(&(i - 1))
+                });
+            }
+            Err(refused) => {
+                let file = map.add(format!("--point {text}"), text);
+                let span = Span::new(file, 0, text.len());
+                out.push(Diagnostic::error(code::BAD_POINT, refused.message).at(span, "here").help(refused.help));
+            }
+        }
+    }
+}
+
+/// Lays a value over the fields at a path.
+pub(super) fn lay<'a>(fields: &mut Record, path: impl DoubleEndedIterator<Item = &'a str>, at: Span, node: Node) {
+    let mut path: Vec<&str> = path.collect();
+    let Some(first) = (!path.is_empty()).then(|| path.remove(0)) else { return };
+    let over = path.into_iter().rev().fold(node, |inner, part| {
+        let (span, origin) = (inner.span, inner.origin.clone());
+        let mut record = Record::default();
+        record.fields.insert(part.to_string(), (at, inner));
+        Node::new(Value::Record(record), span, origin)
+    });
+    match fields.fields.get_mut(first) {
+        Some((_, existing)) => overlay(existing, over),
+        None => {
+            fields.fields.insert(first.to_string(), (at, over));
+        }
+    }
+}
+
+/// The default of a model's argument that is a plain number or switch.
+pub(super) fn model_default(base: &Node, path: &[&str], library: &Library) -> Option<Node> {
+    let ["model", argument] = path else { return None };
+    let Value::Call { args, .. } = &base.at(&["model"])?.value else { return None };
+    let param = library.block(args.def?)?.params.iter().find(|p| p.name.text == *argument)?;
+    let default = param.default.as_ref()?;
+    let value = match &default.kind {
+        ExprKind::Number(lit) => Value::Number { number: lit.value, unit: lit.unit.map(|(unit, _)| unit) },
+        ExprKind::Bool(b) => Value::Bool(*b),
+        _ => return None,
+    };
+    Some(Node::new(value, default.span, Origin::new(super::value::Layer::Definition, default.span)))
+}
 
 /// The experiment of the library's main file (of that `name`, if there are several). Reports names
 /// that mean nothing and definitions nobody uses.
@@ -67,23 +190,25 @@ pub fn resolve_experiment(
 ) -> Option<ResolvedSpec> {
     let calls = check_blocks(&library, out);
     let library = Arc::new(library);
-    let experiments: Vec<(DefId, ast::Definition)> = library
+    let experiments: Vec<(DefId, Arc<Item>)> = library
         .defs()
-        .filter(|(_, d)| Some(d.file()) == library.main)
-        .filter_map(|(id, d)| match &*d.item {
-            Item::Experiment(e) => Some((id, e.clone())),
-            _ => None,
-        })
+        .filter(|(_, d)| Some(d.file()) == library.main && d.kind == Kind::Experiment)
+        .map(|(id, d)| (id, d.item.clone()))
         .collect();
-    let mut reached: BTreeSet<DefId> = BTreeSet::new();
+    let overrides = if experiments.is_empty() { vec![] } else { parse_overrides(map, overrides, out) };
+    let mut eval = Eval::new(&library, out);
+    open_all(&mut eval);
     let mut resolved = vec![];
-    for (_, experiment) in &experiments {
-        let mut cx = Context { library: &library, reached: &mut reached, out };
-        let spec = cx.experiment(experiment, map, overrides);
-        resolved.push(spec);
+    for (id, item) in &experiments {
+        if let Item::Experiment(definition) = &**item {
+            // The points of an experiment that was not asked for are nobody's business.
+            let is_meant = experiments.len() == 1 || name == Some(definition.name.text.as_str());
+            let mut assembly = Assembly { eval: &mut eval, library: &library, map };
+            resolved.push(assembly.experiment(*id, definition, &overrides, is_meant));
+        }
     }
-    let models: Vec<DefId> = reached.iter().copied().collect();
-    for id in models {
+    let mut reached = all_reached(&eval);
+    for id in reached.clone() {
         reached.extend(reachable(&calls, id));
     }
     library.report_unused(&reached, out);
@@ -101,7 +226,6 @@ pub fn resolve_experiment(
             spec
         }),
         (wanted, _) => {
-            let names: Vec<&str> = experiments.iter().map(|(_, e)| e.name.text.as_str()).collect();
             let found = wanted.and_then(|w| resolved.iter().position(|r| r.name == w));
             if let Some(i) = found {
                 return Some(resolved.swap_remove(i));
@@ -110,321 +234,103 @@ pub fn resolve_experiment(
                 Some(wanted) => Diagnostic::error(code::WHICH_EXPERIMENT, format!("there is no experiment `{wanted}`")),
                 None => Diagnostic::error(code::WHICH_EXPERIMENT, "the file has several experiments"),
             };
-            if let Some((_, last)) = experiments.last() {
-                diagnostic = diagnostic.at(last.name.span, "one of them");
+            if let Some(last) = resolved.last() {
+                diagnostic = diagnostic.at(last.span, "one of them");
             }
+            let names: Vec<&str> = resolved.iter().map(|r| r.name.as_str()).collect();
             out.push(diagnostic.help(format!("choose with --experiment: {}", names.join(", "))));
             None
         }
     }
 }
 
-struct Context<'a> {
-    library: &'a Arc<Library>,
-    reached: &'a mut BTreeSet<DefId>,
-    out: &'a mut Diagnostics,
-}
-
-impl Context<'_> {
-    fn experiment(
-        &mut self,
-        definition: &ast::Definition,
-        map: &mut SourceMap,
-        overrides: &[Override],
-    ) -> ResolvedSpec {
-        let file = |span| Origin::new(Layer::Experiment, span);
-        let mut fields = value::record(&definition.fields, &file, self.out);
-        let mut misspelt = vec![];
-        for (name, (span, node)) in &fields.fields {
-            if !EXPERIMENT_FIELDS.contains(&name.as_str()) {
-                self.out.push(unknown_field("an experiment", name, *span, EXPERIMENT_FIELDS));
-                misspelt.extend(suggest(name, EXPERIMENT_FIELDS.iter().copied()).map(|n| (n, *span, node.clone())));
-            }
-        }
-        // A misspelt field goes on under the name that was meant, so that nothing follows from it.
-        for (name, span, node) in misspelt {
-            fields.fields.entry(name.to_string()).or_insert((span, node));
-        }
-        for node in &fields.bare {
-            self.out.push(
-                Diagnostic::error(code::SYNTAX, "an experiment's entries are `name: value`")
-                    .at(node.span, "without a name"),
+/// `--set` values, read as the text of a spec; each becomes a source of its own. An override without a
+/// value is reported and left out.
+fn parse_overrides(
+    map: &mut SourceMap,
+    overrides: &[Override],
+    out: &mut Diagnostics,
+) -> Vec<(Vec<ast::Ident>, Expr, Arc<str>)> {
+    let mut parsed = vec![];
+    for over in overrides {
+        let text = format!("{}={}", over.path, over.value);
+        let file = map.add(format!("--set {text}"), text.clone());
+        let value_at = over.path.len() + 1;
+        let whole = Span::new(file, 0, over.path.len());
+        // Spaces in place of the path keep the columns true.
+        let padded = format!("{}{}", " ".repeat(value_at), over.value);
+        let (expr, found) = syntax::parse_value(file, &padded);
+        out.extend(found);
+        let path: Vec<ast::Ident> =
+            over.path.split('.').map(|part| ast::Ident { text: part.to_string(), span: whole }).collect();
+        if !path.first().is_some_and(|p| ARM_FIELDS.contains(&p.text.as_str())) {
+            out.push(
+                Diagnostic::error(code::BAD_OVERRIDE, format!("`{}` cannot be set", over.path))
+                    .at(whole, "not a path of an arm")
+                    .help(format!("paths start with {}", ARM_FIELDS.join(", "))),
             );
+            continue;
         }
-        let arms = fields.fields.shift_remove("arms");
-        let factors = fields.fields.shift_remove("factors").map(|(_, n)| n);
-        let cite = fields.fields.shift_remove("cite").map(|(_, n)| n);
-        let claims = definition.fields.iter().rev().find_map(|field| match &field.value.kind {
-            ast::ExprKind::Claims(claims) => Some(claims.clone()),
-            _ => None,
-        });
-        let is_claims = claims.is_some();
-        let claims = claims.unwrap_or_default();
-        let expect = match fields.fields.shift_remove("expect") {
-            _ if is_claims => Record::default(),
-            Some((_, Node { value: Value::Record(record), .. })) => record,
-            Some((span, node)) => {
-                self.out.push(
-                    Diagnostic::error(
-                        code::WRONG_TYPE,
-                        format!("`expect` is a record of claims, not {}", node.value.kind()),
-                    )
-                    .at(node.span, "here")
-                    .also(span, "for this")
-                    .help("write `expect: { crossover(loss(valid), of: mdm, under: ar) }`"),
-                );
-                Record::default()
-            }
-            None => Record::default(),
-        };
-        fields.fields.retain(|name, _| ARM_FIELDS.contains(&name.as_str()));
-        let overrides = self.overrides(map, overrides);
-        let name = &definition.name;
-        let arms_span = arms.as_ref().map_or(name.span, |(span, _)| *span);
-        let arms = match arms {
-            Some((_, Node { value: Value::Record(record), .. })) if !record.fields.is_empty() => {
-                if let Some((_, (beyond, _))) = record.fields.get_index(MAX_ARMS) {
-                    self.out.push(
-                        Diagnostic::error(
-                            code::TOO_MANY,
-                            format!("experiment `{}` has {} arms", name.text, record.fields.len()),
-                        )
-                        .at(*beyond, format!("at most {MAX_ARMS} are possible"))
-                        .help("make several experiments of it"),
-                    );
-                }
-                let arms = record.fields.iter().take(MAX_ARMS);
-                arms.map(|(arm, (span, node))| self.arm(arm, *span, node, &fields, &overrides)).collect()
-            }
-            Some((span, node)) => {
-                self.out.push(
-                    Diagnostic::error(
-                        code::WRONG_TYPE,
-                        format!("`arms` is a record of arms, not {}", node.value.kind()),
-                    )
-                    .at(node.span, "here")
-                    .also(span, "for this")
-                    .help("write `arms: { ar: { objective: ar }, mdm: { objective: mdm } }`"),
-                );
-                self.open_all(&fields)
-            }
-            None => {
-                self.out.push(
-                    Diagnostic::error(code::MISSING_FIELD, format!("experiment `{}` has no `arms`", name.text))
-                        .at(name.span, "of this experiment")
-                        .help("write `arms: { ar: { objective: ar }, mdm: { objective: mdm } }`"),
-                );
-                self.open_all(&fields)
-            }
-        };
-        ResolvedSpec {
-            name: name.text.clone(),
-            span: name.span,
-            library: self.library.clone(),
-            doc: None,
-            cite,
-            arms,
-            factors,
-            expect,
-            claims,
-            arms_span,
-        }
+        parsed.extend(expr.map(|expr| (path, expr, Arc::from(text.as_str()))));
     }
+    parsed
+}
 
-    /// What an experiment without arms refers to is used all the same.
-    fn open_all(&mut self, base: &Record) -> Vec<ResolvedArm> {
-        let span = Span::new(crate::base::FileId(0), 0, 0);
-        let node = Node::new(Value::Record(Record::default()), span, Origin::new(Layer::Experiment, span));
-        self.arm("", span, &node, base, &[]);
-        vec![]
-    }
-
-    /// `--set` values, parsed as the text of a spec; each becomes a source of its own.
-    fn overrides(&mut self, map: &mut SourceMap, overrides: &[Override]) -> Vec<(Vec<ast::Ident>, Node)> {
-        let mut parsed = vec![];
-        for over in overrides {
-            let text = format!("{}={}", over.path, over.value);
-            let file = map.add(format!("--set {text}"), text.clone());
-            let value_at = over.path.len() + 1;
-            let whole = Span::new(file, 0, over.path.len());
-            // Spaces in place of the path keep the columns true.
-            let padded = format!("{}{}", " ".repeat(value_at), over.value);
-            let (expr, found) = syntax::parse_value(file, &padded);
-            self.out.extend(found);
-            let path: Vec<ast::Ident> =
-                over.path.split('.').map(|part| ast::Ident { text: part.to_string(), span: whole }).collect();
-            let known = path.first().is_some_and(|p| ARM_FIELDS.contains(&p.text.as_str()));
-            if !known {
-                self.out.push(
-                    Diagnostic::error(code::BAD_OVERRIDE, format!("`{}` cannot be set", over.path))
-                        .at(whole, "not a path of an arm")
-                        .help(format!("paths start with {}", ARM_FIELDS.join(", "))),
-                );
-                continue;
-            }
-            if let Some(expr) = expr {
-                let set: Arc<str> = text.as_str().into();
-                let origin = |span| Origin::new(Layer::Set(set.clone()), span);
-                parsed.push((path, value::node(&expr, &origin, self.out)));
-            }
+/// All that the experiments name, and all that this names in turn.
+fn all_reached(eval: &Eval<'_>) -> BTreeSet<DefId> {
+    let library = eval.library;
+    let mut reached = BTreeSet::new();
+    let mut todo: Vec<DefId> = eval.reached.iter().copied().collect();
+    while let Some(id) = todo.pop() {
+        if !reached.insert(id) {
+            continue;
         }
-        parsed
-    }
-
-    fn arm(
-        &mut self,
-        name: &str,
-        span: Span,
-        node: &Node,
-        base: &Record,
-        overrides: &[(Vec<ast::Ident>, Node)],
-    ) -> ResolvedArm {
-        let mut arm = ResolvedArm {
-            name: name.to_string(),
-            span,
-            fields: base.clone(),
-            names: IndexMap::new(),
-            sets: IndexMap::new(),
-        };
-        match &node.value {
-            Value::Record(record) => {
-                for (field, (field_span, value)) in &record.fields {
-                    if !ARM_FIELDS.contains(&field.as_str()) {
-                        self.out.push(unknown_field("an arm", field, *field_span, ARM_FIELDS));
-                        continue;
-                    }
-                    leaves(field, value, &mut arm.sets);
-                    let mut value = value.clone();
-                    mark_arm(&mut value, &name.into());
-                    self.lay(&mut arm, field, *field_span, value);
-                }
-            }
-            other => self.out.push(
-                Diagnostic::error(code::WRONG_TYPE, format!("an arm is a record, not {}", other.kind()))
-                    .at(node.span, format!("for the arm `{name}`"))
-                    .help("write `{ objective: NAME }`"),
-            ),
+        if let Some(opened) = eval.opened.get(&id) {
+            todo.extend(&opened.reached);
         }
-        if !overrides.is_empty() {
-            // What the file refers to is used by it, even where `--set` puts something else in its place.
-            self.open_fields(&mut arm);
-        }
-        for (path, value) in overrides {
-            let Some((first, rest)) = path.split_first() else { continue };
-            let wrapped = rest.iter().rev().fold(value.clone(), |inner, part| {
-                let mut record = Record::default();
-                let (span, origin) = (inner.span, inner.origin.clone());
-                record.fields.insert(part.text.clone(), (part.span, inner));
-                Node::new(Value::Record(record), span, origin)
-            });
-            self.lay(&mut arm, &first.text, first.span, wrapped);
-        }
-        self.open_fields(&mut arm);
-        arm
-    }
-
-    fn open_fields(&mut self, arm: &mut ResolvedArm) {
-        let fields: Vec<String> = arm.fields.fields.keys().cloned().collect();
-        for field in fields {
-            self.open(arm, &field);
-        }
-    }
-
-    /// Lays a value over a field, after opening the definition that the field may name.
-    fn lay(&mut self, arm: &mut ResolvedArm, field: &str, span: Span, value: Node) {
-        if matches!(value.value, Value::Record(_)) {
-            self.open(arm, field);
-        }
-        match arm.fields.fields.get_mut(field) {
-            Some((_, existing)) => overlay(existing, value),
-            None => {
-                arm.fields.fields.insert(field.to_string(), (span, value));
-            }
-        }
-    }
-
-    /// Replaces the name of a definition by what it defines.
-    fn open(&mut self, arm: &mut ResolvedArm, field: &str) {
-        let kind = match field {
-            "data" => Kind::Data,
-            "train" => Kind::Train,
-            "objective" => Kind::Objective,
-            "model" => Kind::Model,
-            _ => return,
-        };
-        let Some((_, node)) = arm.fields.fields.get_mut(field) else { return };
-        let (word, span) = match &node.value {
-            Value::Word(word) => (word.clone(), node.span),
-            Value::Call { name, name_span, .. } if kind == Kind::Model => (name.clone(), *name_span),
-            _ => return,
-        };
-        // A `--set` names things as the main file does.
-        let file = if node.origin.is_set() { self.library.main.unwrap_or(span.file) } else { span.file };
-        let Some(id) = self.library.find(file, kind, &word, span, self.out) else {
-            node.value = Value::None;
-            self.reached.extend(self.library.guess(file, kind, &word));
-            return;
-        };
-        self.reached.insert(id);
-        arm.names.insert(field.to_string(), id);
-        let Some(def) = self.library.def(id) else { return };
-        let origin = |span| Origin::new(Layer::Definition, span);
-        match &*def.item {
-            Item::Data(d) | Item::Train(d) => {
-                let record = value::record(&d.fields, &origin, self.out);
-                node.value = Value::Record(record);
-                node.span = d.name.span;
-            }
-            Item::Objective(binding) => {
-                let inner = value::node(&binding.value, &origin, self.out);
-                node.value = inner.value;
-                node.span = inner.span;
-            }
-            _ => {}
-        }
-        if kind == Kind::Objective {
-            self.schedules(node);
-        }
-    }
-
-    /// Marks the schedule that an objective names as used.
-    fn schedules(&mut self, objective: &Node) {
-        let Value::Call { args, .. } = &objective.value else { return };
-        let named = args.named.get("schedule").map(|(_, n)| n).or_else(|| args.positional.first());
-        if let Some(Node { value: Value::Word(word), span, .. }) = named
-            && let Some(id) = self.library.guess(span.file, Kind::Schedule, word)
+        if let Some(def) = library.def(id)
+            && let Item::Schedule(schedule) = &*def.item
         {
-            self.reached.insert(id);
+            lets_of(&schedule.formula, def.file(), library, &mut todo);
         }
     }
+    reached
 }
 
-/// The paths that a value sets, with their places.
-fn leaves(path: &str, node: &Node, into: &mut IndexMap<String, Span>) {
-    match &node.value {
-        Value::Record(record) => {
-            for (name, (_, inner)) in &record.fields {
-                leaves(&format!("{path}.{name}"), inner, into);
+/// The `let`s that a formula names.
+fn lets_of(expr: &Expr, file: FileId, library: &Library, into: &mut Vec<DefId>) {
+    let mut all = |expr: &Expr| lets_of(expr, file, library, into);
+    match &expr.kind {
+        ExprKind::Name(name) => {
+            if let Lookup::Found(id) = library.lookup(file, Kind::Let, name) {
+                into.push(id);
             }
         }
-        _ => {
-            into.insert(path.to_string(), node.span);
+        ExprKind::Call { args, .. } => args.iter().for_each(|arg| all(&arg.value)),
+        ExprKind::If { branches, otherwise } => {
+            for (condition, value) in branches {
+                all(condition);
+                all(value);
+            }
+            all(otherwise);
         }
-    }
-}
-
-fn mark_arm(node: &mut Node, arm: &Arc<str>) {
-    if node.origin.layer == Layer::Experiment {
-        node.origin.layer = Layer::Arm(arm.clone());
-    }
-    match &mut node.value {
-        Value::Record(record) => record.fields.values_mut().for_each(|(_, n)| mark_arm(n, arm)),
-        Value::Call { args, .. } => {
-            args.positional.iter_mut().for_each(|n| mark_arm(n, arm));
-            args.named.values_mut().for_each(|(_, n)| mark_arm(n, arm));
+        ExprKind::Range { low, high } => {
+            all(low);
+            all(high);
         }
-        Value::Tuple(items) | Value::List(items) => items.iter_mut().for_each(|n| mark_arm(n, arm)),
-        Value::Number { .. } | Value::Str(_) | Value::Bool(_) | Value::None | Value::Word(_) => {}
+        ExprKind::Unary { operand, .. } => all(operand),
+        ExprKind::Binary { left, right, .. } => {
+            all(left);
+            all(right);
+        }
+        ExprKind::Tuple(items) | ExprKind::List { items, .. } => items.iter().for_each(all),
+        ExprKind::Number(_)
+        | ExprKind::Str(_)
+        | ExprKind::Bool(_)
+        | ExprKind::None
+        | ExprKind::Extend { .. }
+        | ExprKind::Claims(_)
+        | ExprKind::Record(_) => {}
     }
 }
 

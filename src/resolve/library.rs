@@ -13,6 +13,9 @@ use std::sync::Arc;
 /// Spec files that are part of the executable, as `use "std/NAME"`.
 const STD: &[(&str, &str)] = &[("std/decoder.dlm", include_str!("../../specs/lib/decoder.dlm"))];
 
+/// The version of the language that this dlmc reads; a file may name it in its first line.
+const LANGUAGE: u64 = 1;
+
 /// A definition of a [`Library`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DefId(pub u32);
@@ -149,6 +152,12 @@ impl Library {
             // A short list is a better help than none.
             candidates().next().filter(|_| candidates().count() == 1)
         })
+    }
+
+    /// The name in scope that a misspelt one is like.
+    pub fn similar(&self, file: FileId, kind: Kind, name: &str) -> Option<&str> {
+        let scope = self.scopes.get(&file)?;
+        suggest(name, scope.keys().filter(|(k, _)| *k == kind).map(|(_, n)| n.as_str()))
     }
 
     /// What a name that was not found most likely means; a misspelt use is a use.
@@ -292,6 +301,16 @@ impl Loader<'_> {
             self.faulty.insert(file);
         }
         self.out.extend(found);
+        if let Some((version, span)) = tree.version
+            && version != LANGUAGE
+        {
+            self.faulty.insert(file);
+            self.out.push(
+                Diagnostic::error(code::LANGUAGE_VERSION, format!("a file for version {version} of the language"))
+                    .at(span, format!("this dlmc reads version {LANGUAGE}"))
+                    .help(format!("write `language {LANGUAGE}`, or take the dlmc that the file was written for")),
+            );
+        }
         self.library.scopes.entry(file).or_default();
         if self.stack.len() == 1 {
             self.library.doc = tree.doc.clone();

@@ -3,11 +3,18 @@
 //! Resolve decides what every name means and who wins where several places set one value
 //! (default < definition < extension < experiment < arm < sweep < `--set`). What the values have to be is `check`'s.
 
+mod arithmetic;
+mod assemble;
 pub mod builtins;
+mod definitions;
+pub mod eval;
 pub mod experiment;
+mod grid;
 pub mod library;
 pub mod names;
 pub mod point;
+pub mod series;
+pub mod sweep;
 pub mod value;
 
 pub use experiment::{Override, ResolvedArm, ResolvedSpec, resolve_experiment};

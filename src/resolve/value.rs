@@ -1,9 +1,10 @@
-//! Spec values: the tree that `check` reads. Constant arithmetic is done here; names stay words,
-//! since only the field that holds one knows what kind of name it wants.
+//! Spec values: the tree that `check` reads, where each value comes from, and how one tree is laid over
+//! another. Names that no `let` carries stay words, since only the field that holds one knows what kind
+//! of name it wants.
 
-use crate::ast::{self, BinaryOp, Expr, ExprKind, UnaryOp};
-use crate::base::diag::code;
-use crate::base::{Diagnostic, Diagnostics, Number, Span, Unit};
+pub use super::arithmetic::arithmetic;
+use super::library::DefId;
+use crate::base::{Number, Span, Unit};
 use indexmap::IndexMap;
 use std::sync::Arc;
 
@@ -103,7 +104,11 @@ pub enum Value {
     },
     Tuple(Vec<Node>),
     List(Vec<Node>),
+    /// `a..b`, both ends included.
+    Range(Box<Node>, Box<Node>),
     Record(Record),
+    /// What was wrong, and is reported.
+    Faulty,
 }
 
 /// Arguments as written: some by position, some by name.
@@ -111,6 +116,8 @@ pub enum Value {
 pub struct Args {
     pub positional: Vec<Node>,
     pub named: IndexMap<String, (Span, Node)>,
+    /// The model that is called.
+    pub def: Option<DefId>,
 }
 
 /// Fields by name with the place of the name; entries without a name (claims) in order.
@@ -118,7 +125,12 @@ pub struct Args {
 pub struct Record {
     pub fields: IndexMap<String, (Span, Node)>,
     pub bare: Vec<Node>,
+    /// The definition that it is, or extends.
+    pub def: Option<DefId>,
 }
+
+/// Overridden values that are remembered, the latest.
+const MAX_REPLACED: usize = 32;
 
 impl Value {
     /// What it is, for messages.
@@ -133,198 +145,98 @@ impl Value {
             Value::Call { name, .. } => format!("`{name}(...)`"),
             Value::Tuple(_) => "a tuple".into(),
             Value::List(_) => "a list".into(),
+            Value::Range(..) => "a range".into(),
             Value::Record(_) => "a record".into(),
+            Value::Faulty => "something faulty".into(),
         }
-    }
-}
-
-/// Turns written fields into a record: dotted paths open up, double ones are reported.
-pub fn record(fields: &[ast::Field], origin: &dyn Fn(Span) -> Origin, out: &mut Diagnostics) -> Record {
-    let mut result = Record::default();
-    for field in fields {
-        let value = node(&field.value, origin, out);
-        match field.path.as_slice() {
-            [] => result.bare.push(value),
-            path => insert(&mut result, path, value, origin, out),
-        }
-    }
-    result
-}
-
-fn insert(into: &mut Record, path: &[ast::Ident], value: Node, origin: &dyn Fn(Span) -> Origin, out: &mut Diagnostics) {
-    let Some((first, rest)) = path.split_first() else { return };
-    if rest.is_empty() {
-        match into.fields.get(&first.text) {
-            Some((span, _)) => out.push(
-                Diagnostic::error(code::DUPLICATE_FIELD, format!("`{}` is given twice", first.text))
-                    .at(first.span, "again here")
-                    .also(*span, "first here")
-                    .help("keep one of them"),
-            ),
-            None => {
-                into.fields.insert(first.text.clone(), (first.span, value));
-            }
-        }
-        return;
-    }
-    let empty = || {
-        let node = Node::new(Value::Record(Record::default()), first.span, origin(first.span));
-        (first.span, node)
-    };
-    let (span, inner) = into.fields.entry(first.text.clone()).or_insert_with(empty);
-    match &mut inner.value {
-        Value::Record(record) => insert(record, rest, value, origin, out),
-        _ => {
-            let diagnostic = Diagnostic::error(code::DUPLICATE_FIELD, format!("`{}` is given twice", first.text))
-                .at(first.span, "again here, as a record")
-                .also(*span, "first here")
-                .help("keep one of them");
-            out.push(diagnostic);
-        }
-    }
-}
-
-/// One written value. Errors leave `none` behind and go to `out`.
-pub fn node(expr: &Expr, origin: &dyn Fn(Span) -> Origin, out: &mut Diagnostics) -> Node {
-    let nodes = |items: &[Expr], out: &mut Diagnostics| items.iter().map(|e| node(e, origin, out)).collect::<Vec<_>>();
-    let value = match &expr.kind {
-        ExprKind::Number(lit) => Value::Number { number: lit.value, unit: lit.unit.map(|(unit, _)| unit) },
-        ExprKind::Str(text) => Value::Str(text.clone()),
-        ExprKind::Bool(b) => Value::Bool(*b),
-        ExprKind::None => Value::None,
-        ExprKind::Name(name) => Value::Word(name.clone()),
-        ExprKind::Call { callee, args, .. } => {
-            let mut result = Args::default();
-            for arg in args {
-                let value = node(&arg.value, origin, out);
-                match &arg.name {
-                    None => result.positional.push(value),
-                    Some(name) => {
-                        if let Some((first, _)) = result.named.get(&name.text) {
-                            out.push(
-                                Diagnostic::error(code::DUPLICATE_FIELD, format!("`{}` is given twice", name.text))
-                                    .at(name.span, "again here")
-                                    .also(*first, "first here")
-                                    .help("keep one of them"),
-                            );
-                        }
-                        result.named.insert(name.text.clone(), (name.span, value));
-                    }
-                }
-            }
-            Value::Call { name: callee.text.clone(), name_span: callee.span, args: result }
-        }
-        ExprKind::Tuple(items) => Value::Tuple(nodes(items, out)),
-        ExprKind::List { items, unit } => {
-            let mut items = nodes(items, out);
-            if let Some((unit, _)) = unit {
-                for item in &mut items {
-                    if let Value::Number { unit: own @ None, .. } = &mut item.value {
-                        *own = Some(*unit);
-                    }
-                }
-            }
-            Value::List(items)
-        }
-        ExprKind::Record(fields) => Value::Record(record(fields, origin, out)),
-        ExprKind::Claims(_) => Value::Record(Record::default()),
-        ExprKind::If { .. } | ExprKind::Range { .. } | ExprKind::Extend { .. } => Value::None,
-        ExprKind::Unary { op: UnaryOp::Not, .. } => Value::None,
-        ExprKind::Unary { op: UnaryOp::Neg, operand } => match node(operand, origin, out).value {
-            Value::Number { number, unit } => Value::Number { number: number.neg(), unit },
-            other => not_a_number(&other, operand.span, out),
-        },
-        ExprKind::Binary { op, left, right, .. } => {
-            let (a, b) = (node(left, origin, out).value, node(right, origin, out).value);
-            match (a, b) {
-                (Value::Number { number: a, unit: ua }, Value::Number { number: b, unit: ub }) => {
-                    let result = arithmetic(*op, a, b);
-                    match units(*op, ua, ub) {
-                        Some(unit) if result.is_finite() => Value::Number { number: result, unit },
-                        Some(_) => {
-                            let message = format!("{a} {} {b} has no value", op.symbol());
-                            out.push(
-                                Diagnostic::error(code::BAD_ARITHMETIC, message)
-                                    .at(expr.span, "infinite, or not a number")
-                                    .help("divide by something else than 0, and stay below 10^308"),
-                            );
-                            Value::None
-                        }
-                        None => {
-                            let words = [ua, ub].map(|u| u.map_or("no unit", Unit::word));
-                            let message = format!("`{}` between {} and {}", op.symbol(), words[0], words[1]);
-                            out.push(
-                                Diagnostic::error(code::WRONG_UNIT, message)
-                                    .at(expr.span, "these do not combine")
-                                    .help("+ and - take one unit on both sides; * and / take one with a unit and one without"),
-                            );
-                            Value::None
-                        }
-                    }
-                }
-                (Value::Number { .. }, other) => not_a_number(&other, right.span, out),
-                (other, _) => not_a_number(&other, left.span, out),
-            }
-        }
-    };
-    Node::new(value, expr.span, origin(expr.span))
-}
-
-fn not_a_number(value: &Value, span: Span, out: &mut Diagnostics) -> Value {
-    if *value != Value::None {
-        out.push(
-            Diagnostic::error(code::BAD_ARITHMETIC, format!("{} in arithmetic", value.kind()))
-                .at(span, "a number is wanted here"),
-        );
-    }
-    Value::None
-}
-
-pub fn arithmetic(op: BinaryOp, a: Number, b: Number) -> Number {
-    match op {
-        BinaryOp::Add => a.add(b),
-        BinaryOp::Sub => a.sub(b),
-        BinaryOp::Mul => a.mul(b),
-        BinaryOp::Div => a.div(b),
-        BinaryOp::Pow => a.pow(b),
-        _ => a,
-    }
-}
-
-/// The unit of a result: `None` where the two do not combine.
-fn units(op: BinaryOp, a: Option<Unit>, b: Option<Unit>) -> Option<Option<Unit>> {
-    match (op, a, b) {
-        (_, None, None) => Some(None),
-        (BinaryOp::Add | BinaryOp::Sub, Some(x), Some(y)) if x == y => Some(Some(x)),
-        (BinaryOp::Mul, Some(x), None) | (BinaryOp::Mul, None, Some(x)) | (BinaryOp::Div, Some(x), None) => {
-            Some(Some(x))
-        }
-        (BinaryOp::Div, Some(x), Some(y)) if x == y => Some(None),
-        _ => None,
     }
 }
 
 /// Lays `over` on `under`: records field by field, calls argument by argument (an arm or `--set` may
 /// reach into `adamw(...)`), everything else is replaced, and what was there is remembered.
 pub fn overlay(under: &mut Node, over: Node) {
+    let over_is_fields = matches!(&over.value, Value::Record(record) if record.def.is_none());
+    // What is wrong below is reported; fields of it would only repeat that.
+    if over_is_fields && under.value == Value::Faulty {
+        return;
+    }
+    // A name alone is a call without arguments.
+    if let (true, Value::Word(name)) = (over_is_fields, &under.value) {
+        under.value = Value::Call { name: name.clone(), name_span: under.span, args: Args::default() };
+    }
     match (&mut under.value, over.value) {
-        (Value::Record(Record { fields: below, .. }), Value::Record(above))
+        (Value::Record(Record { fields: below, .. }), Value::Record(above)) if over_is_fields => {
+            overlay_fields(below, above.fields);
+        }
         // `train.optimizer: { lr: 1e-4 }` reaches into the call that is there.
-        | (Value::Call { args: Args { named: below, .. }, .. }, Value::Record(above)) => {
-            for (name, (span, value)) in above.fields {
-                match below.get_mut(&name) {
-                    Some((_, existing)) => overlay(existing, value),
-                    None => {
-                        below.insert(name, (span, value));
-                    }
-                }
-            }
+        (Value::Call { args: Args { named: below, .. }, .. }, Value::Record(above)) if over_is_fields => {
+            overlay_fields(below, above.fields);
         }
         (_, value) => {
             let mut replaced = std::mem::take(&mut under.replaced);
             replaced.push(Replaced { span: under.span, origin: under.origin.clone() });
             replaced.extend(over.replaced);
+            let too_many = replaced.len().saturating_sub(MAX_REPLACED);
+            replaced.drain(..too_many);
             *under = Node { value, span: over.span, origin: over.origin, replaced };
         }
+    }
+}
+
+fn overlay_fields(below: &mut IndexMap<String, (Span, Node)>, above: IndexMap<String, (Span, Node)>) {
+    for (name, (span, value)) in above {
+        match below.get_mut(&name) {
+            Some((_, existing)) => overlay(existing, value),
+            None => {
+                below.insert(name, (span, value));
+            }
+        }
+    }
+}
+
+impl Node {
+    /// This node and all below it.
+    pub fn for_each(&mut self, f: &mut dyn FnMut(&mut Node)) {
+        f(self);
+        match &mut self.value {
+            Value::Record(record) => {
+                record.fields.values_mut().for_each(|(_, n)| n.for_each(f));
+                record.bare.iter_mut().for_each(|n| n.for_each(f));
+            }
+            Value::Call { args, .. } => {
+                args.positional.iter_mut().for_each(|n| n.for_each(f));
+                args.named.values_mut().for_each(|(_, n)| n.for_each(f));
+            }
+            Value::Tuple(items) | Value::List(items) => items.iter_mut().for_each(|n| n.for_each(f)),
+            Value::Range(low, high) => {
+                low.for_each(f);
+                high.for_each(f);
+            }
+            Value::Number { .. } | Value::Str(_) | Value::Bool(_) | Value::None | Value::Word(_) | Value::Faulty => {}
+        }
+    }
+
+    /// How many nodes this one is made of, itself included.
+    pub fn size(&self) -> usize {
+        let all = |nodes: &[Node]| nodes.iter().map(Node::size).sum::<usize>();
+        let named = |fields: &IndexMap<String, (Span, Node)>| fields.values().map(|(_, n)| n.size()).sum::<usize>();
+        1 + match &self.value {
+            Value::Record(record) => named(&record.fields) + all(&record.bare),
+            Value::Call { args, .. } => all(&args.positional) + named(&args.named),
+            Value::Tuple(items) | Value::List(items) => all(items),
+            Value::Range(low, high) => low.size() + high.size(),
+            Value::Number { .. } | Value::Str(_) | Value::Bool(_) | Value::None | Value::Word(_) | Value::Faulty => 0,
+        }
+    }
+
+    /// The node at a path below this one.
+    pub fn at(&self, path: &[&str]) -> Option<&Node> {
+        let Some((first, rest)) = path.split_first() else { return Some(self) };
+        let fields = match &self.value {
+            Value::Record(record) => &record.fields,
+            Value::Call { args, .. } => &args.named,
+            _ => return None,
+        };
+        fields.get(*first)?.1.at(rest)
     }
 }

@@ -3,6 +3,7 @@
 //! [`parse`] never fails: it gives what could be read and a diagnostic for each line that could not.
 //! It decides nothing about meaning; names, types and units per field are for later stages.
 
+mod blocks;
 mod claims;
 mod climb;
 mod expr;

@@ -198,7 +198,7 @@ impl Reader<'_, '_> {
 
     /// Whether the axis is that of the replicates, which is an error here.
     pub(super) fn is_replicate(&mut self, axis: usize, span: Span, why: &str) -> bool {
-        let is = self.subject.axes.get(axis).is_some_and(|axis| axis.kind == crate::resolve::AxisKind::Replicate);
+        let is = self.subject.axes().get(axis).is_some_and(|axis| axis.kind == crate::resolve::AxisKind::Replicate);
         if is {
             self.report(
                 Diagnostic::error(code::BAD_CLAIM, "replicates are no axis of a claim")
@@ -211,7 +211,7 @@ impl Reader<'_, '_> {
     }
 
     pub(super) fn axis_labels(&self) -> Vec<&str> {
-        self.subject.axes.iter().map(|axis| axis.label.as_str()).collect()
+        self.subject.axes().iter().map(|axis| axis.label.as_str()).collect()
     }
 
     /// The axis that an expression names.
@@ -230,17 +230,27 @@ impl Reader<'_, '_> {
 
     /// By its path, its label, or any end of its path that is no other axis's.
     pub(super) fn axis(&mut self, name: &str, span: Span) -> Option<usize> {
-        let axes = self.subject.axes;
-        let position = |is: &dyn Fn(&crate::resolve::Axis) -> bool| {
-            let mut found = axes.iter().enumerate().filter(|(_, axis)| is(axis)).map(|(i, _)| i);
-            (found.next(), found.next())
-        };
-        let end = format!(".{name}");
-        if let (Some(i), None) = position(&|axis| axis.path == name || axis.label == name) {
-            return Some(i);
+        let axes = self.subject.axes();
+        if let Some(exact) = axes.iter().position(|axis| axis.path == name || axis.label == name) {
+            return Some(exact);
         }
-        if let (Some(i), None) = position(&|axis| axis.path.ends_with(&end)) {
-            return Some(i);
+        let meant: Vec<usize> = (0..axes.len()).filter(|i| axes.get(*i).is_some_and(|a| a.goes_by(name))).collect();
+        if let [only] = meant.as_slice() {
+            return Some(*only);
+        }
+        let collapsed = self.subject.spec.collapsed.iter().map(|(label, _)| label);
+        if let Some(label) = collapsed.into_iter().find(|l| name == *l || name.ends_with(&format!(".{l}"))) {
+            self.left_out = Some(label.clone());
+            return None;
+        }
+        if !meant.is_empty() {
+            let paths: Vec<&str> = meant.iter().filter_map(|i| axes.get(*i)).map(|axis| axis.path.as_str()).collect();
+            self.report(
+                Diagnostic::error(code::AMBIGUOUS_NAME, format!("`{name}` could be several axes"))
+                    .at(span, "which is meant?")
+                    .help(format!("write {}", paths.join(" or "))),
+            );
+            return None;
         }
         let diagnostic = Diagnostic::error(code::UNKNOWN_NAME, format!("there is no axis `{name}`"));
         if axes.is_empty() {

@@ -7,7 +7,7 @@ use crate::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
 use crate::base::diag::code;
 use crate::base::suggest::suggest;
 use crate::base::{Diagnostic, Number, Span, Unit};
-use crate::resolve::{Axis, AxisValue};
+use crate::resolve::{Axis, AxisValue, Layer, Node, Origin, Value as NodeValue};
 
 /// A condition over axes: each test is the set of values of one axis that pass it.
 enum Condition {
@@ -33,8 +33,8 @@ impl Condition {
 
 /// What an axis's value is compared with.
 enum Wanted {
-    /// As written, and in the base unit.
-    Number(Number, Option<Unit>, String),
+    /// In the base unit, and as written without it.
+    Number(Number, String),
     Text(String),
 }
 
@@ -44,7 +44,7 @@ impl Reader<'_, '_> {
         let condition = self.condition(expr)?;
         let chosen: Vec<usize> = self
             .subject
-            .points
+            .points()
             .iter()
             .enumerate()
             .filter(|(_, point)| {
@@ -53,8 +53,12 @@ impl Reader<'_, '_> {
             })
             .map(|(i, _)| i)
             .collect();
+        // Points that `--point` leaves out are there when all of the sweep runs.
+        if chosen.is_empty() && self.subject.spec.is_part {
+            return None;
+        }
         if chosen.is_empty() {
-            let points = self.subject.points;
+            let points = self.subject.points();
             let mut names: Vec<String> = points.iter().take(6).map(|point| format!("`{point}`")).collect();
             if points.len() > names.len() {
                 names.push(format!("{} more", points.len() - names.len()));
@@ -93,7 +97,7 @@ impl Reader<'_, '_> {
                 self.report(
                     Diagnostic::error(code::WRONG_TYPE, "`at` takes a condition on the axes of the sweep")
                         .at(expr.span, "a comparison is wanted here")
-                        .help(match self.subject.axes.first() {
+                        .help(match self.subject.axes().first() {
                             Some(Axis { label, values, .. }) => {
                                 format!("for example `at {label} == {}`", values.first().map_or(String::new(), shown))
                             }
@@ -107,15 +111,16 @@ impl Reader<'_, '_> {
 
     fn comparison(&mut self, axis: usize, op: BinaryOp, other: &Expr) -> Option<Condition> {
         let subject = self.subject;
-        let values = &subject.axes.get(axis)?.values;
-        let wanted = self.wanted(axis, other)?;
+        let values = &subject.axes().get(axis)?.values;
+        let node = self.evaluated(other)?;
+        let wanted = self.wanted(axis, &node)?;
         if matches!(op, BinaryOp::Eq | BinaryOp::Ne) {
             let passes: Vec<bool> = values.iter().map(|value| is(value, &wanted)).collect();
             self.known(axis, &passes, other.span)?;
             let passes = passes.into_iter().map(|same| same == (op == BinaryOp::Eq)).collect();
             return Some(Condition::Test { axis, passes });
         }
-        let Wanted::Number(number, _, _) = wanted else {
+        let Wanted::Number(number, _) = wanted else {
             self.unordered(axis, other.span);
             return None;
         };
@@ -135,13 +140,14 @@ impl Reader<'_, '_> {
     /// `axis in [a, b]`, `axis in a..b`
     fn membership(&mut self, axis: usize, set: &Expr) -> Option<Condition> {
         let subject = self.subject;
-        let values = &subject.axes.get(axis)?.values;
-        match &set.kind {
-            ExprKind::List { items, unit } if !items.is_empty() => {
+        let values = &subject.axes().get(axis)?.values;
+        let node = subject.spec.evaluate(set, self.cx.out);
+        match &node.value {
+            NodeValue::List(items) if !items.is_empty() => {
                 let mut passes = vec![false; values.len()];
                 let mut all_known = true;
                 for item in items {
-                    let Some(wanted) = self.wanted_in(axis, item, unit.map(|(unit, _)| unit)) else {
+                    let Some(wanted) = self.wanted(axis, item) else {
                         all_known = false;
                         continue;
                     };
@@ -151,21 +157,16 @@ impl Reader<'_, '_> {
                 }
                 all_known.then_some(Condition::Test { axis, passes })
             }
-            ExprKind::Range { low, high } => {
-                let high_wanted = self.wanted(axis, high);
-                // `0.5B..1B tokens`: the unit at the end is for both.
-                let unit = match &high_wanted {
-                    Some(Wanted::Number(_, unit, _)) => *unit,
-                    _ => None,
-                };
-                let low_wanted = self.wanted_in(axis, low, unit);
-                let (Wanted::Number(a, ..), Wanted::Number(b, ..)) = (low_wanted?, high_wanted?) else {
+            NodeValue::Range(low, high) => {
+                let (low, high) = (self.wanted(axis, low), self.wanted(axis, high));
+                let (Wanted::Number(a, _), Wanted::Number(b, _)) = (low?, high?) else {
                     self.unordered(axis, set.span);
                     return None;
                 };
                 let passes = values.iter().map(|value| value.number.is_some_and(|x| a <= x && x <= b)).collect();
                 Some(Condition::Test { axis, passes })
             }
+            NodeValue::Faulty => None,
             _ => {
                 self.report(
                     Diagnostic::error(code::WRONG_TYPE, "`in` takes a list or a range")
@@ -176,51 +177,54 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn wanted(&mut self, axis: usize, expr: &Expr) -> Option<Wanted> {
-        self.wanted_in(axis, expr, None)
+    /// What an expression of the condition stands for. Conditions choose before anything runs, so results of runs
+    /// have no place in them; numbers of the `expect`'s own `let`s do.
+    fn evaluated(&mut self, expr: &Expr) -> Option<Node> {
+        if let ExprKind::Name(name) = &expr.kind
+            && self.lets.contains_key(name.split('.').next().unwrap_or(name))
+        {
+            let Typed::Constant(number, unit) = self.typed(expr)? else {
+                self.report(
+                    Diagnostic::error(code::WRONG_TYPE, "a condition knows no results")
+                        .at(expr.span, "a value that the spec writes is wanted here")
+                        .help("conditions choose points of the sweep before anything runs"),
+                );
+                return None;
+            };
+            let origin = Origin::new(Layer::Experiment, expr.span);
+            return Some(Node::new(NodeValue::Number { number, unit }, expr.span, origin));
+        }
+        let node = self.subject.spec.evaluate(expr, self.cx.out);
+        (node.value != NodeValue::Faulty).then_some(node)
     }
 
-    /// A value to compare an axis's values with. `unit` is that of the list it stands in.
-    fn wanted_in(&mut self, axis: usize, expr: &Expr, unit: Option<Unit>) -> Option<Wanted> {
-        let subject = self.subject;
-        let axis = subject.axes.get(axis)?;
-        let text = self.cx.map.text(expr.span).trim().to_string();
+    /// A value to compare an axis's values with.
+    fn wanted(&mut self, axis: usize, node: &Node) -> Option<Wanted> {
+        let axis = self.subject.axes().get(axis)?;
+        let text = self.cx.map.text(node.span).trim().to_string();
         let of_axis = axis.values.iter().find_map(|value| value.unit);
         let numeric = axis.values.iter().any(|value| value.number.is_some());
-        if axis.values.iter().any(|value| value.text == text) && !numeric {
-            return Some(Wanted::Text(text));
-        }
-        match &expr.kind {
-            ExprKind::Str(inner) => Some(Wanted::Text(inner.clone())),
-            ExprKind::Name(name) if !self.lets.contains_key(name.as_str()) => Some(Wanted::Text(name.clone())),
-            ExprKind::Call { .. } | ExprKind::Bool(_) | ExprKind::None | ExprKind::Tuple(_) => Some(Wanted::Text(text)),
-            _ => {
-                let Typed::Constant(number, own) = self.typed(expr)? else {
-                    self.report(
-                        Diagnostic::error(code::WRONG_TYPE, "a condition knows no results")
-                            .at(expr.span, "a value that the spec writes is wanted here")
-                            .help("conditions choose points of the sweep before anything runs"),
-                    );
-                    return None;
-                };
-                let unit = own.or(unit);
+        match &node.value {
+            NodeValue::Number { number, unit } => {
                 if numeric && unit.map(Unit::dimension) != of_axis.map(Unit::dimension) {
                     let words = |unit: Option<Unit>| unit.map_or("no unit", Unit::word);
-                    let message = format!("`{}` takes {}, not {}", axis.label, words(of_axis), words(unit));
+                    let message = format!("`{}` takes {}, not {}", axis.label, words(of_axis), words(*unit));
                     let example = axis.values.first().map_or(String::new(), shown);
                     self.report(
                         Diagnostic::error(code::WRONG_UNIT, message)
-                            .at(expr.span, format!("{} here", words(unit)))
+                            .at(node.span, format!("{} here", words(*unit)))
                             .also(axis.span, "the axis")
                             .help(format!("for example `{example}`")),
                     );
                     return None;
                 }
                 // The text without a unit of its own, as points are named.
-                let bare = own.and_then(|unit| text.strip_suffix(unit.word())).unwrap_or(&text).trim_end().to_string();
-                let base = unit.map_or(number, |unit| number.mul(unit.factor()));
-                Some(Wanted::Number(base, unit, bare))
+                let bare = text.split_whitespace().next().unwrap_or(&text).to_string();
+                Some(Wanted::Number(unit.map_or(*number, |unit| number.mul(unit.factor())), bare))
             }
+            NodeValue::Faulty => None,
+            NodeValue::Str(inner) | NodeValue::Word(inner) => Some(Wanted::Text(inner.clone())),
+            _ => Some(Wanted::Text(text)),
         }
     }
 
@@ -229,7 +233,7 @@ impl Reader<'_, '_> {
         if passes.contains(&true) {
             return Some(());
         }
-        let axis = self.subject.axes.get(axis)?;
+        let axis = self.subject.axes().get(axis)?;
         let text = self.cx.map.text(span).trim().to_string();
         let diagnostic = Diagnostic::error(code::NO_POINT, format!("`{text}` is no value of `{}`", axis.label))
             .at(span, "no point of the sweep has it")
@@ -267,8 +271,8 @@ fn shown(value: &AxisValue) -> String {
 /// axis are named by rounded numbers).
 fn is(value: &AxisValue, wanted: &Wanted) -> bool {
     match (wanted, value.number) {
-        (Wanted::Number(number, _, text), Some(x)) => *number == x || *text == value.text,
-        (Wanted::Number(_, _, text), None) => *text == value.text,
+        (Wanted::Number(number, text), Some(x)) => *number == x || *text == value.text,
+        (Wanted::Number(_, text), None) => *text == value.text,
         (Wanted::Text(text), _) => *text == value.text || value.text.trim_matches('"') == text,
     }
 }

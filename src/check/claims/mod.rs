@@ -13,6 +13,7 @@ pub use types::Claim;
 use super::reader::Cx;
 use super::spec::{Arm, Axis, Point};
 use crate::ast::{self, Expr};
+use crate::resolve::ResolvedSpec;
 use crate::base::diag::code;
 use crate::base::{Diagnostic, Span};
 use indexmap::IndexMap;
@@ -22,15 +23,26 @@ use types::{Progress, Quantity, Statement, Tolerance, Value};
 
 /// The experiment that claims are about.
 pub struct Subject<'a> {
+    pub spec: &'a ResolvedSpec,
     pub arms: &'a [String],
-    pub axes: &'a [Axis],
-    pub points: &'a [Point],
     /// Those that are sound: what is known of the runs to come.
     pub variants: &'a [Arm],
 }
 
-/// Reads every claim; those that are wrong are reported and left out.
-pub fn read(claims: &[ast::Claim], subject: &Subject<'_>, cx: &mut Cx<'_>) -> Vec<Claim> {
+impl<'a> Subject<'a> {
+    fn axes(&self) -> &'a [Axis] {
+        &self.spec.axes
+    }
+
+    fn points(&self) -> &'a [Point] {
+        &self.spec.points
+    }
+}
+
+/// Reads every claim. Those that are wrong are reported and left out; so are, with a warning, those about an
+/// axis that `--set` took away, and silently those about points that `--point` did.
+pub fn read(subject: &Subject<'_>, cx: &mut Cx<'_>) -> Vec<Claim> {
+    let claims = &subject.spec.claims;
     let mut all_lets: BTreeMap<String, Span> = BTreeMap::new();
     for name in claims.iter().filter_map(|claim| claim.binds.as_ref()) {
         all_lets.entry(name.text.clone()).or_insert(name.span);
@@ -43,6 +55,7 @@ pub fn read(claims: &[ast::Claim], subject: &Subject<'_>, cx: &mut Cx<'_>) -> Ve
         defining: None,
         used_early: BTreeSet::new(),
         needs: vec![],
+        left_out: None,
     };
     let read = claims.iter().filter_map(|claim| reader.claim(claim)).collect();
     reader.unused();
@@ -58,6 +71,7 @@ struct Let {
     /// The `let`s that it is made of itself.
     needs: Vec<String>,
     used: bool,
+    left_out: Option<String>,
 }
 
 struct Reader<'a, 'c> {
@@ -72,11 +86,14 @@ struct Reader<'a, 'c> {
     used_early: BTreeSet<String>,
     /// The `let`s that the claim at hand has used so far.
     needs: Vec<String>,
+    /// The axis that the claim at hand names and `--set` took away.
+    left_out: Option<String>,
 }
 
 impl Reader<'_, '_> {
     fn claim(&mut self, claim: &ast::Claim) -> Option<Claim> {
         self.needs.clear();
+        self.left_out = None;
         if let Some(name) = &claim.binds {
             self.bind(name, &claim.value);
             return None;
@@ -85,8 +102,17 @@ impl Reader<'_, '_> {
         let statement = self.statement(typed, claim);
         let points = match &claim.at {
             Some(condition) => self.select(condition),
-            None => Some((0..self.subject.points.len()).collect()),
+            None => Some((0..self.subject.points().len()).collect()),
         };
+        if let Some(label) = self.left_out.take() {
+            self.report(
+                Diagnostic::warning(code::CLAIM_LEFT_OUT, format!("left out: this claim is about `{label}`"))
+                    .at(claim.span, "needs all points of that axis")
+                    .note(format!("`--set` gives `{label}` one value, so there is no such axis in this run"))
+                    .help("run without that `--set` to decide it"),
+            );
+            return None;
+        }
         let lets = self.lets_of_claim();
         let text = one_line(self.cx.map.text(claim.span));
         let claim_span = claim.value.span;
@@ -108,7 +134,8 @@ impl Reader<'_, '_> {
         }
         let text = one_line(self.cx.map.text(value.span));
         let used = self.used_early.contains(&name.text);
-        let bound = Let { span: name.span, text, typed, needs: std::mem::take(&mut self.needs), used };
+        let (needs, left_out) = (std::mem::take(&mut self.needs), self.left_out.take());
+        let bound = Let { span: name.span, text, typed, needs, used, left_out };
         self.lets.insert(name.text.clone(), bound);
     }
 

@@ -7,8 +7,8 @@ use super::types::{Claim, Progress, Quantity, Reads, Statement};
 use crate::base::diag::code;
 use crate::base::number::grouped;
 use crate::base::{Diagnostic, Span};
-use crate::check::spec::{Arm, AxisKind};
-use std::collections::BTreeSet;
+use crate::check::spec::{Arm, AxisKind, Coordinate};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A crossing needs an evaluation on each side, and one that says it stays.
 pub const MIN_EVALUATIONS: usize = 3;
@@ -17,13 +17,22 @@ impl<'a> Reader<'a, '_> {
     /// Reports what makes the claim undecidable. `span`: what it claims.
     pub(super) fn sensible(&mut self, claim: &Claim, span: Span) -> bool {
         let before = self.cx.out.n_errors();
+        // Points that `--point` leaves out are there when all of the sweep runs.
+        let is_part = self.subject.spec.is_part;
+        if let Some(axis) = claim.statement.along()
+            && is_part
+            && !self.goes_somewhere(claim, axis)
+        {
+            return false;
+        }
         if let Some(axis) = claim.statement.along() {
             self.goes_along(claim, axis, span);
         }
-        for read in claim.statement.reads() {
-            if !read.each().is_empty() {
-                self.has_trials(claim, &read, span);
+        if claim.statement.reads().iter().any(|read| !read.each().is_empty()) {
+            if is_part {
+                return false;
             }
+            self.has_trials(claim, span);
         }
         if self.variants_are_complete() {
             self.is_evaluated(claim, span);
@@ -35,7 +44,7 @@ impl<'a> Reader<'a, '_> {
     /// Variants stand point by point, unless some of them are wrong and left out.
     fn variants_are_complete(&self) -> bool {
         let subject = self.subject;
-        !subject.variants.is_empty() && subject.variants.len() == subject.points.len() * subject.arms.len()
+        !subject.variants.is_empty() && subject.variants.len() == subject.points().len() * subject.arms.len()
     }
 
     fn variant(&self, arm: &str, point: usize) -> Option<&'a Arm> {
@@ -46,17 +55,35 @@ impl<'a> Reader<'a, '_> {
 
     /// The values of an axis at the points of the claim, as indices, ascending.
     fn values(&self, claim: &Claim, axis: usize) -> BTreeSet<usize> {
-        let point = |i: &usize| self.subject.points.get(*i)?.coordinates.get(axis).map(|c| c.index);
+        let point = |i: &usize| self.subject.points().get(*i)?.coordinates.get(axis).map(|c| c.index);
         claim.points.iter().filter_map(point).collect()
     }
 
+    /// Whether two points of the claim differ in that axis alone, replicates aside.
+    fn goes_somewhere(&self, claim: &Claim, axis: usize) -> bool {
+        let mut seen: BTreeMap<Vec<usize>, usize> = BTreeMap::new();
+        for point in claim.points.iter().filter_map(|i| self.subject.points().get(*i)) {
+            let rest = |(i, c): (usize, &Coordinate)| (i != axis && !self.repeats(i)).then_some(c.index);
+            let key: Vec<usize> = point.coordinates.iter().enumerate().filter_map(rest).collect();
+            let own = point.coordinates.get(axis).map_or(0, |c| c.index);
+            if *seen.entry(key).or_insert(own) != own {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn repeats(&self, axis: usize) -> bool {
+        self.subject.axes().get(axis).is_some_and(|axis| axis.kind == AxisKind::Replicate)
+    }
+
     /// Something increases along an axis only where two points differ in it alone, and only if its values do.
-    fn goes_along(&mut self, claim: &Claim, axis: usize, span: Span) {
-        let values = self.values(claim, axis);
-        let Some(axis) = self.subject.axes.get(axis) else { return };
-        if values.len() < 2 {
+    fn goes_along(&mut self, claim: &Claim, index: usize, span: Span) {
+        let values = self.values(claim, index);
+        let Some(axis) = self.subject.axes().get(index) else { return };
+        if !self.goes_somewhere(claim, index) {
             self.report(
-                Diagnostic::error(code::BAD_CLAIM, format!("one value of `{}` to go along", axis.label))
+                Diagnostic::error(code::BAD_CLAIM, format!("no two points differ in `{}` alone", axis.label))
                     .at(span, "at the points of this claim")
                     .also(axis.span, "the axis")
                     .help("let `at` choose more points, or give the axis more values"),
@@ -77,20 +104,31 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// `best_over` needs two trials to choose from, and as many of one arm as of the other.
-    fn has_trials(&mut self, claim: &Claim, read: &Reads<'_>, span: Span) {
+    fn has_trials(&mut self, claim: &Claim, span: Span) {
         let subject = self.subject;
+        let reads = claim.statement.reads();
+        let arms: BTreeSet<&str> = reads.iter().flat_map(Reads::arms).collect();
+        let each = reads.iter().map(Reads::each).max_by_key(|each| each.len()).unwrap_or(&[]);
         let labels: Vec<&str> =
-            read.each().iter().filter_map(|i| subject.axes.get(*i)).map(|axis| axis.label.as_str()).collect();
+            each.iter().filter_map(|i| subject.axes().get(*i)).map(|axis| axis.label.as_str()).collect();
         let labels = labels.join(", ");
-        let chosen_by = |axis: usize| {
-            let replicate = subject.axes.get(axis).is_some_and(|axis| axis.kind == AxisKind::Replicate);
-            read.each().contains(&axis) || replicate
-        };
+        let less = reads.iter().find(|read| read.each() != each);
+        if let (Some(less), true) = (less, arms.len() > 1) {
+            let arm = less.arms().first().copied().unwrap_or_default();
+            self.report(
+                Diagnostic::error(code::UNEQUAL_TRIALS, "the arms have different numbers of trials")
+                    .at(span, format!("`{arm}` is not at its best over {labels}, another arm is"))
+                    .note("an arm that is tried more often looks better by that alone")
+                    .help(format!("write `each: best_over({labels})` for each arm, or for none")),
+            );
+            return;
+        }
+        let chosen_by = |axis: usize| each.contains(&axis) || self.repeats(axis);
         // Points that share everything but what is chosen are one place, in which each arm has its trials.
         let mut places: Vec<(Vec<usize>, Vec<usize>)> = vec![];
         for i in &claim.points {
-            let Some(point) = subject.points.get(*i) else { continue };
-            let rest = |(axis, c): (usize, &crate::resolve::Coordinate)| (!chosen_by(axis)).then_some(c.index);
+            let Some(point) = subject.points().get(*i) else { continue };
+            let rest = |(axis, c): (usize, &Coordinate)| (!chosen_by(axis)).then_some(c.index);
             let key: Vec<usize> = point.coordinates.iter().enumerate().filter_map(rest).collect();
             match places.iter_mut().find(|(known, _)| *known == key) {
                 Some((_, points)) => points.push(*i),
@@ -99,13 +137,13 @@ impl<'a> Reader<'a, '_> {
         }
         for (_, points) in &places {
             let counts: Vec<(&str, usize)> =
-                read.arms().into_iter().map(|arm| (arm, self.n_trials(arm, points, read.each()))).collect();
+                arms.iter().map(|arm| (*arm, self.n_trials(arm, points, each))).collect();
             let fewest = counts.iter().map(|(_, n)| *n).min().unwrap_or(0);
             let unequal = counts.iter().any(|(_, n)| *n != fewest);
             if fewest < 2 || unequal {
                 let each: Vec<String> = counts.iter().map(|(arm, n)| format!("{n} of `{arm}`")).collect();
                 let at =
-                    points.first().and_then(|i| subject.points.get(*i)).map_or(String::new(), |p| format!(" ({p})"));
+                    points.first().and_then(|i| subject.points().get(*i)).map_or(String::new(), |p| format!(" ({p})"));
                 self.report(
                     Diagnostic::error(
                         code::UNEQUAL_TRIALS,
@@ -135,7 +173,7 @@ impl<'a> Reader<'a, '_> {
             return distinct.len();
         }
         let value = |i: &usize| {
-            let point = self.subject.points.get(*i)?;
+            let point = self.subject.points().get(*i)?;
             Some(each.iter().filter_map(|axis| point.coordinates.get(*axis)).map(|c| c.index).collect::<Vec<_>>())
         };
         points.iter().filter_map(value).collect::<BTreeSet<_>>().len()
@@ -233,7 +271,7 @@ impl<'a> Reader<'a, '_> {
         let mut first_of_all: Option<&Arm> = None;
         let mut first_of_place: Vec<(Vec<usize>, &Arm)> = vec![];
         for point in &claim.points {
-            let Some(place) = self.subject.points.get(*point) else { continue };
+            let Some(place) = self.subject.points().get(*point) else { continue };
             let key: Vec<usize> =
                 place.coordinates.iter().enumerate().filter(|(i, _)| !each.contains(i)).map(|(_, c)| c.index).collect();
             for arm in arms.iter().filter_map(|arm| self.variant(arm, *point)) {

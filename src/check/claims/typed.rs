@@ -8,6 +8,7 @@ use crate::ast::{Arg, BinaryOp, Expr, ExprKind, Ident, UnaryOp};
 use crate::base::diag::code;
 use crate::base::suggest::suggest;
 use crate::base::{Diagnostic, Number, Span, Unit};
+use crate::resolve::Value as NodeValue;
 
 #[derive(Clone, Debug)]
 pub(super) enum Typed {
@@ -140,6 +141,7 @@ impl Reader<'_, '_> {
         if let Some(found) = self.lets.get_mut(first) {
             found.used = true;
             let (typed, needs) = (found.typed.clone(), found.needs.clone());
+            self.left_out = found.left_out.clone().or(self.left_out.take());
             for needed in needs.into_iter().chain([first.to_string()]) {
                 if !self.needs.contains(&needed) {
                     self.needs.push(needed);
@@ -167,6 +169,9 @@ impl Reader<'_, '_> {
             self.used_early.insert(first.to_string());
             return None;
         }
+        if self.subject.spec.let_value(span.file, first).is_some() {
+            return self.written(&Expr { kind: ExprKind::Name(name.to_string()), span });
+        }
         if self.subject.arms.iter().any(|arm| arm == first) {
             self.report(
                 Diagnostic::error(code::CLAIM_TYPE, format!("the arm `{first}` where a value is wanted"))
@@ -183,6 +188,22 @@ impl Reader<'_, '_> {
             None => diagnostic.help(format!("define it above: `let {first} = ...`")),
         });
         None
+    }
+
+    /// The number that a `let` of the file holds.
+    fn written(&mut self, expr: &Expr) -> Option<Typed> {
+        let node = self.subject.spec.evaluate(expr, self.cx.out);
+        match node.value {
+            NodeValue::Number { number, unit } => Some(Typed::Constant(number, unit)),
+            NodeValue::Faulty => None,
+            other => {
+                self.report(
+                    Diagnostic::error(code::CLAIM_TYPE, format!("{} where a number is wanted", other.kind()))
+                        .at(expr.span, "a number is wanted here"),
+                );
+                None
+            }
+        }
     }
 
     fn member(&mut self, typed: Typed, name: &str, member: &str, span: Span) -> Option<Typed> {
@@ -445,7 +466,12 @@ impl Reader<'_, '_> {
         let (a, b) = (self.typed(left), self.typed(right));
         let (a, b) = (a?, b?);
         if let (Typed::Constant(x, None), Typed::Constant(y, None)) = (&a, &b) {
-            let result = crate::resolve::value::arithmetic(op, *x, *y);
+            let result = match op {
+                BinaryOp::Add => x.add(*y),
+                BinaryOp::Sub => x.sub(*y),
+                BinaryOp::Mul => x.mul(*y),
+                _ => x.div(*y),
+            };
             return self.finite(result.to_f64(), span).map(|_| Typed::Constant(result, None));
         }
         let (a, b) = (self.number(a, left.span), self.number(b, right.span));

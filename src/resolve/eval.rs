@@ -1,0 +1,701 @@
+//! Written expressions to values: arithmetic, `let`s, conditions, extension. What a name means that is
+//! no `let` is left to the field that holds it; what a call makes is left to `check`.
+//!
+//! Definitions and `let`s are made of each other in any order. `definitions` puts them in order first, so
+//! that opening one never waits for another; here each is opened once and remembered.
+
+use super::arithmetic::{self, Quantity, Unfit};
+use super::builtins::FUNCTIONS;
+use super::library::{DefId, Kind, Library, Lookup, unknown_name};
+use super::value::{Args, Layer, LetUse, Node, Origin, Record, Value, overlay};
+use crate::ast::{self, BinaryOp, Expr, ExprKind, UnaryOp};
+use crate::base::diag::code;
+use crate::base::number::grouped;
+use crate::base::{Diagnostic, Diagnostics, FileId, Number, Span, Unit};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Nodes of all values of a spec: a `let` that is used twice in the next, and so on, would double each time.
+const MAX_NODES: usize = 400_000;
+/// `let`s that an origin lists.
+const MAX_LETS: usize = 8;
+/// Kinds of definitions that a value may name.
+pub const NAMED: &[Kind] = &[Kind::Schedule, Kind::Objective, Kind::Data, Kind::Train, Kind::Model];
+
+/// A definition or `let`, opened: its value and all that it names.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    pub node: Node,
+    pub reached: BTreeSet<DefId>,
+}
+
+pub struct Eval<'a> {
+    pub library: &'a Library,
+    pub out: &'a mut Diagnostics,
+    /// What has been named so far.
+    pub reached: BTreeSet<DefId>,
+    pub(super) layer: Layer,
+    pub(super) depth: u16,
+    pub(super) opened: Arc<BTreeMap<DefId, Opened>>,
+    n_nodes: usize,
+    /// Names with a value of their own while a condition is asked.
+    known: BTreeMap<String, Node>,
+}
+
+impl<'a> Eval<'a> {
+    pub fn new(library: &'a Library, out: &'a mut Diagnostics) -> Eval<'a> {
+        Eval {
+            library,
+            out,
+            reached: BTreeSet::new(),
+            layer: Layer::Definition,
+            depth: 0,
+            opened: Arc::default(),
+            n_nodes: 0,
+            known: BTreeMap::new(),
+        }
+    }
+
+    /// One that goes on where all definitions are opened already.
+    pub fn after(library: &'a Library, opened: Arc<BTreeMap<DefId, Opened>>, out: &'a mut Diagnostics) -> Eval<'a> {
+        Eval { opened, layer: Layer::Experiment, ..Eval::new(library, out) }
+    }
+
+    /// Evaluates where some names have values besides the `let`s. What it makes is not kept, so it is not counted.
+    pub fn asking<T>(&mut self, known: BTreeMap<String, Node>, f: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = (std::mem::replace(&mut self.known, known), self.n_nodes);
+        let result = f(self);
+        (self.known, self.n_nodes) = outer;
+        result
+    }
+
+    /// Evaluates as part of a layer.
+    pub fn within<T>(&mut self, layer: Layer, depth: u16, f: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = (std::mem::replace(&mut self.layer, layer), std::mem::replace(&mut self.depth, depth));
+        let result = f(self);
+        (self.layer, self.depth) = outer;
+        result
+    }
+
+    pub fn origin(&self, span: Span) -> Origin {
+        Origin { depth: self.depth, ..Origin::new(self.layer.clone(), span) }
+    }
+
+    /// Where names of this place are looked up: those of the command line mean what the main file says.
+    pub fn scope(&self, span: Span) -> FileId {
+        match self.layer {
+            Layer::Set(_) => self.library.main.unwrap_or(span.file),
+            _ => span.file,
+        }
+    }
+
+    /// Where the name that a node is means something: a `let` brings its file with it.
+    pub fn scope_of(&self, node: &Node) -> FileId {
+        if node.origin.is_set() && node.origin.lets.is_empty() {
+            self.library.main.unwrap_or(node.span.file)
+        } else {
+            node.span.file
+        }
+    }
+
+    /// Makes room for so many nodes, or reports once that there are too many.
+    fn charge(&mut self, n: usize, span: Span) -> bool {
+        let before = self.n_nodes;
+        self.n_nodes = self.n_nodes.saturating_add(n);
+        if self.n_nodes > MAX_NODES && before <= MAX_NODES {
+            self.out.push(
+                Diagnostic::error(code::TOO_MANY, "the values of this spec are too large")
+                    .at(span, format!("with this, they have more than {} parts", grouped(MAX_NODES as u64)))
+                    .help("a `let` that holds another one twice is twice as large"),
+            );
+        }
+        self.n_nodes <= MAX_NODES
+    }
+
+    fn node_of(&mut self, value: Value, span: Span) -> Node {
+        Node::new(value, span, self.origin(span))
+    }
+
+    /// Turns written fields into a record: dotted paths open up, double ones are reported.
+    pub fn record(&mut self, fields: &[ast::Field]) -> Record {
+        let mut result = Record::default();
+        for field in fields {
+            let expected = match field.path.as_slice() {
+                [only] => expected_kind(&only.text),
+                _ => None,
+            };
+            let value = self.expr(&field.value, expected);
+            match field.path.as_slice() {
+                [] => result.bare.push(value),
+                path => self.insert(&mut result, path, value),
+            }
+        }
+        result
+    }
+
+    /// Puts a value into a record at a path.
+    pub fn insert(&mut self, into: &mut Record, path: &[ast::Ident], value: Node) {
+        let Some((first, rest)) = path.split_first() else { return };
+        let twice = |again: &str, at: Span| {
+            Diagnostic::error(code::DUPLICATE_FIELD, format!("`{}` is given twice", first.text))
+                .at(first.span, again)
+                .also(at, "first here")
+                .help("keep one of them")
+        };
+        if rest.is_empty() {
+            match into.fields.get(&first.text) {
+                Some((span, _)) => self.out.push(twice("again here", *span)),
+                None => {
+                    into.fields.insert(first.text.clone(), (first.span, value));
+                }
+            }
+            return;
+        }
+        let empty = self.node_of(Value::Record(Record::default()), first.span);
+        let (span, inner) = into.fields.entry(first.text.clone()).or_insert((first.span, empty));
+        match &mut inner.value {
+            Value::Record(record) => self.insert(record, rest, value),
+            _ => self.out.push(twice("again here, as a record", *span)),
+        }
+    }
+
+    /// One written value; `expected` is the kind of definition that a name in its place means.
+    pub fn expr(&mut self, expr: &Expr, expected: Option<Kind>) -> Node {
+        let span = expr.span;
+        if !self.charge(1, span) {
+            return self.node_of(Value::Faulty, span);
+        }
+        let value = match &expr.kind {
+            ExprKind::Number(lit) => Value::Number { number: lit.value, unit: lit.unit.map(|(unit, _)| unit) },
+            ExprKind::Str(text) => Value::Str(text.clone()),
+            ExprKind::Bool(b) => Value::Bool(*b),
+            ExprKind::None => Value::None,
+            ExprKind::Name(name) => return self.name(name, span, expected),
+            ExprKind::Call { callee, args, .. } => return self.call(callee, args, span),
+            ExprKind::Tuple(items) => Value::Tuple(items.iter().map(|e| self.expr(e, None)).collect()),
+            ExprKind::List { items, unit } => {
+                let mut items: Vec<Node> = items.iter().map(|e| self.expr(e, expected)).collect();
+                if let Some((unit, _)) = unit {
+                    items.iter_mut().for_each(|item| give_unit(&mut item.value, *unit));
+                }
+                Value::List(items)
+            }
+            ExprKind::Record(fields) => Value::Record(self.record(fields)),
+            ExprKind::Claims(claims) => {
+                claims.iter().for_each(|claim| self.reach(claim));
+                Value::Record(Record::default())
+            }
+            ExprKind::If { branches, otherwise } => return self.choose(branches, otherwise, expected),
+            ExprKind::Range { low, high } => {
+                let (mut low, high) = (self.expr(low, None), self.expr(high, None));
+                if low.value == Value::Faulty || high.value == Value::Faulty {
+                    return self.node_of(Value::Faulty, span);
+                }
+                // `0.5B..8B tokens`: the unit at the end is that of both.
+                if let Value::Number { unit: Some(unit), .. } = high.value {
+                    give_unit(&mut low.value, unit);
+                }
+                Value::Range(Box::new(low), Box::new(high))
+            }
+            ExprKind::Extend { base, fields } => return self.extend(base, fields, span, expected),
+            ExprKind::Unary { op, operand } => {
+                let node = self.expr(operand, None);
+                let value = match (op, &node.value) {
+                    (_, Value::Faulty) => Value::Faulty,
+                    (UnaryOp::Neg, Value::Number { number, unit }) => {
+                        Value::Number { number: number.neg(), unit: *unit }
+                    }
+                    (UnaryOp::Not, Value::Bool(b)) => Value::Bool(!b),
+                    (UnaryOp::Neg, _) => self.unwanted(&node, "a number"),
+                    (UnaryOp::Not, _) => self.unwanted(&node, "true or false"),
+                };
+                return self.made_of(value, span, &[&node]);
+            }
+            ExprKind::Binary { op, left, right, .. } => {
+                let (a, b) = (self.expr(left, None), self.expr(right, None));
+                let value = self.binary(*op, &a, &b, span);
+                return self.made_of(value, span, &[&a, &b]);
+            }
+        };
+        self.node_of(value, span)
+    }
+
+    /// A value that keeps the `let`s of what it was made of.
+    fn made_of(&self, value: Value, span: Span, parts: &[&Node]) -> Node {
+        let mut origin = self.origin(span);
+        for used in parts.iter().flat_map(|node| &node.origin.lets) {
+            if origin.lets.len() < MAX_LETS && !origin.lets.contains(used) {
+                origin.lets.push(used.clone());
+            }
+        }
+        Node::new(value, span, origin)
+    }
+
+    /// A bare name: the value of a `let`, or a word that its field understands.
+    fn name(&mut self, name: &str, span: Span, expected: Option<Kind>) -> Node {
+        if let Some(known) = self.known.get(name) {
+            return Node { span, origin: self.origin(span), ..known.clone() };
+        }
+        let file = self.scope(span);
+        let mut parts = name.split('.');
+        let first = parts.next().unwrap_or(name);
+        let rest: Vec<&str> = parts.collect();
+        let named: Vec<(Kind, DefId)> = NAMED
+            .iter()
+            .filter_map(|kind| match self.library.lookup(file, *kind, name) {
+                Lookup::Found(id) => Some((*kind, id)),
+                _ => None,
+            })
+            .collect();
+        self.reached.extend(named.iter().map(|(_, id)| *id));
+        let Lookup::Found(id) = self.library.lookup(file, Kind::Let, first) else {
+            return self.node_of(Value::Word(name.to_string()), span);
+        };
+        self.reached.insert(id);
+        let other = named.iter().find(|(kind, _)| expected.is_none_or(|e| e == *kind));
+        if let Some((kind, other)) = other
+            && let (Some(one), Some(other)) = (self.library.def(id), self.library.def(*other))
+        {
+            self.out.push(
+                Diagnostic::error(code::AMBIGUOUS_NAME, format!("`{name}` could be a let or {}", kind.a_word()))
+                    .at(span, "which of the two is meant?")
+                    .also(one.name.span, "the let")
+                    .also(other.name.span, format!("the {}", kind.word()))
+                    .help("rename one of the two"),
+            );
+            return self.node_of(Value::Faulty, span);
+        }
+        let Some(whole) = self.opened.get(&id) else { return self.node_of(Value::Faulty, span) };
+        self.reached.extend(&whole.reached);
+        let Some(found) = whole.node.at(&rest) else {
+            let known = match &whole.node.value {
+                Value::Faulty => return self.node_of(Value::Faulty, span),
+                Value::Record(record) => record.fields.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
+                _ => String::new(),
+            };
+            let part = rest.join(".");
+            let mut diagnostic = Diagnostic::error(code::UNKNOWN_FIELD, format!("`{first}` has no `{part}`"))
+                .at(span, "not a field of the let");
+            if let Some(def) = self.library.def(id) {
+                diagnostic = diagnostic.also(def.name.span, "the let");
+            }
+            let help = if known.is_empty() { "it is no record".into() } else { format!("it has {known}") };
+            self.out.push(diagnostic.help(help));
+            return self.node_of(Value::Faulty, span);
+        };
+        let mut node = found.clone();
+        let used = self.library.def(id).map(|def| LetUse { name: name.to_string(), span: def.name.span });
+        node.for_each(&mut |inner| inner.origin.lets = used.iter().cloned().collect());
+        claim(&mut node, &Origin { lets: used.into_iter().collect(), ..self.origin(span) });
+        if !self.charge(node.size(), span) {
+            node.value = Value::Faulty;
+        }
+        node
+    }
+
+    fn call(&mut self, callee: &ast::Ident, args: &[ast::Arg], span: Span) -> Node {
+        if FUNCTIONS.iter().any(|(name, _)| *name == callee.text) {
+            return self.function(callee, args, span);
+        }
+        if let Lookup::Found(id) = self.library.lookup(self.scope(callee.span), Kind::Model, &callee.text) {
+            self.reached.insert(id);
+        }
+        let mut result = Args::default();
+        for arg in args {
+            let expected = arg.name.as_ref().and_then(|name| expected_kind(&name.text));
+            let value = self.expr(&arg.value, expected);
+            match &arg.name {
+                None => result.positional.push(value),
+                Some(name) => {
+                    if let Some((first, _)) = result.named.get(&name.text) {
+                        self.out.push(
+                            Diagnostic::error(code::DUPLICATE_FIELD, format!("`{}` is given twice", name.text))
+                                .at(name.span, "again here")
+                                .also(*first, "first here")
+                                .help("keep one of them"),
+                        );
+                    }
+                    result.named.insert(name.text.clone(), (name.span, value));
+                }
+            }
+        }
+        self.node_of(Value::Call { name: callee.text.clone(), name_span: callee.span, args: result }, span)
+    }
+
+    /// floor, ceil, sqrt, min, max, round_to
+    fn function(&mut self, callee: &ast::Ident, args: &[ast::Arg], span: Span) -> Node {
+        let name = callee.text.as_str();
+        let n = FUNCTIONS.iter().find(|(known, _)| *known == name).map_or(0, |(_, n)| *n);
+        if args.len() != n || args.iter().any(|a| a.name.is_some()) {
+            self.out.push(
+                Diagnostic::error(code::MISSING_FIELD, format!("`{name}` takes {n} numbers, by position"))
+                    .at(callee.span, format!("{} arguments here", args.len()))
+                    .help(match name {
+                        "round_to" => "for example `round_to(dim, 128, up)`",
+                        "min" | "max" => "for example `max(dim, 128)`",
+                        _ => "for example `floor(dim / 3)`",
+                    }),
+            );
+            return self.node_of(Value::Faulty, span);
+        }
+        let mut numbers: Vec<Quantity> = vec![];
+        let (mut nodes, mut up, mut sound) = (vec![], true, true);
+        for (i, arg) in args.iter().enumerate() {
+            if name == "round_to" && i == 2 {
+                up = match &arg.value.kind {
+                    ExprKind::Name(word) if word == "up" => true,
+                    ExprKind::Name(word) if word == "down" => false,
+                    _ => {
+                        self.out.push(
+                            Diagnostic::error(code::WRONG_TYPE, "`round_to` goes `up` or `down`")
+                                .at(arg.value.span, "neither")
+                                .help("for example `round_to(dim, 128, up)`"),
+                        );
+                        sound = false;
+                        true
+                    }
+                };
+                continue;
+            }
+            let node = self.expr(&arg.value, None);
+            match &node.value {
+                Value::Number { number, unit } => numbers.push((*number, *unit)),
+                Value::Faulty => sound = false,
+                _ => {
+                    self.unwanted(&node, "a number");
+                    sound = false;
+                }
+            }
+            nodes.push(node);
+        }
+        let parts: Vec<&Node> = nodes.iter().collect();
+        let result = match (sound, numbers.as_slice()) {
+            (true, [(x, unit)]) => arithmetic::function(name, &[*x]).map(|x| Ok((x, *unit))),
+            (true, [a, b]) => Some(arithmetic::alike(*a, *b).map(|(a, b, unit)| match name {
+                "round_to" => (arithmetic::round_to(a, b, up), unit),
+                _ => (arithmetic::function(name, &[a, b]).unwrap_or(Number::Real(f64::NAN)), unit),
+            })),
+            _ => None,
+        };
+        let value = match result {
+            Some(Ok((number, unit))) if number.is_finite() => Value::Number { number, unit },
+            Some(Ok(_)) => self.unfit(Unfit::NoValue, &format!("`{name}`"), &parts, span),
+            Some(Err(unfit)) => self.unfit(unfit, &format!("`{name}`"), &parts, span),
+            None => Value::Faulty,
+        };
+        self.made_of(value, span, &parts)
+    }
+
+    pub(super) fn binary(&mut self, op: BinaryOp, a: &Node, b: &Node, span: Span) -> Value {
+        if a.value == Value::Faulty || b.value == Value::Faulty {
+            return Value::Faulty;
+        }
+        match arithmetic::binary(op, &a.value, &b.value) {
+            Ok(value) => value,
+            Err(unfit) => self.unfit(unfit, &format!("`{}`", op.symbol()), &[a, b], span),
+        }
+    }
+
+    /// Words why an operation has no result.
+    fn unfit(&mut self, unfit: Unfit, what: &str, parts: &[&Node], span: Span) -> Value {
+        let diagnostic = match unfit {
+            Unfit::Units(a, b) => {
+                let [a, b] = [a, b].map(|u| u.map_or("no unit", Unit::word));
+                Diagnostic::error(code::WRONG_UNIT, format!("{what} between {a} and {b}"))
+                    .at(span, "these do not combine")
+                    .help("+, - and comparisons take one unit on both sides; * and / take one with a unit and one without")
+            }
+            Unfit::NoValue => {
+                let shown: Vec<String> = parts
+                    .iter()
+                    .filter_map(|node| match &node.value {
+                        Value::Number { number, .. } => Some(number.to_string()),
+                        _ => None,
+                    })
+                    .collect();
+                let message = match shown.as_slice() {
+                    [a, b] if !what.contains("round_to") && what.len() < 4 => {
+                        format!("{a} {} {b} has no value", what.trim_matches('`'))
+                    }
+                    _ => format!("{what} of {} has no value", shown.join(", ")),
+                };
+                Diagnostic::error(code::BAD_ARITHMETIC, message)
+                    .at(span, "infinite, or not a number")
+                    .help("divide by something else than 0, and stay below 10^308")
+            }
+            Unfit::Wants(right, wanted) => {
+                if let Some(node) = parts.get(usize::from(right)) {
+                    return self.unwanted(node, wanted);
+                }
+                return Value::Faulty;
+            }
+            Unfit::Incomparable => {
+                let kinds: Vec<String> = parts.iter().map(|node| node.value.kind()).collect();
+                Diagnostic::error(code::WRONG_TYPE, format!("{what} between {}", kinds.join(" and ")))
+                    .at(span, "these are never equal")
+                    .help("compare values of one type")
+            }
+        };
+        self.out.push(self.with_lets(diagnostic, parts));
+        Value::Faulty
+    }
+
+    /// Shows the `let`s that a wrong value comes from.
+    fn with_lets(&self, mut diagnostic: Diagnostic, parts: &[&Node]) -> Diagnostic {
+        let mut seen: Vec<Span> = vec![];
+        for used in parts.iter().flat_map(|node| &node.origin.lets) {
+            if !seen.contains(&used.span) {
+                seen.push(used.span);
+                diagnostic = diagnostic.also(used.span, format!("`{}` is this let", used.name));
+            }
+        }
+        diagnostic
+    }
+
+    /// Reports an operand of the wrong type. A name stands for a `let` that is not there.
+    fn unwanted(&mut self, node: &Node, wanted: &str) -> Value {
+        let at = node.origin.span;
+        match &node.value {
+            Value::Faulty => {}
+            Value::Word(name) if node.origin.lets.is_empty() => {
+                let closest = self.library.similar(self.scope(at), Kind::Let, name).map(str::to_string);
+                let mut diagnostic = unknown_name("value", name, at, closest.as_deref());
+                if closest.is_none() {
+                    diagnostic.help =
+                        vec![format!("{wanted} is wanted here; `let {name} = ...` gives the name a value")];
+                }
+                self.out.push(diagnostic);
+            }
+            value => {
+                let code = if wanted == "a number" { code::BAD_ARITHMETIC } else { code::WRONG_TYPE };
+                let place = if wanted == "a number" { "in arithmetic" } else { "in a condition" };
+                let diagnostic = Diagnostic::error(code, format!("{} {place}", value.kind()))
+                    .at(at, format!("{wanted} is wanted here"));
+                self.out.push(self.with_lets(diagnostic, &[node]));
+            }
+        }
+        Value::Faulty
+    }
+
+    /// The condition as true or false; anything else is reported.
+    pub(super) fn truth(&mut self, node: &Node) -> Option<bool> {
+        match &node.value {
+            Value::Bool(b) => Some(*b),
+            Value::Faulty => None,
+            _ => {
+                self.unwanted(node, "true or false");
+                None
+            }
+        }
+    }
+
+    /// `if C { a } else { b }`. The branches not taken are looked at for names alone: what they compute may
+    /// make no sense where the condition does not hold.
+    fn choose(&mut self, branches: &[(Expr, Expr)], otherwise: &Expr, expected: Option<Kind>) -> Node {
+        let mut taken: Option<Node> = None;
+        let mut faulty = false;
+        for (condition, value) in branches {
+            let condition = self.expr(condition, None);
+            let holds = self.truth(&condition);
+            faulty |= holds.is_none();
+            if holds == Some(true) && taken.is_none() {
+                taken = Some(self.expr(value, expected));
+            } else {
+                self.names_of(value, expected);
+            }
+        }
+        let mut node = match taken {
+            None => self.expr(otherwise, expected),
+            Some(node) => {
+                self.names_of(otherwise, expected);
+                node
+            }
+        };
+        if faulty {
+            node.value = Value::Faulty;
+        }
+        node
+    }
+
+    /// What a claim names is used; what it says, `check` reads from the text.
+    fn reach(&mut self, claim: &ast::Claim) {
+        let mut unread = Diagnostics::default();
+        std::mem::swap(self.out, &mut unread);
+        let parts = [Some(&claim.value), claim.at.as_ref(), claim.before.as_ref(), claim.within.as_ref()];
+        for expr in parts.into_iter().flatten() {
+            self.expr(expr, None);
+        }
+        std::mem::swap(self.out, &mut unread);
+    }
+
+    fn names_of(&mut self, expr: &Expr, expected: Option<Kind>) {
+        let about_names = [code::UNKNOWN_NAME, code::AMBIGUOUS_NAME, code::DUPLICATE_FIELD, code::UNKNOWN_FIELD];
+        let mut found = Diagnostics::default();
+        std::mem::swap(self.out, &mut found);
+        self.expr(expr, expected);
+        std::mem::swap(self.out, &mut found);
+        for diagnostic in found.iter().filter(|d| about_names.contains(&d.code)) {
+            self.out.push(diagnostic.clone());
+        }
+    }
+
+    /// `base { field: new }`
+    fn extend(&mut self, base: &Expr, fields: &[ast::Field], span: Span, expected: Option<Kind>) -> Node {
+        let mut node = match &base.kind {
+            ExprKind::Name(name) => self.base(name, base.span, expected),
+            _ => self.expr(base, expected),
+        };
+        let depth = self.depth.max(depth_of(&mut node, &self.layer)).saturating_add(1);
+        let record = self.within(self.layer.clone(), depth, |eval| eval.record(fields));
+        self.lay(&mut node, record, span);
+        node
+    }
+
+    /// Lays fields over a base, which has to be something with fields.
+    pub(super) fn lay(&mut self, node: &mut Node, fields: Record, span: Span) {
+        match &node.value {
+            Value::Record(_) | Value::Call { .. } | Value::Word(_) | Value::Faulty => {}
+            other => {
+                let diagnostic = Diagnostic::error(code::WRONG_TYPE, format!("{} has no fields", other.kind()))
+                    .at(node.origin.span, "a record, a call or a definition is wanted here")
+                    .help("`base { field: new }` lays fields over those of `base`");
+                self.out.push(self.with_lets(diagnostic, &[node]));
+                node.value = Value::Faulty;
+            }
+        }
+        for bare in &fields.bare {
+            self.out.push(
+                Diagnostic::error(code::SYNTAX, "an extension's entries are `name: value`")
+                    .at(bare.span, "without a name")
+                    .help("write `base { field: new }`"),
+            );
+        }
+        let over = self.node_of(Value::Record(Record { bare: vec![], def: None, ..fields }), span);
+        overlay(node, over);
+        node.span = span;
+        node.origin = Origin { lets: std::mem::take(&mut node.origin.lets), ..self.origin(span) };
+    }
+
+    /// What is extended: a `let`, a definition of the expected kind (of any, where none is expected), or
+    /// a call without arguments.
+    fn base(&mut self, name: &str, span: Span, expected: Option<Kind>) -> Node {
+        let node = self.name(name, span, expected);
+        match &node.value {
+            // The word may stand in a `let` of another file, whose names it then means.
+            Value::Word(word) => {
+                let (word, file) = (word.clone(), self.scope_of(&node));
+                self.definition(&word, file, node.span, expected).unwrap_or(node)
+            }
+            _ => node,
+        }
+    }
+
+    /// The definition that a name means, opened.
+    fn definition(&mut self, name: &str, file: FileId, span: Span, expected: Option<Kind>) -> Option<Node> {
+        let kinds = expected.map_or(NAMED.to_vec(), |kind| vec![kind]);
+        let found: Vec<(Kind, DefId)> = kinds
+            .into_iter()
+            .filter_map(|kind| match self.library.lookup(file, kind, name) {
+                Lookup::Found(id) => Some((kind, id)),
+                _ => None,
+            })
+            .collect();
+        match found.as_slice() {
+            [] => None,
+            [(Kind::Model, id)] => {
+                self.reached.insert(*id);
+                let value = Value::Call { name: name.to_string(), name_span: span, args: Args::default() };
+                Some(self.node_of(value, span))
+            }
+            [(_, id)] => Some(self.open(*id, span)),
+            [(a, _), (b, other), ..] => {
+                let mut diagnostic = Diagnostic::error(
+                    code::AMBIGUOUS_NAME,
+                    format!("`{name}` could be {} or {}", a.a_word(), b.a_word()),
+                )
+                .at(span, "which of the two is meant?");
+                if let Some(def) = self.library.def(*other) {
+                    diagnostic = diagnostic.also(def.name.span, format!("the {}", b.word()));
+                }
+                self.out.push(diagnostic.help("rename one of the two"));
+                Some(self.node_of(Value::Faulty, span))
+            }
+        }
+    }
+
+    /// A definition's value, where it is named.
+    pub fn open(&mut self, id: DefId, span: Span) -> Node {
+        self.reached.insert(id);
+        let Some(opened) = self.opened.get(&id) else {
+            let name = self.library.def(id).map_or("", |def| def.name.text.as_str());
+            self.out.push(
+                Diagnostic::error(code::CIRCULAR_VALUE, format!("`{name}` is made of itself"))
+                    .at(span, "this closes the circle")
+                    .help("give it a value of its own"),
+            );
+            return self.node_of(Value::Faulty, span);
+        };
+        self.reached.extend(&opened.reached);
+        let node = opened.node.clone();
+        if !self.charge(node.size(), span) {
+            return self.node_of(Value::Faulty, span);
+        }
+        node
+    }
+}
+
+/// A value and the elements of a list are set by whoever names the `let`; what a record or a call holds was
+/// set where it is written, as in a definition.
+fn claim(node: &mut Node, origin: &Origin) {
+    node.origin = origin.clone();
+    match &mut node.value {
+        Value::Tuple(items) | Value::List(items) => items.iter_mut().for_each(|item| claim(item, origin)),
+        Value::Range(low, high) => {
+            claim(low, origin);
+            claim(high, origin);
+        }
+        Value::Number { .. }
+        | Value::Str(_)
+        | Value::Bool(_)
+        | Value::None
+        | Value::Word(_)
+        | Value::Call { .. }
+        | Value::Record(_)
+        | Value::Faulty => {}
+    }
+}
+
+/// The unit of a list goes to each element, and to those of lists and ranges in it.
+pub(super) fn give_unit(value: &mut Value, given: Unit) {
+    match value {
+        Value::Number { unit: own @ None, .. } => *own = Some(given),
+        Value::Range(low, high) => {
+            give_unit(&mut low.value, given);
+            give_unit(&mut high.value, given);
+        }
+        _ => {}
+    }
+}
+
+/// The deepest extension of a layer in a value.
+pub(super) fn depth_of(node: &mut Node, layer: &Layer) -> u16 {
+    let mut depth = 0;
+    node.for_each(&mut |inner| {
+        if inner.origin.layer == *layer {
+            depth = depth.max(inner.origin.depth);
+        }
+    });
+    depth
+}
+
+/// What a name means in these fields of an experiment.
+pub fn expected_kind(field: &str) -> Option<Kind> {
+    match field {
+        "data" => Some(Kind::Data),
+        "train" => Some(Kind::Train),
+        "objective" => Some(Kind::Objective),
+        "model" => Some(Kind::Model),
+        "schedule" => Some(Kind::Schedule),
+        _ => None,
+    }
+}
