@@ -21,4 +21,6 @@ pub use runs::{Runs, Slot};
 pub use series::{Completion, Point, Series};
 
 #[cfg(test)]
+mod judge_tests;
+#[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ const N_EPOCHS: usize = 20;
 const TARGETS: f64 = 500.0;
 
 /// A number in (-1, 1) that depends on its arguments alone, roughly normal (a mean of uniforms).
-fn noise(seed: u64, a: u64, b: u64) -> f64 {
+pub(super) fn noise(seed: u64, a: u64, b: u64) -> f64 {
     let mix = |z: u64| {
         let z = (z ^ (z >> 30)).wrapping_add(0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -20,7 +20,7 @@ fn noise(seed: u64, a: u64, b: u64) -> f64 {
 
 /// Document i's loss at epoch e is curve(e), plus what makes the document hard (the same in all arms),
 /// plus noise of the arm's own.
-fn series(arm: &str, n_documents: usize, seed: u64, own_noise: f64, curve: impl Fn(f64) -> f64) -> Series {
+pub(super) fn series(arm: &str, n_documents: usize, seed: u64, own_noise: f64, curve: impl Fn(f64) -> f64) -> Series {
     let points = (1..=N_EPOCHS)
         .map(|e| {
             let documents: Vec<[f64; 2]> = (0..n_documents as u64)

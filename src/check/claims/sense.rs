@@ -136,8 +136,7 @@ impl<'a> Reader<'a, '_> {
             }
         }
         for (_, points) in &places {
-            let counts: Vec<(&str, usize)> =
-                arms.iter().map(|arm| (*arm, self.n_trials(arm, points, each))).collect();
+            let counts: Vec<(&str, usize)> = arms.iter().map(|arm| (*arm, self.n_trials(arm, points, each))).collect();
             let fewest = counts.iter().map(|(_, n)| *n).min().unwrap_or(0);
             let unequal = counts.iter().any(|(_, n)| *n != fewest);
             if fewest < 2 || unequal {
