@@ -67,9 +67,31 @@ fn stages(c: &mut Criterion) {
     }
 }
 
+/// A thousand variants: two arms at 10 x 10 x 5 points, of 50 models.
+const SWEEP: &str = "sweep: {
+        data.unique: linear(10K tokens..100K tokens, 10)
+        train.optimizer.lr: log(1e-4..1e-2, 10)
+        model.layers: [1, 2, 3, 4, 5]
+    }
+    arms:";
+
+fn sweep(c: &mut Criterion) {
+    let text = QUICKSTART.replace("arms:", SWEEP);
+    let files = Memory([(PathBuf::from("a.dlm"), text), (PathBuf::from("lib/decoder.dlm"), DECODER.into())].into());
+    let path = Path::new("a.dlm");
+    let compiled = compile(path, &files, None, &[], None).compiled.expect("sound");
+    assert_eq!(compiled.spec.variants().len(), 1_000);
+    let mut group = c.benchmark_group("sweep");
+    group.sample_size(10);
+    group.bench_function("all of check, 1,000 variants", |b| {
+        b.iter(|| compile(path, black_box(&files), None, &[], None));
+    });
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
-    targets = stages
+    targets = stages, sweep
 }
 criterion_main!(benches);

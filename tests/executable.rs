@@ -12,7 +12,7 @@ use dlmc::lower::{Executable, LowerError, Outputs, Weights};
 use dlmc::objective::Pattern;
 use dlmc::program::flatten;
 use dlmc::reference::{Bindings, evaluate};
-use support::{LIVE, VOCAB, bindings, decoder, distance, hand};
+use support::{LIVE, VOCAB, bindings, decoder, distance, hand, model};
 use tch::{Device, Kind, Tensor};
 
 fn values(tensor: &Tensor) -> Vec<f64> {
@@ -23,7 +23,10 @@ fn inputs(bindings: &Bindings) -> Vec<(Input, Tensor)> {
     let tensor = |input: &Input| {
         let array = &bindings.inputs[input];
         let shape: Vec<i64> = array.shape.iter().map(|n| *n as i64).collect();
-        let kind = if *input == Input::Weights { Kind::Double } else { Kind::Int64 };
+        let kind = match input {
+            Input::Weights | Input::NoiseLevel => Kind::Double,
+            Input::Tokens | Input::Positions | Input::Targets => Kind::Int64,
+        };
         (*input, Tensor::from_slice(&array.data).view(&shape[..]).to_kind(kind))
     };
     bindings.inputs.keys().map(tensor).collect()
@@ -45,22 +48,18 @@ fn compare(graph: &ValidGraph, batch: usize, time: usize, precision: Precision, 
     let wanted = evaluate(graph, &bindings).unwrap();
     let got = run(graph, &bindings, precision);
     for name in ["loss", "nll"] {
-        let error = distance(&values(&got.named[name]), &wanted[name].array().unwrap().data);
+        let error = distance(&values(&got.named[name]), &wanted[name].data);
         assert!(error <= tolerance, "{name} in {precision:?}: off by {error:e}");
     }
     let program = flatten(graph);
     let by_path: Vec<_> = program.params.iter().map(|p| p.path.as_str()).zip(&got.grads).collect();
     for param in &graph.graph().params {
-        let grads = &wanted[&format!("grad.{}", param.path)];
-        let tuples = param.repeats.iter().fold(vec![vec![]], |all: Vec<Vec<u64>>, n| {
-            all.iter().flat_map(|t| (0..*n).map(|i| [t.clone(), vec![i]].concat())).collect()
-        });
-        for indices in tuples {
+        for indices in param.instances() {
             let path = param.instance_path(&indices);
             let (_, grad) = by_path.iter().find(|(p, _)| *p == path).unwrap();
             let grad = grad.as_ref().unwrap();
             assert_eq!(grad.kind(), if precision == Precision::Fp64 { Kind::Double } else { Kind::Float });
-            let error = distance(&values(grad), &grads.at(&indices).unwrap().data);
+            let error = distance(&values(grad), &wanted[&format!("grad.{path}")].data);
             assert!(error <= tolerance, "the gradient of {path} in {precision:?}: off by {error:e}");
         }
     }
@@ -83,10 +82,45 @@ fn decoders_agree() {
     }
 }
 
+/// adaLN, windows, shared heads, parts: every operation that the decoder does not have.
+#[test]
+fn a_conditioned_model_agrees() {
+    let text = "
+    block mix(x: [B, T, D], heads: int) -> [B, T, D] {
+        q = rope(split_heads(linear(x, D) as q, heads), positions)
+        k = rope(split_heads(linear(x, D / 2) as k, heads / 2), positions)
+        v = split_heads(linear(x, D / 2) as v, heads / 2)
+        return linear(merge_heads(attend(q, k, v, window: 3)), D, bias: true) as o
+    }
+    block conditioned(x: [B, T, D], c: [B, D]) -> [B, T, D] {
+        (shift, scale, gate) = chunk(linear(silu(c), 3 * D, bias: true) as adaln, 3)
+        x = x + gate * mix(layernorm(x, gain: false) * (1 + scale) + shift, heads: 4)
+        return x + linear(concat(gelu_tanh(x), tanh(x) * sigmoid(x) - relu(x)), D) as down
+    }
+    model dit(layers: int, dim: int) {
+        c = linear(sinusoid(t, 32), dim) as time
+        x = embed(tokens, dim) + sinusoid(positions, dim, scale: 1) * parameter(init: ones) as much
+        repeat layers as layer {
+            x = conditioned(x, c)
+        }
+        return unembed(layernorm(x, bias: true) as norm)
+    }";
+    for pattern in [Pattern::Causal, Pattern::Full] {
+        let graph = training_graph(&model(text, "dit(layers: 2, dim: 16)", pattern, VOCAB, 16), LIVE).unwrap();
+        compare(&graph, 3, 7, Precision::Fp64, 1e-10);
+        compare(&graph, 3, 7, Precision::Fp32, 1e-4);
+        compare(&graph, 3, 7, Precision::Bf16, 0.1);
+    }
+}
+
 #[test]
 fn regions_agree() {
     for tied in [true, false] {
         compare(&training_graph(&hand::everything(tied, VOCAB), LIVE).unwrap(), 2, 4, Precision::Fp64, 1e-10);
+    }
+    let patterns = ["AAABAAAB", "ACCBBA"].map(|pattern| hand::patterned(pattern, VOCAB));
+    for model in patterns.iter().chain(&[hand::two_stacks(VOCAB), hand::lists_of_lists(VOCAB)]) {
+        compare(&training_graph(model, LIVE).unwrap(), 2, 4, Precision::Fp64, 1e-10);
     }
 }
 

@@ -222,7 +222,7 @@ fn front(path: &Path, text: &str) -> bool {
     let json = render::json(&outcome.diagnostics, &outcome.sources);
     assert!(human.is_empty() == outcome.diagnostics.is_empty() && json.is_object());
     let Some(compiled) = outcome.compiled else { return false };
-    for (arm, model) in compiled.spec.arms().iter().zip(&compiled.models).take(2) {
+    for (arm, model) in compiled.spec.variants().iter().zip(&compiled.models).take(2) {
         training_graph(model, arm.vocab.n_predictable()).expect("a valid model has a backward pass");
     }
     true

@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
+mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use common::{QUICKSTART, front, front_with};
 use dlmc::analyze::{count_params, flops};
@@ -12,10 +13,11 @@ use dlmc::cli::front::Compiled;
 use dlmc::cli::render;
 use dlmc::graph::ops::Input;
 use dlmc::graph::training::{loss_graph, training_graph};
-use dlmc::graph::{Array, DimSizes, Graph, Op, ValidGraph, dot, text, view};
+use dlmc::graph::{Array, DimSizes, Graph, Indices, Op, ValidGraph, dot, text, view};
 use dlmc::program::{Program, flatten};
-use dlmc::reference::{Bindings, Datum, evaluate};
+use dlmc::reference::{Bindings, evaluate};
 use proptest::prelude::*;
+use support::program::{check_lifetimes, run};
 
 fn compiled(text: &str) -> Compiled {
     let outcome = front(text);
@@ -184,15 +186,14 @@ fn a_tied_table_is_one_parameter_with_both_gradients() {
         let compiled = quickstart(&[("model.tied", tied)]);
         let (arm, model) = arms(&compiled).next().unwrap();
         let paths: Vec<String> = model.graph().params.iter().map(|p| p.path.clone()).collect();
-        let grads = training(arm, model).graph().outputs.len();
+        let grads = training(arm, model).graph().grads.len();
         (count_params(model).total, paths.iter().any(|p| p == "unembed"), paths.len(), grads)
     };
     let (tied, own) = (count("true"), count("false"));
     assert_eq!(own.0 - tied.0, 320 * 128);
     assert_eq!((tied.1, own.1), (false, true));
     assert_eq!(own.2, tied.2 + 1);
-    // loss, nll and one gradient for each parameter
-    assert_eq!((tied.3, own.3), (tied.2 + 2, own.2 + 2));
+    assert_eq!((tied.3, own.3), (tied.2, own.2));
 }
 
 #[test]
@@ -204,8 +205,8 @@ fn nested_regions_have_an_index_each() {
     );
     let model = &compiled.models[0];
     let param = |path: &str| model.graph().params.iter().find(|p| p.path == path).unwrap_or_else(|| panic!("{path}"));
-    assert_eq!(param("outer.*.a").repeats, [2]);
-    assert_eq!(param("outer.*.inner.*.b").repeats, [2, 3]);
+    assert_eq!(param("outer.*.a").indices, [Indices::all(2)]);
+    assert_eq!(param("outer.*.inner.*.b").indices, [Indices::all(2), Indices::all(3)]);
     assert_eq!(param("outer.*.inner.*.b").instance_path(&[1, 2]), "outer.1.inner.2.b");
     let program = flatten(model);
     let paths: Vec<&str> = program.params.iter().map(|p| p.path.as_str()).collect();
@@ -233,56 +234,6 @@ fn nested_regions_have_an_index_each() {
 }
 
 // ---- programs ----
-
-/// Every slot is written once before it is read, freed once and never read after that.
-fn check_lifetimes(program: &Program) {
-    let mut written: BTreeSet<u32> = (0..program.params.len() as u32).collect();
-    written.extend(program.inputs.iter().map(|(_, slot)| slot.0));
-    let mut freed = BTreeSet::new();
-    for instr in &program.instrs {
-        assert!(instr.op.operation().is_some(), "{} is structure", instr.op.name());
-        for slot in &instr.inputs {
-            assert!(written.contains(&slot.0) && !freed.contains(&slot.0), "{} reads {slot:?}", instr.op.name());
-        }
-        for slot in &instr.outputs {
-            assert!(written.insert(slot.0), "{slot:?} is written twice");
-        }
-        for slot in &instr.frees {
-            assert!(written.contains(&slot.0) && freed.insert(slot.0), "{slot:?} is freed wrongly");
-        }
-    }
-    assert_eq!(written.len(), program.n_slots as usize);
-    assert_eq!(program.types.len(), program.n_slots as usize);
-    let mut kept: BTreeSet<u32> = (0..program.params.len() as u32).collect();
-    kept.extend(program.inputs.iter().map(|(_, slot)| slot.0));
-    kept.extend(program.outputs.iter().map(|(_, slot)| slot.0));
-    kept.extend(program.grads.iter().flatten().map(|slot| slot.0));
-    assert_eq!(written.difference(&freed).copied().collect::<BTreeSet<_>>(), kept);
-    assert!(program.params.windows(2).all(|pair| pair[0].path < pair[1].path));
-}
-
-/// Runs a program on its slots: what flattening made of the graph, without a library underneath.
-fn run(program: &Program, bindings: &Bindings) -> BTreeMap<u32, Array> {
-    let mut slots: BTreeMap<u32, Array> = BTreeMap::new();
-    for (i, param) in program.params.iter().enumerate() {
-        slots.insert(i as u32, bindings.params[&param.path].clone());
-    }
-    for (input, slot) in &program.inputs {
-        slots.insert(slot.0, bindings.inputs[input].clone());
-    }
-    for instr in &program.instrs {
-        let inputs: Vec<&Array> = instr.inputs.iter().map(|slot| &slots[&slot.0]).collect();
-        let outputs = instr.op.operation().unwrap().reference(&inputs);
-        assert_eq!(outputs.len(), instr.outputs.len(), "{}", instr.op.name());
-        for (slot, output) in instr.outputs.iter().zip(outputs) {
-            slots.insert(slot.0, output);
-        }
-        for slot in &instr.frees {
-            slots.remove(&slot.0);
-        }
-    }
-    slots
-}
 
 #[test]
 fn the_quickstart_unrolls_soundly() {
@@ -347,7 +298,7 @@ fn bindings(arm: &Arm, program: &Program, seed: u64) -> Bindings {
 }
 
 fn loss(graph: &ValidGraph, bindings: &Bindings) -> f64 {
-    evaluate(graph, bindings).unwrap()["loss"].array().unwrap().data[0]
+    evaluate(graph, bindings).unwrap()["loss"].data[0]
 }
 
 /// The training graph's gradients against differences of the loss graph, and the flat program's
@@ -361,19 +312,16 @@ fn check_gradients(arm: &Arm, model: &ValidGraph, seed: u64) {
     let values = evaluate(&training, &bindings).unwrap();
     let slots = run(&program, &bindings);
     for (name, slot) in &program.outputs {
-        assert_eq!(Some(&slots[&slot.0]), values[name].array(), "`{name}` of the program");
+        assert_eq!(slots[&slot.0], values[name], "`{name}` of the program");
     }
     let base = loss(&forward, &bindings);
     assert!(base.is_finite());
-    assert_eq!(values["loss"], Datum::One(Array::scalar(base)));
+    assert_eq!(values["loss"], Array::scalar(base));
     let mut numbers = Numbers(seed ^ 0xabcd);
     for (param, graph_param) in training.graph().params.iter().enumerate() {
-        let tuples = graph_param.repeats.iter().fold(vec![vec![]], |all, n| {
-            all.iter().flat_map(|t: &Vec<u64>| (0..*n).map(|i| [t.as_slice(), &[i]].concat())).collect::<Vec<_>>()
-        });
-        for indices in tuples {
+        for indices in graph_param.instances() {
             let path = graph_param.instance_path(&indices);
-            let gradient = values.get(&format!("grad.{}", graph_param.path)).map(|d| d.at(&indices).unwrap());
+            let gradient = values.get(&format!("grad.{path}"));
             let slot = program.params.iter().position(|p| p.path == path).unwrap();
             let flat = program.grads[slot].map(|slot| &slots[&slot.0]);
             assert_eq!(flat, gradient, "the program's gradient of `{path}` ({param})");
@@ -424,6 +372,9 @@ struct Recipe {
     rotary: bool,
     qk_norm: bool,
     bias: bool,
+    window: Option<u64>,
+    /// One head of keys and values for all of queries.
+    one_key: bool,
     /// What else a layer does; see `text`.
     extra: usize,
     second: bool,
@@ -433,8 +384,14 @@ impl Recipe {
     fn text(&self) -> String {
         let Recipe { dim, heads, layers, norm, act, .. } = self;
         let bias = if self.bias { ", bias: true" } else { "" };
-        let normed =
-            |x: &str, name: &str| if norm.is_empty() { x.to_string() } else { format!("{norm}({x}) as {name}") };
+        let normed = |x: &str, name: &str| match *norm {
+            "" => x.to_string(),
+            "plain" => format!("rmsnorm({x}, gain: false)"),
+            "biased" => format!("layernorm({x}, gain: false, bias: true) as {name}"),
+            norm => format!("{norm}({x}) as {name}"),
+        };
+        let (keys, shared) = if self.one_key { ("D / heads", "1") } else { ("D", "heads") };
+        let window = self.window.map_or(String::new(), |w| format!(", window: {w}"));
         let rotary = if self.rotary { "q = rope(q, positions)\n k = rope(k, positions, base: 100)" } else { "" };
         let qk = if self.qk_norm { "q = rmsnorm(q) as q_norm\n k = rmsnorm(k) as k_norm" } else { "" };
         let feed = if self.gated {
@@ -460,7 +417,11 @@ impl Recipe {
             // A carried value that no parameter of the layer touches, and one that is never used.
             5 => ("y = x\n z = x", "z = y - z\n x = x + y"),
             // Nothing of the layer's own reaches the loss but through a scale.
-            _ => ("", "w = linear(x, 3) as lost\n x = -x"),
+            6 => ("", "w = linear(x, 3) as lost\n x = -x"),
+            // Parts, of which one is lost, and parts joined.
+            7 => ("", "(a, b, c) = chunk(linear(x, 6) as wide, 3)\n x = x + linear(concat(b, a), DIM) as joined"),
+            // Learnable numbers and vectors; numbers added and subtracted.
+            _ => ("s = parameter(init: ones)", "x = (1 - x * s) * parameter(DIM, init: normal(0.3)) + 0.5"),
         };
         let d = dim.to_string();
         let (before, extra) = (before.replace("DIM", &d), extra.replace("DIM", &d));
@@ -470,9 +431,9 @@ impl Recipe {
         let second = if self.second { "repeat 2 as late {\n  x = x + feed(x, hidden: 3)\n }" } else { "" };
         format!(
             "{pair}block mix(x: [B, T, D], heads: int) -> [B, T, D] {{\n\
-             q = split_heads(linear(x, D{bias}) as q, heads)\n k = split_heads(linear(x, D) as k, heads)\n\
-             v = split_heads(linear(x, D{bias}) as v, heads)\n {qk}\n {rotary}\n\
-             return linear(merge_heads(attend(q, k, v)), D{bias}) as o\n}}\n\
+             q = split_heads(linear(x, D{bias}) as q, heads)\n k = split_heads(linear(x, {keys}) as k, {shared})\n\
+             v = split_heads(linear(x, {keys}{bias}) as v, {shared})\n {qk}\n {rotary}\n\
+             return linear(merge_heads(attend(q, k, v{window})), D{bias}) as o\n}}\n\
              block feed(x: [B, T, D], hidden: int) -> [B, T, D] {{\n return linear({feed}, D) as down\n}}\n\
              model m() {{\n x = embed(tokens, {dim})\n {learned}\n {before}\n\
              repeat {layers} as layer {{\n x = x + mix({}, heads: {heads})\n {feeding}\n {extra}\n }}\n {second}\n\
@@ -486,12 +447,32 @@ impl Recipe {
 
 fn recipe() -> impl Strategy<Value = Recipe> {
     let shape = (prop::sample::select(vec![(4, 1), (4, 2), (8, 2), (6, 1)]), 1u64..4, prop::option::of(1u64..3));
-    let words = (prop::sample::select(vec!["", "rmsnorm", "layernorm"]), prop::sample::select(vec!["silu", "gelu"]));
+    let norms = prop::sample::select(vec!["", "rmsnorm", "layernorm", "plain", "biased"]);
+    let words = (norms, prop::sample::select(vec!["silu", "gelu", "gelu_tanh", "tanh", "sigmoid"]));
+    let attention = (prop::option::of(1u64..5), any::<bool>());
     let flags =
         (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
-    (shape, words, flags, 0usize..7).prop_map(|(((dim, heads), layers, steps), (norm, act), flags, extra)| {
+    (shape, words, flags, attention, 0usize..9).prop_map(|(shape, (norm, act), flags, attention, extra)| {
+        let (((dim, heads), layers, steps), (window, one_key)) = (shape, attention);
         let (gated, tied, learned, rotary, qk_norm, bias, second) = flags;
-        Recipe { dim, heads, layers, steps, norm, act, gated, tied, learned, rotary, qk_norm, bias, extra, second }
+        Recipe {
+            dim,
+            heads,
+            layers,
+            steps,
+            norm,
+            act,
+            gated,
+            tied,
+            learned,
+            rotary,
+            qk_norm,
+            bias,
+            window,
+            one_key,
+            extra,
+            second,
+        }
     })
 }
 
@@ -510,7 +491,7 @@ proptest! {
 /// Every choice of `extra` at least once, whatever the random ones were.
 #[test]
 fn gradients_of_each_kind_of_layer() {
-    for extra in 0..7 {
+    for extra in 0..9 {
         for (norm, steps) in [("rmsnorm", Some(2)), ("layernorm", None)] {
             let recipe = Recipe {
                 dim: 4,
@@ -525,6 +506,8 @@ fn gradients_of_each_kind_of_layer() {
                 rotary: true,
                 qk_norm: true,
                 bias: true,
+                window: (extra % 2 == 0).then_some(3),
+                one_key: extra % 3 == 1,
                 extra,
                 second: true,
             };

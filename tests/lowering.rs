@@ -6,13 +6,30 @@ mod support;
 
 use dlmc::check::spec::Precision;
 use dlmc::graph::ops::{
-    add::Add, attend::Attend, attend::AttendGrad, cast::Cast, embed::Embed, embed::EmbedGrad, gelu::Gelu,
-    gelu::GeluGrad, layer_norm::LayerNorm, layer_norm::LayerNormGrad, linear::Linear, linear::LinearInputGrad,
-    linear::LinearWeightGrad, merge_heads::MergeHeads, mul::Mul, nll::Nll, nll::NllGrad, rms_norm::RmsNorm,
-    rms_norm::RmsNormGrad, rope::Rope, scale::Scale, silu::Silu, silu::SiluGrad, split_heads::SplitHeads,
-    sum_to::SumTo, weighted_sum::WeightedSum, zeros_like::ZerosLike,
+    activation::{Activation, ActivationGrad, Function},
+    add::{Add, Second},
+    attend::{Attend, AttendGrad, Sight},
+    cast::Cast,
+    chunk::Chunk,
+    concat::Concat,
+    embed::{Embed, EmbedGrad},
+    layer_norm::{LayerNorm, LayerNormGrad},
+    linear::{Linear, LinearInputGrad, LinearWeightGrad},
+    merge_heads::MergeHeads,
+    mul::Mul,
+    nll::{Nll, NllGrad},
+    offset::Offset,
+    rms_norm::{RmsNorm, RmsNormGrad},
+    rope::Rope,
+    scale::Scale,
+    sinusoid::Sinusoid,
+    split_heads::SplitHeads,
+    sum_to::SumTo,
+    weighted_sum::WeightedSum,
+    zeros::Zeros,
+    zeros_like::ZerosLike,
 };
-use dlmc::graph::{Array, Op};
+use dlmc::graph::{Array, Dim, Op};
 use dlmc::lower::Kinds;
 use dlmc::lower::ops::{self, Cx, Lowered, rope::Tables};
 use dlmc::objective::Pattern;
@@ -102,29 +119,71 @@ fn elementwise() {
     let mut d = draws();
     let (a, b, row) = (d.array(&[2, 3, 37], 1.0), d.array(&[2, 3, 37], 2.0), d.array(&[37], 1.0));
     let pair = [(a.clone(), Compute), (b.clone(), Compute)];
-    check(Add, &pair);
-    check(Mul, &pair);
-    check(Add, &[(a.clone(), Compute), (row.clone(), Compute)]);
-    check(Mul, &[(a.clone(), Compute), (row.clone(), Compute)]);
+    check(Add::default(), &pair);
+    check(Mul::default(), &pair);
+    check(Add::default(), &[(a.clone(), Compute), (row.clone(), Compute)]);
+    check(Mul::default(), &[(a.clone(), Compute), (row.clone(), Compute)]);
+    check(Mul::default(), &[(a.clone(), Compute), (Array::scalar(1.5), Compute)]);
     check(Scale { factor: -0.75 }, &pair[..1]);
+    check(Offset { by: 0.3 }, &pair[..1]);
     check(ZerosLike, &pair[..1]);
     check(Cast { wide: true }, &pair[..1]);
     check(Cast { wide: false }, &[(a.clone(), Wide)]);
-    check(Silu, &pair[1..]);
-    check(SiluGrad, &pair);
-    check(Gelu, &pair[1..]);
-    check(GeluGrad, &pair);
-    for drop in 0..=2 {
-        check(SumTo { drop }, &pair[..1]);
+    for (from, drop) in [(0, 0), (0, 1), (0, 2), (0, 3), (1, 1), (1, 2)] {
+        check(SumTo { from, drop }, &pair[..1]);
     }
     check(WeightedSum, &[(d.array(&[3, 5], 1.0), Wide), (d.array(&[3, 5], 1.0), Wide)]);
 }
 
 #[test]
-fn silu_far_out() {
-    let x = Array::new([6], vec![-100.0, -50.0, -20.0, 20.0, 50.0, 100.0]);
-    check(Silu, &[(x.clone(), Compute)]);
-    check(SiluGrad, &[(x.map(|_| 1.0), Compute), (x, Compute)]);
+fn activations() {
+    let mut d = draws();
+    let (dy, x) = (d.array(&[2, 3, 37], 1.0), d.array(&[2, 3, 37], 2.0));
+    // Where they are flat, where the approximations differ most, and the edge of relu.
+    let far = Array::new([9], vec![-100.0, -50.0, -20.0, -2.5, 0.0, 2.5, 20.0, 50.0, 100.0]);
+    for function in Function::ALL {
+        check(Activation { function }, &[(x.clone(), Compute)]);
+        check(ActivationGrad { function }, &[(dy.clone(), Compute), (x.clone(), Compute)]);
+        check(Activation { function }, &[(far.clone(), Compute)]);
+        check(ActivationGrad { function }, &[(far.map(|_| 1.0), Compute), (far.clone(), Compute)]);
+    }
+}
+
+/// As many sequences as positions: sizes alone do not tell the two ways apart.
+#[test]
+fn one_vector_for_each_sequence() {
+    let mut d = draws();
+    let (a, b) = (d.array(&[3, 3, 5], 1.0), d.array(&[3, 5], 1.0));
+    for second in [Second::Last, Second::Batch] {
+        let pair = [(a.clone(), Compute), (b.clone(), Compute)];
+        check(Add { second }, &pair);
+        check(Mul { second }, &pair);
+    }
+    let heads = [(d.array(&[2, 3, 4, 5], 1.0), Compute), (d.array(&[2, 5], 1.0), Compute)];
+    check(Mul { second: Second::Batch }, &heads);
+    check(Add { second: Second::Batch }, &[heads[0].clone(), (d.array(&[2], 1.0), Compute)]);
+}
+
+#[test]
+fn parts_and_their_joining() {
+    let mut d = draws();
+    let x = (d.array(&[2, 3, 12], 1.0), Compute);
+    check(Chunk { widths: vec![4; 3] }, std::slice::from_ref(&x));
+    check(Chunk { widths: vec![5, 7] }, std::slice::from_ref(&x));
+    check(Concat, &[x.clone(), (d.array(&[2, 3, 5], 1.0), Compute), (d.array(&[2, 3, 1], 1.0), Compute)]);
+    check(Concat, &[(d.array(&[4, 3], 1.0), Compute), (d.array(&[4, 2], 1.0), Compute)]);
+    let shape = vec![Dim::Batch, Dim::Time, Dim::Fixed(3)];
+    check(Zeros { shape, wide: false }, &[(d.ids(&[2, 5], 4), Ids)]);
+    check(Zeros { shape: vec![Dim::Fixed(4), Dim::Fixed(2)], wide: true }, &[]);
+}
+
+#[test]
+fn features_of_a_number() {
+    let t = Array::new([4], vec![0.0, 1e-3, 0.37, 1.0]);
+    let op = Sinusoid { dim: 64, max_period: 10_000.0, scale: 1_000.0 };
+    check(op, &[(t, Wide)]);
+    let positions = Array::new([9], (0..9).map(f64::from).collect());
+    check(Sinusoid { dim: 6, max_period: 100.0, scale: 1.0 }, &[(positions, Ids)]);
 }
 
 #[test]
@@ -169,15 +228,19 @@ fn norms() {
         check_composed(layer.clone(), &forward, &|cx, t| ops::layer_norm::composed(&layer, cx, t[0], t[1]));
         let statistics = |op: Op| op.operation().unwrap().reference(&[&x, &gain]);
         let rstd = statistics(rms.into()).remove(1);
-        let back = [(dy.clone(), Compute), forward[0].clone(), forward[1].clone(), (rstd, Wide)];
+        let back = [(dy.clone(), Compute), forward[0].clone(), (rstd, Wide), forward[1].clone()];
         check(RmsNormGrad, &back);
+        check(RmsNorm { eps: 1e-3 }, &forward[..1]);
+        check(RmsNormGrad, &back[..3]);
         check_composed(RmsNormGrad, &back, &|cx, t| {
             ops::rms_norm::composed_grad(&RmsNormGrad, cx, t.try_into().unwrap())
         });
         let mut all = statistics(layer.into());
         let (rstd, mean) = (all.remove(2), all.remove(1));
-        let back = [(dy, Compute), forward[0].clone(), forward[1].clone(), (mean, Wide), (rstd, Wide)];
+        let back = [(dy, Compute), forward[0].clone(), (mean, Wide), (rstd, Wide), forward[1].clone()];
         check(LayerNormGrad, &back);
+        check(LayerNorm { eps: 1e-3 }, &forward[..1]);
+        check(LayerNormGrad, &back[..4]);
         check_composed(LayerNormGrad, &back, &|cx, t| {
             ops::layer_norm::composed_grad(&LayerNormGrad, cx, t.try_into().unwrap())
         });
@@ -205,19 +268,40 @@ fn rope() {
 #[test]
 fn attention() {
     let mut d = draws();
-    for (pattern, t) in [(Pattern::Causal, 5), (Pattern::Full, 5), (Pattern::Causal, 70), (Pattern::Full, 70)] {
-        let shape = [2, 3, t, 8];
-        let qkv = [0; 3].map(|_| (d.array(&shape, 1.0), Compute));
-        let op = Attend { pattern };
-        check(op.clone(), &qkv);
-        check_composed(op.clone(), &qkv, &|cx, t| ops::attend::composed(&op, cx, t.try_into().unwrap()));
-        let mut saved = Op::from(op).operation().unwrap().reference(&[&qkv[0].0, &qkv[1].0, &qkv[2].0]);
-        let (lse, out) = (saved.remove(1), saved.remove(0));
-        let back = [(d.array(&shape, 1.0), Compute)].into_iter().chain(qkv);
-        let back: Vec<_> = back.chain([(out, Compute), (lse, Wide)]).collect();
-        let op = AttendGrad { pattern };
-        check(op.clone(), &back);
-        check_composed(op.clone(), &back, &|cx, t| ops::attend::composed_grad(&op, cx, t.try_into().unwrap()));
+    for pattern in [Pattern::Causal, Pattern::Full] {
+        for (t, window, shared) in [
+            (5, None, 4),
+            (70, None, 4),
+            (5, Some(1), 4),
+            (5, Some(3), 4),
+            (5, Some(5), 4),
+            (5, Some(9), 4),
+            (70, Some(16), 4),
+            (7, None, 2),
+            (7, None, 1),
+            (70, Some(33), 2),
+        ] {
+            let sight = Sight { pattern, window };
+            let (shape, few) = ([2, 4, t, 8], [2, shared, t, 8]);
+            let q = (d.array(&shape, 1.0), Compute);
+            let kv = [0; 2].map(|_| (d.array(&few, 1.0), Compute));
+            let qkv = [q, kv[0].clone(), kv[1].clone()];
+            let op = Attend { sight };
+            check(op.clone(), &qkv);
+            let mut saved = Op::from(op.clone()).operation().unwrap().reference(&[&qkv[0].0, &qkv[1].0, &qkv[2].0]);
+            let (lse, out) = (saved.remove(1), saved.remove(0));
+            let back = [(d.array(&shape, 1.0), Compute)].into_iter().chain(qkv.clone());
+            let back: Vec<_> = back.chain([(out, Compute), (lse, Wide)]).collect();
+            let grad = AttendGrad { sight };
+            check(grad.clone(), &back);
+            // For other devices a head of keys is there for each of queries.
+            if shared == 4 {
+                check_composed(op.clone(), &qkv, &|cx, t| ops::attend::composed(&op, cx, t.try_into().unwrap()));
+                check_composed(grad.clone(), &back, &|cx, t| {
+                    Ok(ops::attend::composed_grad(&grad, cx, t.try_into().unwrap())?.into())
+                });
+            }
+        }
     }
 }
 
@@ -268,7 +352,7 @@ fn what_does_not_fit_is_refused() {
     let cx = Cx { kinds, device: Device::Cpu, tables: &tables, positions: &[] };
     let (floats, ids) = (Tensor::zeros([3, 4], (Kind::Float, Device::Cpu)), Tensor::from_slice(&[0i64, 9, 1]));
     let says = |result: Lowered| result.unwrap_err().to_string();
-    assert_eq!(says(ops::lower(&Op::Add(Add), &cx, &[&floats])), "got 1 tensors, takes 2");
+    assert_eq!(says(ops::lower(&Op::Add(Add::default()), &cx, &[&floats])), "got 1 tensors, takes 2");
     assert_eq!(says(ops::lower(&EmbedGrad { rows: 4 }.into(), &cx, &[&floats, &ids])), "id 9 is not below 4");
     assert!(says(ops::lower(&Nll { live: 9 }.into(), &cx, &[&floats, &ids])).contains("with 9 ids"));
     assert!(says(ops::lower(&RmsNorm { eps: 1e-6 }.into(), &cx, &[&floats, &ids])).contains("a gain of shape"));

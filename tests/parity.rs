@@ -362,20 +362,9 @@ experiment parity {{
             params: self.scaled(scale),
         };
         let outputs = reference::evaluate(&self.training, &bindings).unwrap();
-        let mut grads = Tensors::new();
-        for param in &self.training.graph().params {
-            let grad = &outputs[&format!("grad.{}", param.path)];
-            match (grad, param.repeats.as_slice()) {
-                (Datum::One(array), []) => {
-                    grads.insert(param.path.clone(), array.clone());
-                }
-                (list, [n]) => {
-                    grads.extend((0..*n).map(|i| (param.instance_path(&[i]), list.at(&[i]).unwrap().clone())))
-                }
-                _ => panic!("{} is in nested regions", param.path),
-            }
-        }
-        Result { loss: outputs["loss"].array().unwrap().data[0], grads }
+        let grads =
+            outputs.iter().filter_map(|(name, a)| Some((name.strip_prefix("grad.")?.to_string(), a.clone()))).collect();
+        Result { loss: outputs["loss"].data[0], grads }
     }
 
     fn scaled(&self, scale: u32) -> Tensors {

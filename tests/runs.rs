@@ -206,3 +206,54 @@ fn bench_prints_one_line() {
         assert!(line[key].as_f64().is_some_and(|x| x > 0.0), "{key}: {line}");
     }
 }
+
+/// A model that reads the noise level is given it in training, in evaluation and in sampling, by both
+/// estimators, and another trainer is given it too.
+#[test]
+fn a_model_may_read_the_noise_level() {
+    let out = tempfile::tempdir().expect("a folder");
+    let spec = std::fs::read_to_string(root().join("tests/golden/tiny.dlm")).expect("the tiny spec");
+    let model = "
+block conditioned(x: [B, T, D], c: [B, D]) -> [B, T, D] {
+    (shift, scale, gate) = chunk(linear(silu(c), 3 * D, init: zeros) as adaln, 3)
+    h = rmsnorm(x, gain: false) * (1 + scale) + shift
+    return x + gate * linear(gelu_tanh(linear(h, 2 * D) as up), D) as down
+}
+model dit(layers: int, dim: int) {
+    c = linear(sinusoid(t, 64), dim) as time
+    x = embed(tokens, dim)
+    repeat layers as layer {
+        x = conditioned(x, c)
+    }
+    return unembed(rmsnorm(x) as norm)
+}
+";
+    let spec = spec
+        .replace("use \"../../specs/lib/decoder.dlm\" { decoder }", model)
+        .replace(
+            "objective ar  = next_token()",
+            "objective each = masked_diffusion(schedule: keep, estimator: bernoulli)",
+        )
+        .replace("decoder(layers: 2, dim: 32, heads: 2, ffn: 64)", "dit(layers: 2, dim: 32)")
+        .replace("ar: { objective: ar }", "each: { objective: each }")
+        .replace("under: ar", "under: each");
+    let file = out.path().join("conditioned.dlm");
+    std::fs::write(&file, spec).expect("the spec is written");
+    let (file, to) = (file.to_str().expect("a plain path"), out.path().to_str().expect("a plain path"));
+    let result = dlmc(&["run", file, "--out", to]).output().expect("dlmc-torch starts");
+    assert!(result.status.success(), "{}", text(&result.stderr));
+    for arm in ["each", "mdm"] {
+        let records = records(out.path(), arm);
+        let losses: Vec<f64> =
+            records.iter().filter_map(|r| if let Record::Eval(e) = r { Some(e.loss) } else { None }).collect();
+        assert!(losses.len() > 1 && losses.last() < losses.first(), "{arm}: {losses:?}");
+        assert!(folder(out.path(), arm).samples_path().exists());
+    }
+    let exported = out.path().join("exported");
+    let to = exported.to_str().expect("a plain path");
+    let result = dlmc(&["export", file, "--arm", "mdm", "--steps", "3", "--to", to]).output().expect("it starts");
+    assert!(result.status.success(), "{}", text(&result.stderr));
+    let bytes = std::fs::read(exported.join("train.safetensors")).expect("the batches");
+    let head = text(&bytes[8..8 + u64::from_le_bytes(bytes[..8].try_into().expect("8 bytes")) as usize]);
+    assert!(head.contains("\"t\":{\"dtype\":\"F64\",\"shape\":[3,16]"), "{head}");
+}

@@ -23,10 +23,10 @@ fn body_cost(valid: &ValidGraph, id: BodyId, sizes: DimSizes) -> Cost {
     for (index, node) in body.nodes() {
         match &node.op {
             Op::Repeat(region) => {
-                for run in &region.runs {
-                    let one = body_cost(valid, run.body, sizes);
-                    cost.total += run.count as f64 * one.total;
-                    cost.attention += run.count as f64 * one.attention;
+                for (body, n) in region.n_iterations() {
+                    let one = body_cost(valid, body, sizes);
+                    cost.total += n as f64 * one.total;
+                    cost.attention += n as f64 * one.attention;
                 }
             }
             op => {

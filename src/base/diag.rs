@@ -291,6 +291,8 @@ codes! {
     TOO_MANY = "E0408";
     /// the number of values returned and bound differ
     RETURN_COUNT = "E0409";
+    /// a model that reads the noise level `t` under an objective without one
+    NO_NOISE_LEVEL = "E0410";
     // E05..: data
     /// a corpus that is not there
     MISSING_CORPUS = "E0501";

@@ -107,6 +107,8 @@ pub struct Crossover {
     pub n_documents: usize,
     pub n_resamples: usize,
     pub n_replicates: usize,
+    /// Where the learning rate starts to fall.
+    pub decay_from_epoch: Option<f64>,
     /// What a reader of the verdict must know too.
     pub remarks: Vec<String>,
 }
@@ -173,6 +175,7 @@ pub fn crossover(
         n_documents: 0,
         n_resamples: N_RESAMPLES,
         n_replicates: of.len(),
+        decay_from_epoch: of.iter().chain(than).find_map(|series| series.decay_from_epoch()),
         remarks: vec![],
     };
     let incomplete = of.iter().chain(than).find_map(|series| series.incomplete());

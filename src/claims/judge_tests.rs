@@ -34,6 +34,7 @@ fn record(axes: &[(&str, &[&str])], n_replicates: usize) -> ExperimentRecord {
         axes: all,
         points,
         claims: vec![],
+        runs: vec![],
     }
 }
 

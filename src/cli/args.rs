@@ -59,6 +59,9 @@ pub struct CheckArgs {
     /// Spec files
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
+    /// Only these points of the sweep: `axis=value,...`, any part of a point's name
+    #[arg(long, value_name = "POINT")]
+    pub point: Option<String>,
     /// One JSON document instead of text
     #[arg(long)]
     pub json: bool,
@@ -74,6 +77,9 @@ pub struct GraphArgs {
     /// Which arm; the first by default
     #[arg(long)]
     pub arm: Option<String>,
+    /// Which point of the sweep, by any part of its name; the first by default
+    #[arg(long, value_name = "POINT")]
+    pub point: Option<String>,
     #[arg(long, value_enum, default_value_t = Stage::Checked)]
     pub stage: Stage,
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -101,6 +107,9 @@ pub enum Format {
 pub struct PlanArgs {
     #[command(flatten)]
     pub spec: SpecArgs,
+    /// Only these points of the sweep: `axis=value,...`, any part of a point's name
+    #[arg(long, value_name = "POINT")]
+    pub point: Option<String>,
     #[arg(long)]
     pub json: bool,
 }
@@ -112,6 +121,9 @@ pub struct RunArgs {
     /// Only this arm
     #[arg(long)]
     pub arm: Option<String>,
+    /// Only these points of the sweep: `axis=value,...`, any part of a point's name
+    #[arg(long, value_name = "POINT")]
+    pub point: Option<String>,
     /// Stop each arm after this many steps in all (the schedule stays that of the spec)
     #[arg(long)]
     pub steps: Option<u64>,
@@ -187,6 +199,9 @@ pub struct BenchArgs {
     /// Which arm; the first by default
     #[arg(long)]
     pub arm: Option<String>,
+    /// Which point of the sweep, by any part of its name; the first by default
+    #[arg(long, value_name = "POINT")]
+    pub point: Option<String>,
     /// Steps that are measured
     #[arg(long, default_value_t = 30)]
     pub steps: u64,
@@ -210,6 +225,9 @@ pub struct ExportArgs {
     /// Which arm; the first by default
     #[arg(long)]
     pub arm: Option<String>,
+    /// Which point of the sweep, by any part of its name; the first by default
+    #[arg(long, value_name = "POINT")]
+    pub point: Option<String>,
     /// A new folder
     #[arg(long, value_name = "DIR")]
     pub to: PathBuf,

@@ -12,11 +12,15 @@ pub fn run(args: &CheckArgs) -> ExitCode {
     let mut documents = vec![];
     for file in &args.files {
         // Every experiment of the file is checked; where there are several, by name.
-        let compile = |name: Option<&str>| front::compile(file, &Disk, name, &args.set, Some(&corpus));
+        let compile = |experiment: Option<&str>| {
+            let choice = front::Choice { experiment, overrides: &args.set, point: args.point.as_deref() };
+            front::compile_choice(file, &Disk, choice, Some(&corpus))
+        };
         let mut outcome = compile(None);
-        let mut checked: Vec<(String, usize)> = vec![];
+        let mut checked: Vec<(String, usize, usize)> = vec![];
         let sound = |outcome: &front::Outcome| {
-            outcome.compiled.as_ref().map(|c| (c.spec.name().to_string(), c.spec.arm_names().len()))
+            let spec = outcome.compiled.as_ref().map(|c| &c.spec);
+            spec.map(|spec| (spec.name().to_string(), spec.arm_names().len(), spec.points().len()))
         };
         if outcome.experiments.len() > 1 {
             let mut all = Diagnostics::default();
@@ -46,8 +50,12 @@ pub fn run(args: &CheckArgs) -> ExitCode {
             let definitions = plural(outcome.n_definitions, "definition");
             print(&format!("{}: a library of {definitions}, sound\n", file.display()));
         }
-        for (name, n_arms) in checked {
-            print(&format!("{}: experiment `{name}`, {}, sound\n", file.display(), plural(n_arms, "arm")));
+        for (name, n_arms, n_points) in checked {
+            let points = match n_points {
+                0 | 1 => String::new(),
+                n => format!(" x {} = {}", plural(n, "point"), plural(n * n_arms, "run")),
+            };
+            print(&format!("{}: experiment `{name}`, {}{points}, sound\n", file.display(), plural(n_arms, "arm")));
         }
     }
     if args.json {

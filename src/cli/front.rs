@@ -91,7 +91,9 @@ fn compile_here(path: &Path, sources: &dyn Sources, choice: Choice<'_>, env: Opt
     let readable = !out.iter().any(|d| d.severity == Severity::Error && d.code < code::UNKNOWN_NAME);
     let mut names = Diagnostics::default();
     let mut resolved = resolve::resolve_experiment(library, &mut map, choice.experiment, choice.overrides, &mut names);
-    if let (Some(spec), Some(point)) = (&mut resolved, choice.point) {
+    if let (Some(spec), Some(point)) = (&mut resolved, choice.point)
+        && (!spec.axes.is_empty() || !names.has_errors())
+    {
         spec.keep_points(point, &mut map, &mut names);
     }
     if readable {
@@ -181,7 +183,7 @@ fn look_at(sketches: &[Sketch], env: Option<&CorpusEnv>, out: &mut Diagnostics) 
             seen.push(call);
             let seq = sketch.data.as_ref().map_or(SEQ, |data| data.seq);
             // The graph itself is of no use; what matters went to `out`.
-            let _ = build(call, ModelInputs { vocab: VOCAB, seq, pattern: Pattern::Causal }, out);
+            let _ = build(call, ModelInputs { vocab: VOCAB, seq, pattern: Pattern::Causal, noise_level: true }, out);
         }
         if let (Some(data), Some(env)) = (&sketch.data, env) {
             let n_ids = data.tokenizer.n_ids();
@@ -251,7 +253,12 @@ fn values(call: &check::spec::ModelCall) -> Vec<(&String, check::spec::Static)> 
 
 /// What an arm's model is built for.
 pub fn model_inputs(arm: &Arm) -> ModelInputs {
-    ModelInputs { vocab: arm.vocab.size, seq: arm.data.seq, pattern: objective::pattern(&arm.objective) }
+    ModelInputs {
+        vocab: arm.vocab.size,
+        seq: arm.data.seq,
+        pattern: objective::pattern(&arm.objective),
+        noise_level: objective::has_noise_level(&arm.objective),
+    }
 }
 
 fn valid(graph: Graph, arm: &Arm, out: &mut Diagnostics) -> Option<ValidGraph> {

@@ -3,9 +3,11 @@
 use super::args::{Format, GraphArgs, Stage};
 use super::{SPEC_ERRORS, USAGE, env, fail, front, print, render};
 use crate::base::source::Disk;
+use crate::base::suggest::suggest;
 use crate::check::spec::Arm;
 use crate::graph::training::training_graph;
 use crate::graph::{ValidGraph, dot, text, view};
+use crate::resolve::point;
 use std::process::ExitCode;
 
 /// Compiles; prints what is wrong, and gives what there is.
@@ -22,20 +24,47 @@ pub fn compiled(spec: &super::args::SpecArgs) -> Result<front::Compiled, ExitCod
     }
 }
 
-/// The arm of that name, or the first.
-pub fn choose<'a>(compiled: &'a front::Compiled, name: Option<&str>) -> Result<(&'a Arm, &'a ValidGraph), ExitCode> {
-    let arms = compiled.spec.variants();
-    let index = match name {
-        None => Some(0),
-        Some(name) => arms.iter().position(|a| a.name == name),
-    };
-    match index.and_then(|i| Some((arms.get(i)?, compiled.models.get(i)?))) {
-        Some((arm, model)) => Ok((arm, model)),
-        None => {
-            let names: Vec<&str> = arms.iter().map(|a| a.name.as_str()).collect();
-            Err(fail(&format!("there is no arm `{}`; there are {}", name.unwrap_or(""), names.join(", ")), USAGE))
-        }
+/// The variants (by index) of that arm, or of all, at the points that `--point` means, or at all.
+pub fn select(compiled: &front::Compiled, arm: Option<&str>, point: Option<&str>) -> Result<Vec<usize>, ExitCode> {
+    let spec = &compiled.spec;
+    if let Some(name) = arm.filter(|name| !spec.arm_names().iter().any(|a| a == name)) {
+        let names = spec.arm_names();
+        let help = match suggest(name, names.iter().map(String::as_str)) {
+            Some(closest) => format!("did you mean `{closest}`?"),
+            None => format!("there are {}", names.join(", ")),
+        };
+        return Err(fail(&format!("there is no arm `{name}`\n  = help: {help}"), USAGE));
     }
+    let points: Vec<usize> = match point {
+        None => (0..spec.points().len()).collect(),
+        Some(text) => point::select(spec.axes(), spec.points(), text)
+            .map_err(|refused| fail(&format!("{}\n  = help: {}", refused.message, refused.help), USAGE))?,
+    };
+    let n_arms = spec.arm_names().len();
+    let all = points.iter().flat_map(|p| (0..n_arms).map(move |a| p * n_arms + a));
+    let is_meant = |i: &usize| arm.is_none_or(|name| spec.variants().get(*i).is_some_and(|v| v.name == name));
+    Ok(all.filter(is_meant).collect())
+}
+
+/// The first of the variants that [`select`] finds.
+pub fn choose<'a>(
+    compiled: &'a front::Compiled,
+    arm: Option<&str>,
+    point: Option<&str>,
+) -> Result<(&'a Arm, &'a ValidGraph), ExitCode> {
+    let found = select(compiled, arm, point)?;
+    let chosen = found.first().and_then(|i| Some((compiled.spec.variants().get(*i)?, compiled.models.get(*i)?)));
+    let Some((arm, model)) = chosen else { return Err(fail("the experiment has no arms", SPEC_ERRORS)) };
+    let n_points = found.len()
+        / found
+            .iter()
+            .filter(|i| compiled.spec.variants().get(**i).is_some_and(|v| v.point == arm.point))
+            .count()
+            .max(1);
+    if n_points > 1 {
+        eprintln!("note: {}, the first of {n_points} points; choose with --point", arm.title());
+    }
+    Ok((arm, model))
 }
 
 pub fn run(args: &GraphArgs) -> ExitCode {
@@ -43,7 +72,7 @@ pub fn run(args: &GraphArgs) -> ExitCode {
         Ok(compiled) => compiled,
         Err(code) => return code,
     };
-    let (arm, model) = match choose(&compiled, args.arm.as_deref()) {
+    let (arm, model) = match choose(&compiled, args.arm.as_deref(), args.point.as_deref()) {
         Ok(found) => found,
         Err(code) => return code,
     };

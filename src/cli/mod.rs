@@ -9,6 +9,7 @@ pub mod front;
 pub mod graph;
 pub mod handover;
 pub mod plan;
+mod plan_text;
 pub mod render;
 pub mod report;
 

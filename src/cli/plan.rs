@@ -1,19 +1,20 @@
-//! `dlmc plan`: what a spec would run, before anything is booked.
+//! `dlmc plan`: what a spec would run, before anything is booked. Facts and JSON here, `plan_text` words them.
 
 use super::args::PlanArgs;
-use super::{RUN_FAILED, fail, graph, print};
+use super::{RUN_FAILED, fail, front, graph, plan_text, print};
 use crate::analyze::cost::Conventions;
 use crate::analyze::{ParamCount, count_params, flops_conventions};
 use crate::check::CheckedSpec;
-use crate::check::spec::{Arm, LrSchedule, Objective, Precision};
-use crate::graph::ValidGraph;
+use crate::check::spec::{Arm, AxisKind, Precision};
 use crate::graph::training::{TrainingError, loss_graph, training_graph};
-use crate::graph::{DimSizes, Elem};
-use crate::report::words::count;
+use crate::graph::{DimSizes, Elem, ValidGraph};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-/// Facts about one arm.
+/// Facts about one variant.
+#[derive(Clone, Copy, Debug)]
 pub struct ArmPlan {
     pub params: ParamCount,
     pub conventions: Conventions,
@@ -23,24 +24,57 @@ pub struct ArmPlan {
     pub state_bytes: u64,
 }
 
-pub fn plan_arm(arm: &Arm, model: &ValidGraph) -> Result<ArmPlan, TrainingError> {
+/// Plans variants; those that share a model share what follows from it.
+#[derive(Default)]
+pub struct Planner {
+    by_model: BTreeMap<(*const ValidGraph, u64), ModelFacts>,
+}
+
+#[derive(Clone, Copy)]
+struct ModelFacts {
+    params: ParamCount,
+    /// Of one trained token.
+    per_token: Conventions,
+    /// Of the forward pass over one sequence.
+    forward: f64,
+}
+
+impl Planner {
+    pub fn plan(&mut self, arm: &Arm, model: &Arc<ValidGraph>) -> Result<ArmPlan, TrainingError> {
+        let key = (Arc::as_ptr(model), arm.vocab.n_predictable());
+        let facts = match self.by_model.get(&key) {
+            Some(facts) => *facts,
+            None => *self.by_model.entry(key).or_insert(model_facts(arm, model)?),
+        };
+        let trained = (arm.budget.steps * arm.budget.tokens_per_step) as f64;
+        let rows = match arm.data.valid {
+            crate::check::spec::Amount::Tokens(n) => (n / arm.data.seq) as f64,
+            // A share of a corpus that has not been read.
+            crate::check::spec::Amount::Fraction(_) => f64::NAN,
+        };
+        let wide = if arm.train.precision == Precision::Fp64 { 8 } else { 4 };
+        let copies = 3 + u64::from(arm.train.ema.is_some());
+        Ok(ArmPlan {
+            params: facts.params,
+            conventions: Conventions {
+                six_nd_without_head: facts.per_token.six_nd_without_head * trained,
+                six_nd_with_head: facts.per_token.six_nd_with_head * trained,
+                counted: facts.per_token.counted * trained,
+            },
+            evaluation_flops: facts.forward * rows * arm.eval.draws as f64 * arm.eval.at_steps.len() as f64,
+            state_bytes: facts.params.total * wide * copies,
+        })
+    }
+}
+
+fn model_facts(arm: &Arm, model: &ValidGraph) -> Result<ModelFacts, TrainingError> {
     let live = arm.vocab.n_predictable();
     let training = training_graph(model, live)?;
     let params = count_params(model);
     let seq = arm.data.seq;
-    let trained = arm.budget.steps * arm.budget.tokens_per_step;
-    let head = head_params(model, arm);
-    let conventions = flops_conventions(&training, params, head, seq, trained);
+    let per_token = flops_conventions(&training, params, head_params(model, arm), seq, 1);
     let forward = crate::analyze::flops(&loss_graph(model, live)?, DimSizes { batch: 1, time: seq }).total;
-    let rows = match arm.data.valid {
-        crate::check::spec::Amount::Tokens(n) => (n / seq) as f64,
-        // A share of a corpus that has not been read.
-        crate::check::spec::Amount::Fraction(_) => f64::NAN,
-    };
-    let evaluation_flops = forward * rows * arm.eval.draws as f64 * arm.eval.at_steps.len() as f64;
-    let wide = if arm.train.precision == Precision::Fp64 { 8 } else { 4 };
-    let copies = 3 + u64::from(arm.train.ema.is_some());
-    Ok(ArmPlan { params, conventions, evaluation_flops, state_bytes: params.total * wide * copies })
+    Ok(ModelFacts { params, per_token, forward })
 }
 
 /// Elements of the weight that makes the logits.
@@ -60,29 +94,39 @@ pub fn run(args: &PlanArgs) -> ExitCode {
         Ok(compiled) => compiled,
         Err(code) => return code,
     };
-    let plans: Result<Vec<ArmPlan>, TrainingError> =
-        compiled.spec.variants().iter().zip(&compiled.models).map(|(arm, model)| plan_arm(arm, model)).collect();
-    match plans {
+    let chosen = match graph::select(&compiled, None, args.point.as_deref()) {
+        Ok(chosen) => chosen,
+        Err(code) => return code,
+    };
+    match plan_all(&compiled, &chosen) {
         Err(error) => fail(&error.to_string(), RUN_FAILED),
-        Ok(plans) if args.json => {
-            print(&format!("{}\n", to_json(&compiled.spec, &plans)));
-            ExitCode::SUCCESS
-        }
         Ok(plans) => {
-            print(&text(&compiled.spec, &plans));
+            let text = match args.json {
+                true => format!("{}\n", to_json(&compiled.spec, &plans)),
+                false => plan_text::text(&compiled.spec, &plans),
+            };
+            print(&text);
             ExitCode::SUCCESS
         }
     }
 }
 
-fn to_json(spec: &CheckedSpec, plans: &[ArmPlan]) -> Value {
-    let arms: Vec<Value> = spec
-        .variants()
+/// A variant and its plan.
+pub type Planned<'a> = (&'a Arm, ArmPlan);
+
+fn plan_all<'a>(compiled: &'a front::Compiled, chosen: &[usize]) -> Result<Vec<Planned<'a>>, TrainingError> {
+    let mut planner = Planner::default();
+    let found = chosen.iter().filter_map(|i| Some((compiled.spec.variants().get(*i)?, compiled.models.get(*i)?)));
+    found.map(|(arm, model)| Ok((arm, planner.plan(arm, model)?))).collect()
+}
+
+fn to_json(spec: &CheckedSpec, plans: &[Planned<'_>]) -> Value {
+    let arms: Vec<Value> = plans
         .iter()
-        .zip(plans)
         .map(|(arm, plan)| {
             json!({
                 "arm": arm.name,
+                "point": arm.point.name(),
                 "objective": arm.objective.name(),
                 "params": plan.params.total,
                 "params_without_embedding": plan.params.without_embedding(),
@@ -97,113 +141,49 @@ fn to_json(spec: &CheckedSpec, plans: &[ArmPlan]) -> Value {
                 "flops_counted": plan.conventions.counted,
                 "evaluation_flops": plan.evaluation_flops.is_finite().then_some(plan.evaluation_flops),
                 "state_bytes": plan.state_bytes,
-                "fields": arm.flat.iter().map(|f| json!({"path": f.path, "value": f.value, "origin": f.origin})).collect::<Vec<_>>(),
+                "fields": arm.flat.iter().map(field).collect::<Vec<_>>(),
             })
         })
         .collect();
-    json!({ "version": 1, "experiment": spec.name(), "cite": spec.cite(), "factors": spec.factors(), "arms": arms })
-}
-
-fn text(spec: &CheckedSpec, plans: &[ArmPlan]) -> String {
-    let mut out = String::new();
-    let mut line = |text: String| {
-        out.push_str(text.trim_end());
-        out.push('\n');
-    };
-    let cite = spec.cite().map_or(String::new(), |c| format!(" · {c}"));
-    let factors = spec.factors().join(", ");
-    line(format!("{}{cite} · {} arms · matched: all but {factors}", spec.name(), spec.variants().len()));
-    line(String::new());
-    let (Some(first), Some(plan)) = (spec.variants().first(), plans.first()) else { return out };
-    let args: Vec<String> =
-        first.flat.iter().filter_map(|f| Some(format!("{}: {}", f.path.strip_prefix("model.")?, f.value))).collect();
-    line(format!("  model       {}({})", first.model.name, args.join(", ")));
-    line(format!(
-        "              {} parameters ({} without embedding), vocabulary {}",
-        count(plan.params.total),
-        count(plan.params.without_embedding()),
-        first.vocab.size
-    ));
-    let budget = &first.budget;
-    let unique = budget.unique_tokens.map_or("all".into(), count);
-    let epochs = budget.epochs.map_or(String::new(), |e| format!(" x {e:.2} epochs"));
-    line(format!("  data        {unique} unique tokens{epochs}, sequences of {}", first.data.seq));
-    line(format!(
-        "  budget      {} x {} = {} tokens a step, {} steps = {} tokens ({} left over)",
-        first.train.batch_seqs,
-        first.data.seq,
-        count(budget.tokens_per_step),
-        count(budget.steps),
-        count(budget.steps * budget.tokens_per_step),
-        count(budget.left_over_tokens)
-    ));
-    line(format!("  lr          {}", lr_text(first)));
-    line(format!(
-        "  precision   {}: compute, residual stream, rotary; wide ({}): master weights, norm statistics, softmax, loss, gradient sums, moments",
-        first.train.precision.name(),
-        if first.train.precision == Precision::Fp64 { "fp64" } else { "fp32" }
-    ));
-    line(format!(
-        "  decay       {} of {} parameters (two dimensions or more, embeddings included)",
-        count(plan.params.decayed),
-        count(plan.params.total)
-    ));
-    line(format!("  state       {} of weights and moments", crate::report::words::bytes(plan.state_bytes)));
-    line(format!(
-        "  evaluation  {} times, {}",
-        first.eval.at_steps.len(),
-        "the exact NLL for next token, the exact-count bound for masked diffusion"
-    ));
-    line(String::new());
-    let header =
-        ["arm", "objective", "attention", "6ND, no head", "6ND + head", "counted", "evaluation", "training loss"];
-    let mut rows: Vec<[String; 8]> = vec![header.map(String::from)];
-    for (arm, plan) in spec.variants().iter().zip(plans) {
-        let flops = |x: f64| if x.is_finite() { format!("{x:.3e}") } else { "after reading".into() };
-        let label = match &arm.objective {
-            Objective::NextToken => "exact likelihood".to_string(),
-            Objective::MaskedDiffusion(m) => match &m.bound {
-                Ok(why) => format!("a bound: {why}"),
-                Err(why) => format!("no bound: {why}"),
+    let axis = |axis: &crate::check::spec::Axis| {
+        json!({
+            "label": axis.label,
+            "path": axis.path,
+            "kind": match axis.kind {
+                AxisKind::Values => "values",
+                AxisKind::Zip => "zip",
+                AxisKind::Cases => "cases",
+                AxisKind::Replicate => "replicate",
             },
-        };
-        rows.push([
-            arm.name.clone(),
-            arm.objective.name().into(),
-            crate::objective::pattern(&arm.objective).name().into(),
-            flops(plan.conventions.six_nd_without_head),
-            flops(plan.conventions.six_nd_with_head),
-            flops(plan.conventions.counted),
-            flops(plan.evaluation_flops),
-            label,
-        ]);
-    }
-    let widths: Vec<usize> =
-        (0..8).map(|i| rows.iter().filter_map(|r| r.get(i)).map(|c| c.chars().count()).max().unwrap_or(0)).collect();
-    for row in &rows {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, w)| format!("{cell:<w$}")).collect();
-        line(format!("  {}", cells.join("  ")));
-    }
-    line(String::new());
-    line("  FLOPs of training: 6ND counts 6 x parameters x tokens, without the embedding, without or with the".into());
-    line(
-        "  head's product; counted: matrix products and attention of the training graph, forward and backward.".into(),
-    );
-    for claim in spec.claims() {
-        line(format!("  claim       {}", claim.text));
-    }
-    out
+            "values": axis.values.iter().map(|v| v.text.as_str()).collect::<Vec<_>>(),
+        })
+    };
+    let counted: f64 = plans.iter().map(|(_, plan)| plan.conventions.counted).sum();
+    let evaluation: f64 = plans.iter().map(|(_, plan)| plan.evaluation_flops).sum();
+    json!({
+        "version": 1,
+        "experiment": spec.name(),
+        "cite": spec.cite(),
+        "factors": spec.factors(),
+        "axes": spec.axes().iter().map(axis).collect::<Vec<_>>(),
+        "n_points": spec.points().len(),
+        "n_runs": plans.len(),
+        "total_flops_counted": counted,
+        "total_evaluation_flops": evaluation.is_finite().then_some(evaluation),
+        "arms": arms,
+    })
 }
 
-fn lr_text(arm: &Arm) -> String {
-    let lr = arm.train.optimizer.lr;
-    match arm.train.lr_schedule {
-        LrSchedule::Constant { warmup } => format!("{lr:e} constant after {warmup} steps of warm-up"),
-        LrSchedule::Cosine { warmup, floor, .. } => {
-            format!("{lr:e}, {warmup} steps of warm-up, cosine to {:e}", lr * floor)
+fn field(field: &crate::check::spec::FlatField) -> Value {
+    let mut value = json!({ "path": field.path, "value": field.value, "origin": field.origin });
+    if let Some(object) = value.as_object_mut() {
+        if let Some(written) = &field.written {
+            object.insert("written".into(), written.as_str().into());
         }
-        LrSchedule::Wsd { warmup, decay, floor, .. } => {
-            format!("{lr:e}, {warmup} steps of warm-up, decay over the last {decay} to {:e}", lr * floor)
+        if !field.replaced.is_empty() {
+            let all = field.replaced.iter().map(|s| json!({ "value": s.value, "origin": s.origin }));
+            object.insert("replaced".into(), all.collect::<Vec<_>>().into());
         }
     }
+    value
 }

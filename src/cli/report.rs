@@ -2,10 +2,9 @@
 
 use super::args::ReportArgs;
 use super::{RUN_FAILED, SPEC_ERRORS, fail, graph, print};
-use crate::claims::Outcome;
-use crate::report::{Findings, ReportInput, RunRecord, table, write};
+use crate::report::{Findings, ReportInput, RunRecord, Sweep, points, table, write, write_sweep};
 use crate::store::{ExperimentRecord, RunFolder};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 pub fn run(args: &ReportArgs) -> ExitCode {
@@ -23,8 +22,11 @@ pub fn run(args: &ReportArgs) -> ExitCode {
     let spec = super::args::SpecArgs { file: args.what.clone(), experiment: None, set: vec![] };
     match graph::compiled(&spec) {
         Ok(compiled) => {
-            let experiment = ExperimentRecord::of(&compiled.spec);
-            report(&args.out.join(&experiment.name), &experiment, args.strict)
+            let mut experiment = ExperimentRecord::of(&compiled.spec);
+            let folder = args.out.join(&experiment.name);
+            // Which run is whose, the last `dlmc run` wrote down.
+            experiment.note_runs(vec![], ExperimentRecord::read(&folder).ok().as_ref());
+            report(&folder, &experiment, args.strict)
         }
         Err(code) => code,
     }
@@ -33,21 +35,29 @@ pub fn run(args: &ReportArgs) -> ExitCode {
 /// Writes the report of an experiment's runs and prints its table.
 pub fn report(folder: &Path, experiment: &ExperimentRecord, strict: bool) -> ExitCode {
     let (input, unused) = gather(folder, experiment);
-    let findings = Findings::of(&input);
-    match write(folder, &input) {
-        Ok(page) => {
-            print(&table::render(&input, &findings, Some(&page)));
+    let (written, verdicts) = if experiment.axes.is_empty() {
+        let findings = Findings::of(&input);
+        let written = write(folder, &input, &findings).map(|page| table::render(&input, &findings, Some(&page)));
+        (written, findings.verdicts)
+    } else {
+        let sweep = Sweep::of(&input);
+        let written = write_sweep(folder, &input, &sweep);
+        let text = |page: PathBuf| format!("{}  {}\n", points::text(&input, &sweep), page.display());
+        (written.map(text), sweep.verdicts)
+    };
+    match written {
+        Ok(text) => {
+            print(&text);
             for name in unused {
                 print(&format!("  left out: {name}\n"));
             }
         }
         Err(error) => return fail(&error.to_string(), RUN_FAILED),
     }
-    let held = findings.claims.iter().all(|claim| claim.outcome == Outcome::Held);
-    if strict && !held { ExitCode::from(SPEC_ERRORS) } else { ExitCode::SUCCESS }
+    if strict && !verdicts.all_hold() { ExitCode::from(SPEC_ERRORS) } else { ExitCode::SUCCESS }
 }
 
-/// The newest run of each variant, in the order of the spec; and the others.
+/// The run of each variant, in the order of the spec; and the names of the others.
 fn gather(folder: &Path, experiment: &ExperimentRecord) -> (ReportInput, Vec<String>) {
     let changed = |run: &RunRecord| {
         let metrics = RunFolder::at(&run.folder).metrics_path();

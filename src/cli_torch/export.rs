@@ -22,7 +22,7 @@ fn export(args: &ExportArgs) -> Result<ExitCode, ExitCode> {
     if args.to.exists() {
         return Err(fail(&format!("`{}` exists already", args.to.display()), USAGE));
     }
-    let setup = set_up(&compiled, args.arm.as_deref(), tch::Device::Cpu)?;
+    let setup = set_up(&compiled, args.arm.as_deref(), args.point.as_deref(), tch::Device::Cpu)?;
     let arm = &setup.arm;
     let steps = args.steps.unwrap_or(arm.budget.steps).min(arm.budget.steps);
     let (seq, batch) = (arm.data.seq, arm.train.batch_seqs);
@@ -31,10 +31,7 @@ fn export(args: &ExportArgs) -> Result<ExitCode, ExitCode> {
     let corruptor = Corruptor::new(&arm.objective, &arm.vocab, seq as usize);
     for step in 0..steps {
         let clean = batches.batch(step);
-        let one = corruptor.corrupt(&clean, 0, batch, step, arm.train.seeds.noise);
-        all.tokens.extend(one.tokens);
-        all.targets.extend(one.targets);
-        all.weights.extend(one.weights);
+        all.extend(corruptor.corrupt(&clean, 0, batch, step, arm.train.seeds.noise));
     }
     let valid = valid_rows(arm, &setup.data);
     let optimizer = arm.train.optimizer;
@@ -94,12 +91,17 @@ fn export(args: &ExportArgs) -> Result<ExitCode, ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// `shape` ends with the positions; what a row has once lacks that dimension.
 fn rows(of: &Corrupted, shape: &[u64]) -> Vec<TensorData> {
-    vec![
+    let mut tensors = vec![
         whole("tokens", shape, of.tokens.iter().map(|t| i64::from(*t))),
         whole("targets", shape, of.targets.iter().map(|t| i64::from(*t))),
         real("weights", shape, &of.weights),
-    ]
+    ];
+    if let (Some((_, rows)), false) = (shape.split_last(), of.t.is_empty()) {
+        tensors.push(real("t", rows, &of.t));
+    }
+    tensors
 }
 
 fn whole(name: &str, shape: &[u64], values: impl Iterator<Item = i64>) -> TensorData {

@@ -62,9 +62,9 @@ fn with_graph(arm: &Arm, model: &ValidGraph) -> Arm {
     arm
 }
 
-/// The chosen arm, ready to step.
-fn set_up(compiled: &Compiled, arm: Option<&str>, device: Device) -> Result<Setup, ExitCode> {
-    let (arm, model) = graph::choose(compiled, arm)?;
+/// The chosen variant, ready to step.
+fn set_up(compiled: &Compiled, arm: Option<&str>, point: Option<&str>, device: Device) -> Result<Setup, ExitCode> {
+    let (arm, model) = graph::choose(compiled, arm, point)?;
     let arm = with_graph(arm, model);
     let data = read_data(&arm)?;
     Setup::new(&arm, model, data, device).map_err(|error| fail(&error.to_string(), RUN_FAILED))

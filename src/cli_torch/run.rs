@@ -1,6 +1,7 @@
 //! `dlmc run`
 
 use super::{open_device, read_data, with_graph};
+use crate::check::CheckedSpec;
 use crate::check::spec::Arm;
 use crate::cli::args::RunArgs;
 use crate::cli::{RUN_FAILED, fail, graph, report};
@@ -9,8 +10,10 @@ use crate::graph::ValidGraph;
 use crate::lower::device;
 use crate::sample::{Request, Sampler};
 use crate::store::metrics::EndReason;
-use crate::store::{ExperimentRecord, Lock, RunFolder, SpecSource, run_id};
+use crate::store::{ExperimentRecord, Lock, RunEntry, RunFolder, SpecSource, StoreError, run_id, run_name};
 use crate::train::{self, Limits, Setup};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -26,51 +29,43 @@ pub fn run(args: &RunArgs) -> ExitCode {
 fn run_all(args: &RunArgs) -> Result<ExitCode, ExitCode> {
     let device = open_device(&args.device)?;
     let compiled = graph::compiled(&args.spec)?;
-    let chosen: Vec<(Arm, &ValidGraph)> = match &args.arm {
-        Some(name) => {
-            let (arm, model) = graph::choose(&compiled, Some(name))?;
-            vec![(with_graph(arm, model), model)]
-        }
-        None => {
-            compiled.spec.variants().iter().zip(&compiled.models).map(|(a, m)| (with_graph(a, m), m.as_ref())).collect()
-        }
-    };
+    let spec = &compiled.spec;
+    let chosen: Vec<(Arm, &ValidGraph)> = graph::select(&compiled, args.arm.as_deref(), args.point.as_deref())?
+        .into_iter()
+        .filter_map(|i| Some((spec.variants().get(i)?, compiled.models.get(i)?)))
+        .map(|(arm, model)| (with_graph(arm, model), model.as_ref()))
+        .collect();
     let limits = limits(args)?;
     // Every corpus is read before anything is written.
-    let mut corpora: Vec<Arc<Prepared>> = vec![];
-    for (i, (arm, _)) in chosen.iter().enumerate() {
-        let same = chosen.iter().take(i).position(|(other, _)| {
-            other.data == arm.data && other.vocab == arm.vocab && other.train.seeds == arm.train.seeds
-        });
-        let data = match same.and_then(|j| corpora.get(j)) {
-            Some(data) => data.clone(),
-            None => read_data(arm)?,
-        };
-        corpora.push(data);
-    }
-    let experiment = ExperimentRecord::of(&compiled.spec);
-    let folder = args.out.join(&experiment.name);
-    let store_failed = |error: crate::store::StoreError| fail(&error.to_string(), RUN_FAILED);
-    std::fs::create_dir_all(&folder).map_err(|error| fail(&format!("{}: {error}", folder.display()), RUN_FAILED))?;
+    let corpora = read_corpora(&chosen)?;
+    let folder = args.out.join(spec.name());
+    let store_failed = |error: StoreError| fail(&error.to_string(), RUN_FAILED);
+    let runs: Vec<(RunFolder, String)> =
+        folders(&args.out, &folder, spec.name(), &chosen, &corpora).map_err(store_failed)?;
+    let entry = |((arm, _), (run, _)): (&(Arm, &ValidGraph), &(RunFolder, String))| RunEntry {
+        arm: arm.name.clone(),
+        point: arm.point.name(),
+        folder: run.name(),
+    };
+    let mut experiment = ExperimentRecord::of(spec);
+    let earlier = ExperimentRecord::read(&folder).ok();
+    experiment.note_runs(chosen.iter().zip(&runs).map(entry).collect(), earlier.as_ref());
     experiment.write(&folder).map_err(store_failed)?;
-    eprintln!(
-        "{}: {} on {}, {} threads",
-        experiment.name,
-        chosen.iter().map(|(a, _)| a.name.as_str()).collect::<Vec<_>>().join(" and "),
-        device::name(device),
-        device::n_threads()
-    );
+    eprintln!("{}", headline(spec, &chosen, device));
     let set = args.spec.set.iter().map(|over| (over.path.clone(), over.value.clone())).collect();
     let source = SpecSource { files: compiled.files.clone(), set };
     let mut stopped = false;
-    for ((arm, model), data) in chosen.iter().zip(corpora) {
-        let id = run_id(arm, &data.data_hash);
-        let run = RunFolder::create(&args.out, &experiment.name, &arm.name, &id).map_err(store_failed)?;
-        match one(arm, model, data, &run, &experiment.name, &source, &limits, device) {
+    let mut done: BTreeSet<&str> = BTreeSet::new();
+    for (((arm, model), data), (run, id)) in chosen.iter().zip(corpora).zip(&runs) {
+        // Variants that come out the same are one run.
+        if !done.insert(id) {
+            continue;
+        }
+        match one(arm, model, data, run, &experiment.name, &source, &limits, device) {
             Ok(EndReason::Finished) => {}
             Ok(reason) => {
                 stopped = true;
-                eprintln!("{:>8}  stopped: {}; `dlmc run` again goes on from here", arm.name, reason.words());
+                eprintln!("{:>8}  stopped: {}; `dlmc run` again goes on from here", arm.title(), reason.words());
                 if reason == EndReason::Interrupted {
                     break;
                 }
@@ -85,6 +80,65 @@ fn run_all(args: &RunArgs) -> Result<ExitCode, ExitCode> {
     }
     let strict = args.strict && !stopped;
     Ok(report::report(&folder, &experiment, strict))
+}
+
+/// `quickstart: ar and mdm on cpu, 2 threads`, `e: 2 arms x 5 points = 10 runs on cpu, 2 threads`
+fn headline(spec: &CheckedSpec, chosen: &[(Arm, &ValidGraph)], device: Device) -> String {
+    let first = chosen.first().map(|(arm, _)| &arm.point);
+    let what = if chosen.iter().all(|(arm, _)| Some(&arm.point) == first) {
+        let names: Vec<&str> = chosen.iter().map(|(arm, _)| arm.name.as_str()).collect();
+        let at = first.filter(|p| !p.is_only()).map_or(String::new(), |p| format!(" at {p}"));
+        format!("{}{at}", names.join(" and "))
+    } else {
+        format!("{} runs", chosen.len())
+    };
+    format!("{}: {what} on {}, {} threads", spec.name(), device::name(device), device::n_threads())
+}
+
+/// One corpus for all variants that read the same.
+fn read_corpora(chosen: &[(Arm, &ValidGraph)]) -> Result<Vec<Arc<Prepared>>, ExitCode> {
+    let mut distinct: Vec<(&Arm, Arc<Prepared>)> = vec![];
+    let mut corpora = vec![];
+    for (arm, _) in chosen {
+        let same = |(other, _): &&(&Arm, Arc<Prepared>)| {
+            let (a, b) = (&other.train.seeds, &arm.train.seeds);
+            other.data == arm.data && other.vocab == arm.vocab && (a.split, a.subset) == (b.split, b.subset)
+        };
+        let data = match distinct.iter().find(same) {
+            Some((_, data)) => data.clone(),
+            None => {
+                let data = read_data(arm)?;
+                distinct.push((arm, data.clone()));
+                data
+            }
+        };
+        corpora.push(data);
+    }
+    Ok(corpora)
+}
+
+/// The folder and the id of each variant's run; a run that is there under another name is that run.
+fn folders(
+    out: &Path,
+    experiment: &Path,
+    name: &str,
+    chosen: &[(Arm, &ValidGraph)],
+    corpora: &[Arc<Prepared>],
+) -> Result<Vec<(RunFolder, String)>, StoreError> {
+    let id_of = |run: &RunFolder| run.name().rsplit_once('-').map_or(String::new(), |(_, id)| id.to_string());
+    let mut by_id: BTreeMap<String, RunFolder> =
+        RunFolder::list(experiment).into_iter().map(|run| (id_of(&run), run)).collect();
+    let mut all = vec![];
+    for ((arm, _), data) in chosen.iter().zip(corpora) {
+        let id = run_id(arm, &data.data_hash);
+        let run = match by_id.get(&id) {
+            Some(run) => run.clone(),
+            None => RunFolder::create(out, name, &run_name(arm), &id)?,
+        };
+        by_id.insert(id.clone(), run.clone());
+        all.push((run, id));
+    }
+    Ok(all)
 }
 
 fn limits(args: &RunArgs) -> Result<Limits, ExitCode> {
@@ -110,6 +164,10 @@ fn one(
     limits: &Limits,
     device: Device,
 ) -> Result<EndReason, String> {
+    let wants_samples = arm.eval.sample_tokens > 0 && !run.samples_path().exists();
+    if !wants_samples && train::is_finished(run).map_err(|e| e.to_string())? {
+        return Ok(EndReason::Finished);
+    }
     let mut setup = Setup::new(arm, model, data.clone(), device).map_err(|e| e.to_string())?;
     let mut lock = Lock::of_arm(experiment, arm, &run.name());
     lock.source = source.clone();

@@ -42,7 +42,8 @@ fn sample(args: &SampleArgs) -> Result<ExitCode, ExitCode> {
         return Err(fail(&format!("`{}` has no checkpoint yet", args.run.display()), RUN_FAILED));
     };
     let compiled = compile_lock(&lock)?;
-    let (arm, model) = graph::choose(&compiled, Some(&lock.arm))?;
+    let point = (!lock.point.is_empty()).then_some(lock.point.as_str());
+    let (arm, model) = graph::choose(&compiled, Some(&lock.arm), point)?;
     let data = read_data(arm)?;
     let mut setup = Setup::new(arm, model, data, device).map_err(|e| fail(&e.to_string(), RUN_FAILED))?;
     let saved = read_checkpoint(&checkpoint).map_err(|e| fail(&e.to_string(), RUN_FAILED))?;

@@ -53,11 +53,7 @@ pub fn valid_rows(arm: &Arm, data: &Prepared) -> ValidRows {
             *n += (arm.data.seq - 1) as f64;
         }
         documents.extend(std::iter::repeat_n(document, one.rows));
-        rows.rows += one.rows;
-        rows.tokens.extend(one.tokens);
-        rows.targets.extend(one.targets);
-        rows.weights.extend(one.weights);
-        rows.mask_rate.extend(one.mask_rate);
+        rows.extend(one);
     }
     ValidRows { rows, documents, targets }
 }
@@ -65,18 +61,10 @@ pub fn valid_rows(arm: &Arm, data: &Prepared) -> ValidRows {
 impl Evaluator {
     pub fn new(arm: &Arm, data: &Prepared, device: Device) -> Result<Evaluator, LowerError> {
         let ValidRows { rows, documents, targets } = valid_rows(arm, data);
-        let (n, seq) = (arm.eval.batch_seqs.max(1) as usize, rows.seq);
+        let n = arm.eval.batch_seqs.max(1) as usize;
         let mut batches = vec![];
         for (i, documents) in documents.chunks(n).enumerate() {
-            let at = i * n * seq..(i * n + documents.len()) * seq;
-            let part = Corrupted {
-                rows: documents.len(),
-                seq,
-                tokens: rows.tokens.get(at.clone()).unwrap_or_default().to_vec(),
-                targets: rows.targets.get(at.clone()).unwrap_or_default().to_vec(),
-                weights: rows.weights.get(at).unwrap_or_default().to_vec(),
-                mask_rate: vec![],
-            };
+            let part = rows.part(i * n..i * n + documents.len());
             batches.push(EvalBatch {
                 inputs: inputs(&part, device)?,
                 weights: part.weights,

@@ -1,6 +1,6 @@
 //! Graphviz: regions as boxes, shapes on edges.
 
-use super::view::value_text;
+use super::view::{outputs, value_text};
 use super::{Body, BodyId, Graph, Op, Value};
 
 pub fn dot(graph: &Graph) -> String {
@@ -9,9 +9,9 @@ pub fn dot(graph: &Graph) -> String {
     if graph.body(Graph::ROOT).is_some() {
         body(graph, Graph::ROOT, 1, &mut out);
     }
-    for (i, (name, value)) in graph.outputs.iter().enumerate() {
+    for (i, (name, value)) in outputs(graph).into_iter().enumerate() {
         let id = format!("output{i}");
-        out.push_str(&format!("  {id} [label=\"{name}\", shape=oval];\n  {} -> {id};\n", node_id(Graph::ROOT, *value)));
+        out.push_str(&format!("  {id} [label=\"{name}\", shape=oval];\n  {} -> {id};\n", node_id(Graph::ROOT, value)));
     }
     out.push_str("}\n");
     out
@@ -47,11 +47,9 @@ fn body(graph: &Graph, id: BodyId, depth: usize, out: &mut String) {
                 if region.reversed { ", reversed" } else { "" }
             ));
             out.push_str(&format!("{indent}  {} [label=\"repeat {}\"];\n", node_id(id, value), region.label));
-            let mut bodies: Vec<BodyId> = region.runs.iter().map(|r| r.body).collect();
-            bodies.dedup();
-            for inner in &bodies {
-                body(graph, *inner, depth + 1, out);
-                feed(graph, id, value, *inner, &indent, out);
+            for inner in region.bodies() {
+                body(graph, inner, depth + 1, out);
+                feed(graph, id, value, inner, &indent, out);
             }
             out.push_str(&format!("{indent}}}\n"));
         } else {

@@ -8,15 +8,27 @@
 //!
 //! # Regions
 //! `repeat` stays one node, [`Op::Repeat`], whatever its count: it holds a run-length list of
-//! (body, first index, count). It is a scan. A body's arguments are, in this order,
+//! (body, first index, count), in which a body may come back (A A A B A A A B). It is a scan. All
+//! bodies have one signature; their arguments are, in this order,
 //! - *carried*: given by the previous iteration (the first from outside),
 //! - *invariant*: the same outside value in every iteration,
-//! - *mapped*: element `i` of an outside list, `i` being the absolute index;
+//! - *mapped*: an element of an outside list;
 //!
-//! its results are the next carried values, then *collected* values, of which the region's outputs
-//! make lists indexed by `i`. A `reversed` region visits the indices from last to first; lists keep
-//! their indices. The backward pass of a region is such a reversed region, so a pass costs the
-//! same at 26 and at 2,600 layers.
+//! their results are the next carried values, then *collected* values, of which the region's outputs
+//! make lists. A `reversed` region visits the indices from last to first; its lists keep the order of
+//! the indices.
+//!
+//! A list need not concern every body: [`Users`] says which take part, a list has elements for their
+//! iterations alone, and the other bodies have no argument (no result) for it. So what only the
+//! fourth layers save is saved four times less often.
+//!
+//! The backward pass of a region is a reversed region with a body for each body, so a pass costs the
+//! same at 26 and at 2,600 layers. What a body's backward pass reads is collected by that body, in
+//! lists of its own.
+//!
+//! # Lists
+//! A list is a value like any other: it may be picked from, permuted ([`ListOp`]), mapped over,
+//! passed into a region, collected again. Operations take plain tensors only.
 //!
 //! # Types
 //! A [`Type`] is an element kind, a shape and list dimensions. [`Dim::Batch`] and [`Dim::Time`] are
@@ -24,8 +36,11 @@
 //! (bf16, fp32, f64), `Elem::Wide` is at least fp32 (statistics, losses, gradient sums).
 //!
 //! # Parameters
-//! A [`Param`] made inside a region stands for one tensor per index; its path has a `*` for each
-//! enclosing region (`layer.*.attention.q`). Paths are unique.
+//! A [`Param`] made inside a region stands for one tensor per index at which it exists; its path has a
+//! `*` for each enclosing region (`layer.*.attention.q`), and an instance's path the absolute index.
+//! Several parameters may share a path if no two have an instance in common: what differs from
+//! body to body (a shape, a start) is a parameter for each. A parameter of a body may be read in that
+//! body, in the other bodies that run where it exists, and in regions inside them; its gradients add up.
 //!
 //! # Who makes it
 //! [`elaborate`] turns a model's blocks into nodes, [`validate`] proves a graph sound and gives the witness
@@ -34,7 +49,10 @@
 pub mod array;
 pub mod dot;
 pub mod elaborate;
+pub mod indices;
+pub mod lists;
 pub mod ops;
+pub mod region;
 pub mod text;
 pub mod training;
 pub mod validate;
@@ -42,7 +60,10 @@ pub mod view;
 pub mod vjp;
 
 pub use array::Array;
+pub use indices::Indices;
+pub use lists::ListOp;
 pub use ops::{AlongT, Op};
+pub use region::{Region, Run, Users};
 pub use validate::ValidGraph;
 
 use crate::base::Span;
@@ -199,42 +220,6 @@ pub struct Body {
     pub results: Vec<Value>,
 }
 
-/// How a region uses its bodies; see the module's text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Region {
-    /// The repeat's label (`layer`).
-    pub label: String,
-    pub runs: Vec<Run>,
-    pub n_carried: usize,
-    pub n_invariant: usize,
-    pub n_mapped: usize,
-    pub reversed: bool,
-}
-
-/// `count` iterations of one body, the first of them at absolute index `first`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Run {
-    pub body: BodyId,
-    pub first: u64,
-    pub count: u64,
-}
-
-impl Region {
-    pub fn count(&self) -> u64 {
-        self.runs.iter().map(|r| r.count).sum()
-    }
-
-    /// (absolute index, body) in the order of execution.
-    pub fn iterations(&self) -> Vec<(u64, BodyId)> {
-        let mut all: Vec<(u64, BodyId)> =
-            self.runs.iter().flat_map(|r| (r.first..r.first + r.count).map(|i| (i, r.body))).collect();
-        if self.reversed {
-            all.reverse();
-        }
-        all
-    }
-}
-
 /// How a parameter starts. Draws are keyed by the parameter's path, so equal paths start equal.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Init {
@@ -247,8 +232,8 @@ pub enum Init {
 pub struct Param {
     /// With a `*` for the index of each enclosing region.
     pub path: String,
-    /// Lengths of the enclosing regions, outermost first.
-    pub repeats: Vec<u64>,
+    /// Where it exists in each enclosing region, outermost first.
+    pub indices: Vec<Indices>,
     pub shape: Vec<u64>,
     pub init: Init,
     pub span: Option<Span>,
@@ -256,7 +241,14 @@ pub struct Param {
 
 impl Param {
     pub fn n_instances(&self) -> u64 {
-        self.repeats.iter().product()
+        self.indices.iter().map(Indices::n).product()
+    }
+
+    /// The indices of every instance, one per enclosing region, in rising order.
+    pub fn instances(&self) -> Vec<Vec<u64>> {
+        self.indices.iter().fold(vec![vec![]], |all, here| {
+            all.iter().flat_map(|outer| here.iter().map(|i| outer.iter().copied().chain([i]).collect())).collect()
+        })
     }
 
     /// Elements of one instance.
@@ -278,12 +270,16 @@ impl Param {
     }
 }
 
-/// A whole graph. `outputs` are named values of the root body.
+/// A whole graph.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
     pub bodies: Vec<Body>,
     pub params: Vec<Param>,
+    /// Named values of the root body.
     pub outputs: Vec<(String, Value)>,
+    /// Values of the root body: the gradient of a parameter, one list inside the other for each
+    /// enclosing region, over the indices of [`Param::indices`].
+    pub grads: Vec<(ParamId, Value)>,
 }
 
 impl Graph {

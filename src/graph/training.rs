@@ -22,17 +22,12 @@ pub fn loss_graph(model: &ValidGraph, live: u64) -> Result<ValidGraph, TrainingE
     validate(graph).map_err(TrainingError::Invalid)
 }
 
-/// The training graph: outputs `loss`, `nll`, and `grad.PATH` for every parameter that the loss
+/// The training graph: outputs `loss` and `nll`, and the gradient of every parameter that the loss
 /// reaches (a list for a parameter of a region). Gradients are wide.
 pub fn training_graph(model: &ValidGraph, live: u64) -> Result<ValidGraph, TrainingError> {
     let mut graph = model.graph().clone();
     let loss = add_loss(&mut graph, live)?;
-    let grads = differentiate(&mut graph, loss)?;
-    for (id, value) in grads {
-        if let Some(path) = graph.param(id).map(|p| p.path.clone()) {
-            graph.outputs.push((format!("grad.{path}"), value));
-        }
-    }
+    graph.grads = differentiate(&mut graph, loss)?.into_iter().collect();
     validate(graph).map_err(TrainingError::Invalid)
 }
 

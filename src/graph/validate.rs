@@ -3,14 +3,16 @@
 //! 2. every operation's inputs pass its shape rule, and its noted types are what the rule gives;
 //! 3. arguments are declared, each once, with their types; results exist;
 //! 4. a region's bodies exist, come with the signature its inputs ask for, carried results have the
-//!    carried types, and its runs cover indices without gap or overlap;
+//!    carried types, its lists have users among its bodies, and its runs cover indices without gap
+//!    or overlap;
 //! 5. every body belongs to exactly one place: the root, or one region;
-//! 6. parameters have unique paths, one `*` per enclosing region, and sizes above zero;
-//! 7. outputs exist.
+//! 6. parameters have sizes above zero, one `*` per enclosing region, no instance in common with
+//!    another, and are read only where they exist;
+//! 7. outputs and gradients exist, a gradient as lists over its parameter's indices.
 //!
 //! Errors here are mistakes of dlmc, not of a spec.
 
-use super::{Body, BodyId, Graph, Node, Op, Region, Type, Value};
+use super::{Body, BodyId, Dim, Graph, Indices, Node, Op, Param, ParamId, Region, Type, Users, Value};
 use petgraph::graph::NodeIndex;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,7 +50,7 @@ pub fn validate(graph: Graph) -> Result<ValidGraph, Vec<Invalid>> {
             let mut bad = |what: String| found.push(Invalid { body: id.0, node: index.index(), what });
             check_node(&graph, id, body, index, node, &mut bad);
             if let Op::Repeat(region) = &node.op {
-                region.runs.iter().for_each(|run| *owners.entry(run.body).or_default() += 1);
+                region.bodies().iter().for_each(|body| *owners.entry(*body).or_default() += 1);
             }
         }
         let mut bad = |what: String| found.push(Invalid { body: id.0, node: usize::MAX, what });
@@ -79,24 +81,106 @@ pub fn validate(graph: Graph) -> Result<ValidGraph, Vec<Invalid>> {
     if owners.contains_key(&Graph::ROOT) {
         bad("the root is the body of a region".into());
     }
-    let mut paths = BTreeSet::new();
     for param in &graph.params {
-        if !paths.insert(&param.path) {
-            bad(format!("two parameters on the path `{}`", param.path));
-        }
-        if param.path.split('.').filter(|part| *part == "*").count() != param.repeats.len() {
-            bad(format!("`{}` is in {} regions", param.path, param.repeats.len()));
+        if param.path.split('.').filter(|part| *part == "*").count() != param.indices.len() {
+            bad(format!("`{}` is in {} regions", param.path, param.indices.len()));
         }
         if param.n_elements() == 0 || param.n_instances() == 0 {
             bad(format!("`{}` is empty", param.path));
         }
+    }
+    check_paths(&graph, &mut bad);
+    if owners.values().all(|n| *n == 1) && !owners.contains_key(&Graph::ROOT) {
+        check_reads(&graph, Graph::ROOT, 0, &mut bad);
     }
     for (name, value) in &graph.outputs {
         if graph.body(Graph::ROOT).and_then(|b| b.type_of(*value)).is_none() {
             bad(format!("the output `{name}` does not exist"));
         }
     }
+    for (id, value) in &graph.grads {
+        let wanted = graph
+            .param(*id)
+            .map(|p| Type { list: p.indices.iter().map(Indices::n).collect(), ..Type::wide(fixed_shape(p)) });
+        if wanted.is_none() || graph.body(Graph::ROOT).and_then(|b| b.type_of(*value)) != wanted.as_ref() {
+            bad(format!("the gradient of parameter {} does not fit", id.0));
+        }
+    }
     if found.is_empty() { Ok(ValidGraph(graph)) } else { Err(found) }
+}
+
+fn fixed_shape(param: &Param) -> Vec<Dim> {
+    param.shape.iter().map(|n| Dim::Fixed(*n)).collect()
+}
+
+/// No two parameters have an instance in common.
+fn check_paths(graph: &Graph, bad: &mut dyn FnMut(String)) {
+    let mut by_path: BTreeMap<&str, Vec<&Param>> = BTreeMap::new();
+    for param in &graph.params {
+        by_path.entry(&param.path).or_default().push(param);
+    }
+    for (path, params) in by_path.iter().filter(|(_, params)| params.len() > 1) {
+        // By the ranges of the outermost region: almost all pairs are apart there already.
+        let mut ranges: Vec<(u64, u64, &Param)> = vec![];
+        for param in params {
+            match param.indices.first() {
+                Some(indices) => ranges.extend(indices.ranges().iter().map(|(first, n)| (*first, first + n, *param))),
+                None => ranges.push((0, 1, param)),
+            }
+        }
+        ranges.sort_by_key(|(first, end, _)| (*first, *end));
+        let mut open: Vec<(u64, &Param)> = vec![];
+        for (first, end, param) in ranges {
+            open.retain(|(end, _)| *end > first);
+            let meets = |other: &Param| other.indices.iter().zip(&param.indices).skip(1).all(|(a, b)| a.meets(b));
+            if open.iter().any(|(_, other)| meets(other)) {
+                bad(format!("two parameters on the path `{path}`"));
+                break;
+            }
+            open.push((end, param));
+        }
+    }
+}
+
+/// The parameters of enclosing scopes that a body reads, regions inside it included. On the way: each
+/// is read at indices at which it exists.
+fn check_reads(graph: &Graph, id: BodyId, depth: usize, bad: &mut dyn FnMut(String)) -> BTreeSet<ParamId> {
+    let mut read = BTreeSet::new();
+    let Some(body) = graph.body(id) else { return read };
+    let regions_around = |id: &ParamId| graph.param(*id).map_or(0, |p| p.indices.len());
+    for (_, node) in body.nodes() {
+        match &node.op {
+            Op::Param(param) => {
+                if regions_around(param) > depth {
+                    bad(format!("parameter {} is read outside of its region", param.0));
+                }
+                read.insert(*param);
+            }
+            Op::Repeat(region) => {
+                let mut readers: BTreeMap<ParamId, BTreeSet<BodyId>> = BTreeMap::new();
+                for body in region.bodies() {
+                    for param in check_reads(graph, body, depth + 1, bad) {
+                        readers.entry(param).or_default().insert(body);
+                    }
+                }
+                let mut indices: BTreeMap<BTreeSet<BodyId>, Indices> = BTreeMap::new();
+                for (param, bodies) in readers {
+                    let Some(exists) = graph.param(param).and_then(|p| p.indices.get(depth)) else {
+                        read.insert(param);
+                        continue;
+                    };
+                    let reads =
+                        indices.entry(bodies).or_insert_with_key(|bodies| region.indices(&Users::Only(bodies.clone())));
+                    if *reads != *exists && exists.places(reads).len() as u64 != reads.n() {
+                        let path = graph.param(param).map_or("?", |p| &p.path);
+                        bad(format!("`{path}` is read at {reads} and exists at {exists}"));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    read
 }
 
 fn check_node(graph: &Graph, id: BodyId, body: &Body, index: NodeIndex, node: &Node, bad: &mut dyn FnMut(String)) {
@@ -126,13 +210,17 @@ fn check_node(graph: &Graph, id: BodyId, body: &Body, index: NodeIndex, node: &N
         Op::Param(param) => match graph.param(*param) {
             None => bad(format!("there is no parameter {}", param.0)),
             Some(p) => {
-                let shape: Vec<super::Dim> = p.shape.iter().map(|n| super::Dim::Fixed(*n)).collect();
-                if node.types != [Type::compute(shape)] {
+                if node.types != [Type::compute(fixed_shape(p))] {
                     bad(format!("`{}` is read with another shape", p.path));
                 }
             }
         },
-        Op::Repeat(region) => check_region(graph, id, region, node, &types, bad),
+        Op::Repeat(region) => check_region(graph, region, node, &types, bad),
+        Op::List(op) => match op.infer(&types) {
+            Ok(ty) if node.types == [ty.clone()] => {}
+            Ok(ty) => bad(format!("{} gives {ty}, noted is {:?}", op.name(), node.types)),
+            Err(mismatch) => bad(mismatch.to_string()),
+        },
         op => {
             let Some(operation) = op.operation() else { return };
             if let Some(list) = types.iter().find(|t| !t.list.is_empty()) {
@@ -147,62 +235,61 @@ fn check_node(graph: &Graph, id: BodyId, body: &Body, index: NodeIndex, node: &N
     }
 }
 
-fn check_region(
-    graph: &Graph,
-    id: BodyId,
-    region: &Region,
-    node: &Node,
-    inputs: &[&Type],
-    bad: &mut dyn FnMut(String),
-) {
-    if region.n_carried + region.n_invariant + region.n_mapped != inputs.len() {
-        return bad(format!("the region `{}` has {} inputs", region.label, inputs.len()));
+fn check_region(graph: &Graph, region: &Region, node: &Node, inputs: &[&Type], bad: &mut dyn FnMut(String)) {
+    let label = &region.label;
+    let n_fixed = region.n_carried + region.n_invariant;
+    if n_fixed + region.mapped.len() != inputs.len() {
+        return bad(format!("the region `{label}` has {} inputs", inputs.len()));
     }
-    let count = region.count();
+    if region.n_carried + region.collected.len() != node.types.len() {
+        return bad(format!("the region `{label}` has {} outputs", node.types.len()));
+    }
+    if region.count() == 0 {
+        bad(format!("the region `{label}` never runs"));
+    }
     let mut next = region.runs.first().map_or(0, |r| r.first);
-    if count == 0 {
-        bad(format!("the region `{}` never runs", region.label));
-    }
     for run in &region.runs {
         if run.first != next || run.count == 0 {
-            bad(format!("the runs of `{}` have gaps", region.label));
+            bad(format!("the runs of `{label}` have gaps"));
         }
         next = run.first + run.count;
-        if run.body <= id && run.body != Graph::ROOT && graph.body(run.body).is_none() {
-            bad("a body that does not exist".into());
+    }
+    let bodies = region.bodies();
+    for users in region.mapped.iter().chain(&region.collected) {
+        if let Users::Only(some) = users
+            && (some.is_empty() || !some.iter().all(|body| bodies.contains(body)))
+        {
+            bad(format!("a list of `{label}` has users elsewhere"));
         }
-        let Some(body) = graph.body(run.body) else {
-            bad(format!("there is no body {}", run.body.0));
+    }
+    let taken = region.lengths(&region.mapped);
+    let given = region.lengths(&region.collected);
+    for id in bodies {
+        let Some(body) = graph.body(id) else {
+            bad(format!("there is no body {}", id.0));
             continue;
         };
-        let wanted: Option<Vec<Type>> = inputs
-            .iter()
-            .enumerate()
-            .map(|(i, t)| {
-                if i < region.n_carried + region.n_invariant {
-                    Some((*t).clone())
-                } else if t.list.first() == Some(&count) {
-                    t.element()
-                } else {
-                    None
-                }
-            })
-            .collect();
-        if wanted.as_ref() != Some(&body.arguments) {
-            bad(format!("the region `{}` passes {wanted:?} for {:?}", region.label, body.arguments));
+        let element = |list: usize, types: &[&Type], lengths: &[u64]| {
+            let ty = types.get(list)?;
+            if ty.list.first() == lengths.get(list) { ty.element() } else { None }
+        };
+        let mut arguments: Vec<Option<Type>> = inputs.iter().take(n_fixed).map(|t| Some((*t).clone())).collect();
+        let lists = inputs.get(n_fixed..).unwrap_or_default();
+        arguments.extend(Region::lists_of(id, &region.mapped).into_iter().map(|list| element(list, lists, &taken)));
+        let arguments: Option<Vec<Type>> = arguments.into_iter().collect();
+        if arguments.as_ref() != Some(&body.arguments) {
+            bad(format!("the region `{label}` passes {arguments:?} for {:?}", body.arguments));
         }
-        let results: Vec<Type> = body.results.iter().filter_map(|v: &Value| body.type_of(*v).cloned()).collect();
-        let given: Vec<Type> = results
-            .iter()
-            .enumerate()
-            .map(|(i, t)| if i < region.n_carried { t.clone() } else { t.listed(count) })
-            .collect();
-        if given != node.types {
-            bad(format!("the region `{}` gives {given:?}, noted is {:?}", region.label, node.types));
+        let outputs: Vec<&Type> = node.types.iter().collect();
+        let (carried, lists) = outputs.split_at(region.n_carried.min(outputs.len()));
+        let mut wanted: Vec<Option<Type>> = carried.iter().map(|t| Some((*t).clone())).collect();
+        wanted.extend(Region::lists_of(id, &region.collected).into_iter().map(|list| element(list, lists, &given)));
+        let results: Vec<Option<Type>> = body.results.iter().map(|v: &Value| body.type_of(*v).cloned()).collect();
+        if results != wanted {
+            bad(format!("a body of the region `{label}` gives {results:?} for {wanted:?}"));
         }
-        let carried = body.arguments.get(..region.n_carried);
-        if carried != results.get(..region.n_carried) {
-            bad(format!("the region `{}` changes the types of what it carries", region.label));
+        if inputs.iter().take(region.n_carried).ne(carried.iter()) {
+            bad(format!("the region `{label}` changes the types of what it carries"));
         }
     }
 }

@@ -1,11 +1,12 @@
 //! The RON view of a graph: what snapshots pin. Names and indices of our own, sorted, with a
 //! version; nothing of petgraph's inner layout shows.
 
-use super::{Body, Graph, Init, Op, Type, Value};
+use super::{Body, BodyId, Graph, Indices, Init, Op, Param, Region, Type, Users, Value};
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// Raised whenever the form of the view changes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 #[derive(Serialize)]
 struct GraphView {
@@ -18,8 +19,9 @@ struct GraphView {
 #[derive(Serialize)]
 struct ParamView {
     path: String,
+    /// The indices at which it exists, for each enclosing region: `0-3 / 0-1`.
     #[serde(skip_serializing_if = "String::is_empty")]
-    repeats: String,
+    at: String,
     shape: String,
     init: String,
 }
@@ -43,17 +45,28 @@ pub fn ron(graph: &Graph, types: bool) -> String {
             .iter()
             .map(|p| ParamView {
                 path: p.path.clone(),
-                repeats: if p.repeats.is_empty() { String::new() } else { format!("{:?}", p.repeats) },
+                at: indices_text(p),
                 shape: format!("{:?}", p.shape),
                 init: init_text(p.init),
             })
             .collect(),
         bodies: graph.bodies.iter().enumerate().map(|(i, body)| body_view(graph, i, body, types)).collect(),
-        outputs: graph.outputs.iter().map(|(name, value)| (name.clone(), value_text(*value))).collect(),
+        outputs: outputs(graph).into_iter().map(|(name, value)| (name, value_text(value))).collect(),
     };
     // One line a node, so that a difference shows the nodes that changed.
     let pretty = ron::ser::PrettyConfig::new().depth_limit(4);
     ron::ser::to_string_pretty(&view, pretty).unwrap_or_default()
+}
+
+/// Outputs and gradients, by name; parameters that share a path share the name.
+pub fn outputs(graph: &Graph) -> Vec<(String, Value)> {
+    let path = |id| graph.param(id).map_or("?", |p| p.path.as_str());
+    let grads = graph.grads.iter().map(|(id, value)| (format!("grad.{}", path(*id)), *value));
+    graph.outputs.iter().cloned().chain(grads).collect()
+}
+
+pub fn indices_text(param: &Param) -> String {
+    param.indices.iter().map(Indices::to_string).collect::<Vec<_>>().join(" / ")
 }
 
 pub fn init_text(init: Init) -> String {
@@ -90,27 +103,11 @@ pub fn node_lines(graph: &Graph, body: &Body, types: bool) -> Vec<String> {
                 Op::Argument(k) => format!("argument {k}"),
                 Op::Input(input) => input.name().to_string(),
                 Op::Param(id) => format!("param {}", graph.param(*id).map_or("?", |p| &p.path)),
-                Op::Repeat(region) => {
-                    let runs: Vec<String> = region
-                        .runs
-                        .iter()
-                        .map(|r| format!("body{} x {} from {}", r.body.0, r.count, r.first))
-                        .collect();
-                    let back = if region.reversed { ", reversed" } else { "" };
-                    format!(
-                        "repeat {} [{}{back}] carried {}, invariant {}, mapped {} ({})",
-                        region.label,
-                        runs.join("; "),
-                        region.n_carried,
-                        region.n_invariant,
-                        region.n_mapped,
-                        inputs.join(", ")
-                    )
-                }
+                Op::Repeat(region) => region_words(region, &inputs),
+                Op::List(op) => call_words(op.name(), &inputs, &op.attributes()),
                 op => {
                     let attributes = op.operation().map(|o| o.attributes()).unwrap_or_default();
-                    let attributes: String = attributes.iter().map(|(k, v)| format!(", {k}: {v}")).collect();
-                    format!("{}({}{attributes})", op.name(), inputs.join(", "))
+                    call_words(op.name(), &inputs, &attributes)
                 }
             };
             if types {
@@ -123,4 +120,44 @@ pub fn node_lines(graph: &Graph, body: &Body, types: bool) -> Vec<String> {
             format!("%{} = {words}", index.index())
         })
         .collect()
+}
+
+fn call_words(name: &str, inputs: &[String], attributes: &[(&'static str, String)]) -> String {
+    let attributes = attributes.iter().map(|(k, v)| format!("{k}: {v}"));
+    let words: Vec<String> = inputs.iter().cloned().chain(attributes).collect();
+    format!("{name}({})", words.join(", "))
+}
+
+/// `repeat layer [body1 at 0-2, 4-6; body2 at 3, 7] carried 1, invariant 2, mapped 2 (%3, %1, %2)`, and
+/// which lists belong to some bodies only: `, of body2 alone: mapped 0, collected 1-3`.
+fn region_words(region: &Region, inputs: &[String]) -> String {
+    let at = |body: &BodyId| region.indices(&Users::Only([*body].into()));
+    let bodies: Vec<String> = region.bodies().iter().map(|body| format!("body{} at {}", body.0, at(body))).collect();
+    let only = region.mapped.iter().chain(&region.collected).filter_map(|users| match users {
+        Users::All => None,
+        Users::Only(bodies) => Some(bodies),
+    });
+    let places = |word: &str, all: &[Users], bodies: &BTreeSet<BodyId>| {
+        let of = |users: &Users| matches!(users, Users::Only(some) if some == bodies);
+        let places = all.iter().enumerate().filter(|(_, users)| of(users)).map(|(i, _)| (i as u64, 1));
+        let places = Indices::of_ranges(places);
+        (places.n() > 0).then(|| format!("{word} {places}"))
+    };
+    let of_some = only.collect::<BTreeSet<_>>().into_iter().map(|bodies| {
+        let names: Vec<String> = bodies.iter().map(|body| format!("body{}", body.0)).collect();
+        let mapped = places("mapped", &region.mapped, bodies);
+        let words: Vec<String> = mapped.into_iter().chain(places("collected", &region.collected, bodies)).collect();
+        format!(", of {} alone: {}", names.join(" and "), words.join(", "))
+    });
+    format!(
+        "repeat {} [{}{}] carried {}, invariant {}, mapped {}{} ({})",
+        region.label,
+        bodies.join("; "),
+        if region.reversed { ", reversed" } else { "" },
+        region.n_carried,
+        region.n_invariant,
+        region.mapped.len(),
+        of_some.collect::<String>(),
+        inputs.join(", ")
+    )
 }

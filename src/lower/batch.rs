@@ -13,11 +13,15 @@ pub fn inputs(batch: &Corrupted, device: Device) -> Result<Vec<(Input, Tensor)>,
         Ok(Tensor::f_from_slice(&wide)?.f_view(shape)?.f_to_device(device)?)
     };
     let weights = Tensor::f_from_slice(&batch.weights)?.f_view(shape)?;
-    Ok(vec![
+    let mut inputs = vec![
         (Input::Tokens, ids(&batch.tokens)?),
         (Input::Targets, ids(&batch.targets)?),
         (Input::Weights, weights.f_to_device(device)?),
-    ])
+    ];
+    if batch.t.len() == batch.rows {
+        inputs.push((Input::NoiseLevel, Tensor::f_from_slice(&batch.t)?.f_to_device(device)?));
+    }
+    Ok(inputs)
 }
 
 impl Outputs {

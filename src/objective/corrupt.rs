@@ -53,17 +53,20 @@ impl Corruptor {
                 for (i, row) in clean.chunks_exact(self.seq.max(1)).enumerate() {
                     let row_index = first_row + i as u64;
                     let t = levels.t(plan, row_index);
-                    let (masked, weight) = match plan.estimator() {
+                    // The model is told what the mask was drawn by: t, or the level of the count.
+                    let (masked, weight, told) = match plan.estimator() {
                         Estimator::Bernoulli => (
                             independent_mask(seed, step, row_index, plan.rate(t), plan.n_targets()),
                             plan.bernoulli_weight(t),
+                            t,
                         ),
                         Estimator::Count => {
                             let k = plan.count(t);
-                            (exact_mask(&masks, step, row_index, k, plan.n_targets()), plan.count_weight(k))
+                            let masked = exact_mask(&masks, step, row_index, k, plan.n_targets());
+                            (masked, plan.count_weight(k), plan.level(k))
                         }
                     };
-                    out.push_masked(row, &masked, weight * scale, *mask_id);
+                    out.push_masked(row, &masked, weight * scale, *mask_id, told);
                 }
                 out
             }
@@ -114,8 +117,8 @@ impl Corrupted {
     }
 
     /// A row whose position i predicts token i where it is masked. `masked` starts at position 1:
-    /// the first position is context.
-    pub(super) fn push_masked(&mut self, row: &[u32], masked: &[bool], weight: f64, mask_id: u32) {
+    /// the first position is context. `t` is the noise level that the model is told.
+    pub(super) fn push_masked(&mut self, row: &[u32], masked: &[bool], weight: f64, mask_id: u32, t: f64) {
         let mut n_masked = 0usize;
         self.rows += 1;
         for (i, token) in row.iter().enumerate() {
@@ -126,5 +129,31 @@ impl Corrupted {
         }
         self.targets.extend_from_slice(row);
         self.mask_rate.push(n_masked as f64 / masked.len().max(1) as f64);
+        self.t.push(t);
+    }
+
+    /// Adds the rows of another batch of the same length.
+    pub fn extend(&mut self, other: Corrupted) {
+        self.rows += other.rows;
+        self.tokens.extend(other.tokens);
+        self.targets.extend(other.targets);
+        self.weights.extend(other.weights);
+        self.mask_rate.extend(other.mask_rate);
+        self.t.extend(other.t);
+    }
+
+    /// Some of the rows.
+    pub fn part(&self, rows: std::ops::Range<usize>) -> Corrupted {
+        let of_rows = |all: &[f64]| all.get(rows.clone()).unwrap_or_default().to_vec();
+        let at = rows.start * self.seq..rows.end * self.seq;
+        Corrupted {
+            rows: rows.len(),
+            seq: self.seq,
+            tokens: self.tokens.get(at.clone()).unwrap_or_default().to_vec(),
+            targets: self.targets.get(at.clone()).unwrap_or_default().to_vec(),
+            weights: self.weights.get(at).unwrap_or_default().to_vec(),
+            mask_rate: of_rows(&self.mask_rate),
+            t: of_rows(&self.t),
+        }
     }
 }

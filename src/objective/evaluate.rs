@@ -4,6 +4,7 @@
 use super::Corrupted;
 use super::corrupt::mask_id;
 use super::draws::{exact_mask, word};
+use super::schedule::MaskRate;
 use crate::base::philox::{Purpose, Stream};
 use crate::check::spec::{Objective, Vocab};
 
@@ -13,7 +14,8 @@ use crate::check::spec::{Objective, Vocab};
 /// Masked objectives take `draws` rows. Row j masks k_j = floor((u + j) / draws * n) + 1 of the n
 /// targets with one u per chunk (systematic), so each k in 1..=n is equally likely on average and the
 /// rows of a chunk spread over small and large k. Masks depend on (seed, chunk, j) alone: every
-/// evaluation of a run, of another arm or of a resumed run asks the same questions.
+/// evaluation of a run, of another arm or of a resumed run asks the same questions. A model that reads
+/// `t` is told alpha^-1(1 - k_j / n): the schedule names noise levels, and draws nothing.
 pub fn evaluation_rows(
     objective: &Objective,
     vocab: &Vocab,
@@ -28,7 +30,8 @@ pub fn evaluation_rows(
     }
     match objective {
         Objective::NextToken => out.push_shifted(chunk, 1.0),
-        Objective::MaskedDiffusion(_) => {
+        Objective::MaskedDiffusion(masked_diffusion) => {
+            let rate = MaskRate::new(masked_diffusion);
             let n_targets = chunk.len() - 1;
             let draws = draws.max(1);
             let u = Stream::new(eval_seed, Purpose::Eval).uniform([word(chunk_index), 0, 0, 0]);
@@ -37,7 +40,8 @@ pub fn evaluation_rows(
                 let k = systematic_count(u, draw, draws, n_targets);
                 let masked = exact_mask(&masks, chunk_index, draw, k, n_targets);
                 let weight = n_targets as f64 / k.max(1) as f64 / draws as f64;
-                out.push_masked(chunk, &masked, weight, mask_id(vocab));
+                let t = rate.level(k as f64 / n_targets.max(1) as f64);
+                out.push_masked(chunk, &masked, weight, mask_id(vocab), t);
             }
         }
     }

@@ -12,7 +12,7 @@ mod tests;
 
 pub use corrupt::{Corruptor, corrupt};
 pub use evaluate::evaluation_rows;
-pub use schedule::MaskPlan;
+pub use schedule::{MaskPlan, MaskRate};
 
 use crate::check::spec::Objective;
 
@@ -42,6 +42,14 @@ pub fn pattern(objective: &Objective) -> Pattern {
     }
 }
 
+/// Whether each sequence has a noise level, which a model may read as `t`.
+pub fn has_noise_level(objective: &Objective) -> bool {
+    match objective {
+        Objective::NextToken => false,
+        Objective::MaskedDiffusion(_) => true,
+    }
+}
+
 /// Rows of a batch as the model sees them, row-major `[rows, seq]`.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Corrupted {
@@ -55,4 +63,6 @@ pub struct Corrupted {
     pub weights: Vec<f64>,
     /// Per row: the share of its target positions that are masked (1 for next token).
     pub mask_rate: Vec<f64>,
+    /// Per row: its noise level, which a model may read; empty where the objective has none.
+    pub t: Vec<f64>,
 }

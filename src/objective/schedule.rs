@@ -5,11 +5,54 @@
 use crate::check::formula::Formula;
 use crate::check::spec::{Estimator, LossWeight, MaskedDiffusion, TSampling};
 
+/// The chance that a token is masked, as a function of t, and back.
+#[derive(Clone, Debug)]
+pub struct MaskRate(Formula);
+
+impl MaskRate {
+    /// 1 - alpha(t), simplified as a formula: for alpha = 1 - t it is t itself, without rounding.
+    pub fn new(objective: &MaskedDiffusion) -> MaskRate {
+        MaskRate(Formula::Sub(Box::new(Formula::Const(1.0)), Box::new(objective.schedule.clone())).simplify())
+    }
+
+    /// At t, kept in [0, 1] against rounding.
+    pub fn at(&self, t: f64) -> f64 {
+        let rate = self.0.eval(t);
+        if rate.is_nan() { 0.0 } else { rate.clamp(0.0, 1.0) }
+    }
+
+    /// The noise level of a row of which this share is masked, alpha^-1(1 - share): what a model that
+    /// reads `t` is told wherever masks are counted and not drawn by t.
+    pub fn level(&self, share: f64) -> f64 {
+        // Below the smallest rate there is no t; the closest is 0.
+        self.last_at_most(share, 0.0, 1.0).unwrap_or(0.0)
+    }
+
+    /// The largest t of low..=high with a rate of at most `limit`, by bisection: alpha falls, so the rate
+    /// rises.
+    fn last_at_most(&self, limit: f64, low: f64, high: f64) -> Option<f64> {
+        let (mut below, mut above) = (low, high);
+        if self.at(above) <= limit {
+            return Some(above);
+        }
+        if self.at(below) > limit {
+            return None;
+        }
+        // Ends when the two are neighbours: some 60 halvings.
+        loop {
+            let middle = below + 0.5 * (above - below);
+            if middle <= below || middle >= above {
+                return Some(below);
+            }
+            if self.at(middle) <= limit { below = middle } else { above = middle }
+        }
+    }
+}
+
 /// A masked-diffusion objective made ready for sequences of one length.
 #[derive(Clone, Debug)]
 pub struct MaskPlan {
-    /// 1 - alpha(t), simplified as a formula: for alpha = 1 - t it is t itself, without rounding.
-    rate: Formula,
+    rate: MaskRate,
     elbo_weight: Formula,
     t: TSampling,
     weight: LossWeight,
@@ -25,7 +68,7 @@ impl MaskPlan {
     pub fn new(objective: &MaskedDiffusion, seq: usize) -> MaskPlan {
         let n_targets = seq.saturating_sub(1);
         let mut plan = MaskPlan {
-            rate: Formula::Sub(Box::new(Formula::Const(1.0)), Box::new(objective.schedule.clone())).simplify(),
+            rate: MaskRate::new(objective),
             elbo_weight: objective.schedule.elbo_weight(),
             t: objective.t,
             weight: objective.weight,
@@ -55,10 +98,14 @@ impl MaskPlan {
         (self.t.low + (self.t.high - self.t.low) * u).clamp(self.t.low, self.t.high)
     }
 
-    /// The chance that a token is masked at t, 1 - alpha(t), kept in [0, 1] against rounding.
+    /// The chance that a token is masked at t.
     pub fn rate(&self, t: f64) -> f64 {
-        let rate = self.rate.eval(t);
-        if rate.is_nan() { 0.0 } else { rate.clamp(0.0, 1.0) }
+        self.rate.at(t)
+    }
+
+    /// The noise level of a row with k masked tokens.
+    pub fn level(&self, k: usize) -> f64 {
+        self.rate.level(k as f64 / self.n_targets.max(1) as f64)
     }
 
     /// Bernoulli: what each masked token's cross-entropy is multiplied by at t, before the division
@@ -123,7 +170,7 @@ impl MaskPlan {
         self.n_targets > 0 && (1..=self.n_targets).all(|k| self.chance_of(k) > 0.0)
     }
 
-    /// For each k the largest t with rate(t) <= k / n, by bisection: alpha falls, so the rate rises.
+    /// For each k the largest t with rate(t) <= k / n.
     fn count_edges(&self) -> Vec<f64> {
         let (low, high, n) = (self.t.low, self.t.high, self.n_targets);
         // `edges[0]` is never compared with; it makes the first difference come out right.
@@ -131,21 +178,7 @@ impl MaskPlan {
         edges.push(low);
         for k in 1..n {
             let limit = k as f64 / n as f64;
-            let (mut below, mut above) = (edges[k - 1].max(low), high);
-            if self.rate(above) <= limit {
-                below = above;
-            } else if self.rate(below) > limit {
-                (below, above) = (f64::NEG_INFINITY, f64::NEG_INFINITY);
-            }
-            // Ends when the two are neighbours: some 60 halvings.
-            while below < above {
-                let middle = below + 0.5 * (above - below);
-                if middle <= below || middle >= above {
-                    break;
-                }
-                if self.rate(middle) <= limit { below = middle } else { above = middle }
-            }
-            edges.push(below);
+            edges.push(self.rate.last_at_most(limit, edges[k - 1].max(low), high).unwrap_or(f64::NEG_INFINITY));
         }
         if n > 0 {
             edges.push(high);

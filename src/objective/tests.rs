@@ -322,7 +322,12 @@ fn evaluation_masks_do_not_depend_on_the_schedule_or_the_call() {
     let a = masked(linear(), TKind::Iid, (0.0, 1.0), LossWeight::Elbo, Estimator::Bernoulli);
     let b = masked(closed_schedules()[1].1.clone(), TKind::Stratified, (0.1, 0.9), LossWeight::Flat, Estimator::Count);
     let rows = |objective, chunk_index, seed| evaluation_rows(objective, &VOCAB, &chunk, chunk_index, 4, seed);
-    assert_eq!(rows(&a, 7, 6), rows(&b, 7, 6));
+    // But for the noise level that a model may ask for: that is the schedule's name of the same count.
+    let (mut of_a, mut of_b) = (rows(&a, 7, 6), rows(&b, 7, 6));
+    for (t_a, t_b) in std::mem::take(&mut of_a.t).iter().zip(std::mem::take(&mut of_b.t)) {
+        assert!((t_a - t_b * t_b).abs() < EXACT);
+    }
+    assert_eq!(of_a, of_b);
     assert_ne!(rows(&a, 7, 6).tokens, rows(&a, 8, 6).tokens);
     assert_ne!(rows(&a, 7, 6).tokens, rows(&a, 7, 5).tokens);
 }
@@ -405,6 +410,63 @@ fn a_single_t_trains_at_a_fixed_rate() {
     }
 }
 
+#[test]
+fn the_level_of_a_share_is_the_schedule_turned_round() {
+    for (name, schedule) in closed_schedules() {
+        let Objective::MaskedDiffusion(objective) =
+            masked(schedule, TKind::Iid, (0.2, 0.7), LossWeight::Elbo, Estimator::Count)
+        else {
+            continue;
+        };
+        let rate = MaskRate::new(&objective);
+        // The whole of 0..1, whatever range of t is trained on.
+        assert!(rate.level(0.0) < 1e-7, "{name}: {}", rate.level(0.0));
+        assert_eq!(rate.level(1.0), 1.0, "{name}");
+        let mut before = 0.0;
+        for i in 1..40 {
+            let share = f64::from(i) / 40.0;
+            let t = rate.level(share);
+            assert!((rate.at(t) - share).abs() < 1e-12, "{name}: {} at {t} for {share}", rate.at(t));
+            assert!(t > before && t < 1.0, "{name}");
+            before = t;
+        }
+    }
+    // A schedule that masks a tenth from the start has no t for less, and the closest is 0.
+    let late = Formula::Sub(c(0.9), Box::new(Formula::Mul(c(0.9), t())));
+    let Objective::MaskedDiffusion(late) = masked(late, TKind::Iid, (0.0, 1.0), LossWeight::Elbo, Estimator::Count)
+    else {
+        return;
+    };
+    assert_eq!(MaskRate::new(&late).level(0.05), 0.0);
+    assert!((MaskRate::new(&late).level(0.55) - 0.5).abs() < EXACT);
+}
+
+#[test]
+fn a_row_is_told_the_level_that_masked_it() {
+    let clean = vec![1; 16 * 33];
+    for (name, schedule) in closed_schedules() {
+        let of = |estimator| masked(schedule.clone(), TKind::Stratified, (0.1, 0.9), LossWeight::Elbo, estimator);
+        // Bernoulli: the t that was drawn.
+        let corruptor = Corruptor::new(&of(Estimator::Bernoulli), &VOCAB, 33);
+        let levels = draws::NoiseLevels::new(corruptor.plan().unwrap(), 16, 7, 5);
+        let out = corruptor.corrupt(&clean, 0, 16, 7, 5);
+        let drawn: Vec<f64> = (0..16).map(|row| levels.t(corruptor.plan().unwrap(), row)).collect();
+        assert_eq!(out.t, drawn, "{name}");
+        // Count, and every evaluation: the t at which as large a share is masked.
+        let rate = match of(Estimator::Count) {
+            Objective::MaskedDiffusion(objective) => MaskRate::new(&objective),
+            Objective::NextToken => continue,
+        };
+        let counted = corrupt(&of(Estimator::Count), &VOCAB, &clean, 33, 0, 16, 7, 5);
+        let evaluated = evaluation_rows(&of(Estimator::Bernoulli), &VOCAB, &clean[..33], 3, 8, 6);
+        assert_eq!((counted.t.len(), evaluated.t.len()), (16, 8));
+        for (t, share) in [&counted, &evaluated].into_iter().flat_map(|rows| rows.t.iter().zip(&rows.mask_rate)) {
+            assert!((rate.at(*t) - share).abs() < 1e-12, "{name}: told {t} for {share}");
+        }
+    }
+    assert!(corrupt(&Objective::NextToken, &VOCAB, &clean, 33, 0, 16, 7, 5).t.is_empty());
+}
+
 /// Runs are found by id and continued by step: if this test fails, every older run changes its masks.
 #[test]
 fn draws_stay_what_they_are() {
@@ -464,10 +526,12 @@ proptest! {
         let first = corruptor.corrupt(&clean[..cut * seq], 0, batch, step, seed);
         let second = corruptor.corrupt(&clean[cut * seq..], cut as u64, batch, step, seed);
         prop_assert_eq!(first.rows + second.rows, whole.rows);
+        prop_assert_eq!(whole.part(cut..batch as usize), second.clone());
         prop_assert_eq!([first.tokens, second.tokens].concat(), whole.tokens);
         prop_assert_eq!([first.targets, second.targets].concat(), whole.targets);
         prop_assert_eq!([first.weights, second.weights].concat(), whole.weights);
         prop_assert_eq!([first.mask_rate, second.mask_rate].concat(), whole.mask_rate);
+        prop_assert_eq!([first.t, second.t].concat(), whole.t);
     }
 
     #[test]

@@ -1,15 +1,25 @@
-//! Unrolls regions and numbers slots.
+//! Unrolls regions and numbers slots. Lists are gone after it: taking an element names a slot.
 
 use super::{Instr, ParamInstance, Program, Slot};
-use crate::graph::ops::Input;
-use crate::graph::{BodyId, Graph, Op, ParamId, Type, ValidGraph, Value};
+use crate::graph::ops::{Input, add::Add, zeros_like::ZerosLike};
+use crate::graph::{BodyId, Dim, Graph, ListOp, Op, ParamId, Region, Type, ValidGraph, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A value while unrolling: one slot, or a list of them indexed by iteration.
+/// A value while unrolling.
 #[derive(Clone, Debug)]
 enum Bound {
     One(Slot),
-    List(Vec<Option<Bound>>),
+    /// Zeros that no instruction has made yet: sums leave them out, and most are never made.
+    Zero(Zero),
+    List(Vec<Bound>),
+}
+
+/// The instruction that would make the zeros.
+#[derive(Clone, Debug)]
+struct Zero {
+    op: Op,
+    inputs: Vec<Slot>,
+    ty: Type,
 }
 
 struct Flattener<'a> {
@@ -27,7 +37,7 @@ struct Flattener<'a> {
 pub fn flatten(valid: &ValidGraph) -> Program {
     let mut all: Vec<(String, ParamId, Vec<u64>)> = vec![];
     for (i, param) in valid.graph().params.iter().enumerate() {
-        for indices in index_tuples(&param.repeats) {
+        for indices in param.instances() {
             all.push((param.instance_path(&indices), ParamId(i as u32), indices));
         }
     }
@@ -36,19 +46,13 @@ pub fn flatten(valid: &ValidGraph) -> Program {
         Flattener { valid, program: Program::default(), params: BTreeMap::new(), inputs: BTreeMap::new() };
     for (path, id, indices) in all {
         let Some(param) = valid.graph().param(id) else { continue };
-        let shape: Vec<_> = param.shape.iter().map(|n| crate::graph::Dim::Fixed(*n)).collect();
+        let shape: Vec<_> = param.shape.iter().map(|n| Dim::Fixed(*n)).collect();
         let slot = flattener.slot(Type::compute(shape));
         flattener.program.params.push(ParamInstance { path, shape: param.shape.clone(), init: param.init });
         flattener.params.insert((id, indices), slot);
     }
     let values = flattener.body(Graph::ROOT, &[], &[], None);
     flattener.finish(&values)
-}
-
-fn index_tuples(repeats: &[u64]) -> Vec<Vec<u64>> {
-    repeats.iter().fold(vec![vec![]], |tuples, n| {
-        tuples.iter().flat_map(|t| (0..*n).map(|i| t.iter().copied().chain([i]).collect())).collect()
-    })
 }
 
 impl Flattener<'_> {
@@ -92,84 +96,182 @@ impl Flattener<'_> {
                 }
                 Op::Param(param) => {
                     // A parameter of an enclosing scope is indexed by the regions around that scope only.
-                    let depth = valid.graph().param(*param).map_or(0, |p| p.repeats.len());
+                    let depth = valid.graph().param(*param).map_or(0, |p| p.indices.len());
                     let key = (*param, indices.get(..depth).unwrap_or(indices).to_vec());
                     if let Some(slot) = self.params.get(&key) {
                         bound.insert(value, Bound::One(*slot));
                     }
                 }
                 Op::Repeat(region) => {
-                    let n_results = node.types.len();
-                    let count = region.count() as usize;
-                    let mut carried: Vec<Bound> = inputs.iter().take(region.n_carried).cloned().collect();
-                    let fixed = region.n_carried..region.n_carried + region.n_invariant;
-                    let mut lists: Vec<Vec<Option<Bound>>> = vec![vec![None; count]; n_results - region.n_carried];
-                    let base = region.runs.first().map_or(0, |r| r.first);
-                    for (i, inner) in region.iterations() {
-                        let at = (i - base) as usize;
-                        let mut arguments = carried.clone();
-                        arguments.extend(inputs.get(fixed.clone()).unwrap_or_default().iter().cloned());
-                        for list in inputs.iter().skip(fixed.end) {
-                            if let Bound::List(elements) = list
-                                && let Some(Some(element)) = elements.get(at)
-                            {
-                                arguments.push(element.clone());
-                            }
-                        }
-                        let inner_indices: Vec<u64> = indices.iter().copied().chain([i]).collect();
-                        let label = format!("{}.{i}", region.label);
-                        let values = self.body(inner, &arguments, &inner_indices, Some(&label));
-                        let results: Vec<Bound> =
-                            valid.body(inner).results.iter().filter_map(|v| values.get(v).cloned()).collect();
-                        for (list, result) in lists.iter_mut().zip(results.iter().skip(region.n_carried)) {
-                            if let Some(entry) = list.get_mut(at) {
-                                *entry = Some(result.clone());
-                            }
-                        }
-                        carried = results.into_iter().take(region.n_carried).collect();
-                    }
-                    let outputs = carried.into_iter().chain(lists.into_iter().map(Bound::List));
-                    for (port, output) in outputs.enumerate() {
+                    let outputs = self.region(region, &inputs, indices);
+                    for (port, output) in outputs.into_iter().enumerate() {
                         bound.insert(Value { node: index, port: port as u16 }, output);
                     }
                 }
-                op => {
-                    let inputs: Vec<Slot> = inputs.iter().filter_map(Bound::slot).collect();
-                    let outputs: Vec<Slot> = node.types.iter().map(|ty| self.slot(ty.clone())).collect();
-                    for (port, slot) in outputs.iter().enumerate() {
-                        bound.insert(Value { node: index, port: port as u16 }, Bound::One(*slot));
-                    }
+                Op::List(op) => {
                     let scope = scope_at(&node.scope, indices, outer);
-                    self.program.instrs.push(Instr { op: op.clone(), inputs, outputs, frees: vec![], scope });
+                    if let Some(output) = self.list(op, &inputs, &scope) {
+                        bound.insert(value, output);
+                    }
+                }
+                op => {
+                    let scope = scope_at(&node.scope, indices, outer);
+                    for (port, output) in self.operation(op, &inputs, &node.types, &scope).into_iter().enumerate() {
+                        bound.insert(Value { node: index, port: port as u16 }, output);
+                    }
                 }
             }
         }
         bound
     }
 
-    fn finish(mut self, values: &BTreeMap<Value, Bound>) -> Program {
-        let mut grads: Vec<Option<Slot>> = vec![None; self.program.params.len()];
-        for (name, value) in &self.valid.graph().outputs {
-            let Some(bound) = values.get(value) else { continue };
-            let Some(path) = name.strip_prefix("grad.") else {
-                if let Some(slot) = bound.slot() {
-                    self.program.outputs.push((name.clone(), slot));
+    /// All iterations; gives the region's outputs.
+    fn region(&mut self, region: &Region, inputs: &[Bound], indices: &[u64]) -> Vec<Bound> {
+        let valid = self.valid;
+        let n_fixed = region.n_carried + region.n_invariant;
+        let mut carried: Vec<Bound> = inputs.iter().take(region.n_carried).cloned().collect();
+        let invariant = inputs.get(region.n_carried..n_fixed).unwrap_or_default();
+        let mapped = inputs.get(n_fixed..).unwrap_or_default();
+        let mut lists: Vec<BTreeMap<usize, Bound>> = vec![BTreeMap::new(); region.collected.len()];
+        for step in region.steps() {
+            let mut arguments = carried;
+            arguments.extend(invariant.iter().cloned());
+            let element = |(list, place): &(usize, usize)| mapped.get(*list).and_then(|l| l.element(*place)).cloned();
+            arguments.extend(step.mapped.iter().filter_map(element));
+            let inner: Vec<u64> = indices.iter().copied().chain([step.index]).collect();
+            let values = self.body(step.body, &arguments, &inner, Some(&format!("{}.{}", region.label, step.index)));
+            let mut results: Vec<Bound> =
+                valid.body(step.body).results.iter().filter_map(|v| values.get(v).cloned()).collect();
+            let collected = results.split_off(region.n_carried.min(results.len()));
+            for ((list, place), result) in step.collected.iter().zip(collected) {
+                if let Some(list) = lists.get_mut(*list) {
+                    list.insert(*place, result);
                 }
-                continue;
-            };
-            let Some(id) = self.valid.graph().params.iter().position(|p| p.path == path) else { continue };
-            let repeats = self.valid.graph().params.get(id).map_or(vec![], |p| p.repeats.clone());
-            for indices in index_tuples(&repeats) {
-                let slot = bound.at(&indices).and_then(Bound::slot);
-                if let Some(param) = self.params.get(&(ParamId(id as u32), indices))
+            }
+            carried = results;
+        }
+        carried.extend(lists.into_iter().map(|list| Bound::List(list.into_values().collect())));
+        carried
+    }
+
+    fn list(&mut self, op: &ListOp, inputs: &[Bound], scope: &str) -> Option<Bound> {
+        let first = inputs.first()?;
+        Some(match op {
+            ListOp::Pick { index } => first.element(*index as usize)?.clone(),
+            ListOp::Gather { table } => {
+                Bound::List(table.iter().filter_map(|i| first.element(*i as usize).cloned()).collect())
+            }
+            ListOp::Copies { count } => Bound::List(vec![first.clone(); *count as usize]),
+            ListOp::Place { index, count } => {
+                let zero = self.zero_like(first)?;
+                let element = |i: u64| if i == *index { first.clone() } else { zero.clone() };
+                Bound::List((0..*count).map(element).collect())
+            }
+            ListOp::Scatter { table, count } => {
+                let zero = self.zero_like(first.element(0)?)?;
+                let mut all = vec![zero; *count as usize];
+                for (place, to) in table.iter().enumerate() {
+                    let element = first.element(place)?;
+                    let entry = all.get_mut(*to as usize)?;
+                    *entry = self.sum(entry, element, scope)?;
+                }
+                Bound::List(all)
+            }
+            ListOp::Sum => self.sum(first, inputs.get(1)?, scope)?,
+        })
+    }
+
+    /// `a + b` of one type.
+    fn sum(&mut self, a: &Bound, b: &Bound, scope: &str) -> Option<Bound> {
+        match (a, b) {
+            (Bound::List(a), Bound::List(b)) => {
+                let sums: Option<Vec<Bound>> = a.iter().zip(b).map(|(a, b)| self.sum(a, b, scope)).collect();
+                Some(Bound::List(sums?))
+            }
+            (Bound::Zero(_), other) | (other, Bound::Zero(_)) => Some(other.clone()),
+            (Bound::One(a), Bound::One(b)) => {
+                let ty = self.program.types.get(a.0 as usize)?.clone();
+                let slot = self.slot(ty);
+                self.push(Add::default().into(), vec![*a, *b], vec![slot], scope);
+                Some(Bound::One(slot))
+            }
+            _ => None,
+        }
+    }
+
+    fn zero_like(&self, of: &Bound) -> Option<Bound> {
+        Some(match of {
+            Bound::Zero(zero) => Bound::Zero(zero.clone()),
+            Bound::One(slot) => {
+                let ty = self.program.types.get(slot.0 as usize)?.clone();
+                Bound::Zero(Zero { op: ZerosLike.into(), inputs: vec![*slot], ty })
+            }
+            Bound::List(all) => Bound::List(all.iter().map(|of| self.zero_like(of)).collect::<Option<_>>()?),
+        })
+    }
+
+    /// An operation's outputs. Zeros wait until something reads them; a sum with them is the other side.
+    fn operation(&mut self, op: &Op, inputs: &[Bound], types: &[Type], scope: &str) -> Vec<Bound> {
+        let ty = types.first().cloned().unwrap_or_default();
+        match (op, inputs) {
+            (Op::ZerosLike(_), [Bound::Zero(zero)]) => return vec![Bound::Zero(zero.clone())],
+            (Op::Zeros(_) | Op::ZerosLike(_), _) => {
+                let inputs = inputs.iter().filter_map(|bound| self.slot_of(bound, scope)).collect();
+                return vec![Bound::Zero(Zero { op: op.clone(), inputs, ty })];
+            }
+            (Op::Add(_), [a, Bound::Zero(_)]) => return vec![a.clone()],
+            (Op::Add(_), [Bound::Zero(zero), b @ Bound::One(slot)])
+                if self.program.types.get(slot.0 as usize) == Some(&zero.ty) =>
+            {
+                return vec![b.clone()];
+            }
+            _ => {}
+        }
+        let inputs: Vec<Slot> = inputs.iter().filter_map(|bound| self.slot_of(bound, scope)).collect();
+        let outputs: Vec<Slot> = types.iter().map(|ty| self.slot(ty.clone())).collect();
+        self.push(op.clone(), inputs, outputs.clone(), scope);
+        outputs.into_iter().map(Bound::One).collect()
+    }
+
+    /// The slot of a plain value; makes zeros that nothing has made yet.
+    fn slot_of(&mut self, bound: &Bound, scope: &str) -> Option<Slot> {
+        match bound {
+            Bound::One(slot) => Some(*slot),
+            Bound::List(_) => None,
+            Bound::Zero(zero) => {
+                let slot = self.slot(zero.ty.clone());
+                self.push(zero.op.clone(), zero.inputs.clone(), vec![slot], scope);
+                Some(slot)
+            }
+        }
+    }
+
+    fn push(&mut self, op: Op, inputs: Vec<Slot>, outputs: Vec<Slot>, scope: &str) {
+        self.program.instrs.push(Instr { op, inputs, outputs, frees: vec![], scope: scope.to_string() });
+    }
+
+    fn finish(mut self, values: &BTreeMap<Value, Bound>) -> Program {
+        let valid = self.valid;
+        for (name, value) in &valid.graph().outputs {
+            if let Some(slot) = values.get(value).and_then(|bound| self.slot_of(bound, "")) {
+                self.program.outputs.push((name.clone(), slot));
+            }
+        }
+        let mut grads: Vec<Option<Slot>> = vec![None; self.program.params.len()];
+        for (id, value) in &valid.graph().grads {
+            let (Some(bound), Some(param)) = (values.get(value), valid.graph().param(*id)) else { continue };
+            let mut flat = vec![];
+            bound.flatten(&mut flat);
+            for (indices, element) in param.instances().into_iter().zip(flat) {
+                let slot = self.slot_of(element, "");
+                if let Some(param) = self.params.get(&(*id, indices))
                     && let Some(entry) = grads.get_mut(param.0 as usize)
                 {
                     *entry = slot;
                 }
             }
         }
-        let has_backward = grads.iter().any(Option::is_some);
-        self.program.grads = if has_backward { grads } else { vec![] };
+        self.program.grads = if valid.graph().grads.is_empty() { vec![] } else { grads };
         self.free_after_last_use();
         self.program
     }
@@ -192,18 +294,18 @@ impl Flattener<'_> {
 }
 
 impl Bound {
-    fn slot(&self) -> Option<Slot> {
+    fn element(&self, place: usize) -> Option<&Bound> {
         match self {
-            Bound::One(slot) => Some(*slot),
-            Bound::List(_) => None,
+            Bound::List(elements) => elements.get(place),
+            Bound::One(_) | Bound::Zero(_) => None,
         }
     }
 
-    fn at(&self, indices: &[u64]) -> Option<&Bound> {
-        match (self, indices.split_first()) {
-            (bound, None) => Some(bound),
-            (Bound::List(elements), Some((i, rest))) => elements.get(*i as usize)?.as_ref()?.at(rest),
-            (Bound::One(_), Some(_)) => None,
+    /// The plain values, the outermost list first.
+    fn flatten<'a>(&'a self, into: &mut Vec<&'a Bound>) {
+        match self {
+            Bound::List(elements) => elements.iter().for_each(|element| element.flatten(into)),
+            Bound::One(_) | Bound::Zero(_) => into.push(self),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! walks the graph itself, regions included, and so shares nothing with `program`.
 
 use crate::graph::ops::Input;
-use crate::graph::{Array, BodyId, Graph, Op, ParamId, ValidGraph, Value};
+use crate::graph::{Array, BodyId, Graph, ListOp, Op, ParamId, Region, ValidGraph, Value};
 use std::collections::BTreeMap;
 
 /// A value: one array, or a list indexed by iteration.
@@ -13,19 +13,40 @@ pub enum Datum {
 }
 
 impl Datum {
-    pub fn array(&self) -> Option<&Array> {
+    fn array(&self) -> Option<&Array> {
         match self {
             Datum::One(array) => Some(array),
             Datum::List(_) => None,
         }
     }
 
-    /// The element at nested indices.
-    pub fn at(&self, indices: &[u64]) -> Option<&Array> {
-        match (self, indices.split_first()) {
-            (Datum::One(array), None) => Some(array),
-            (Datum::List(all), Some((i, rest))) => all.get(*i as usize)?.at(rest),
-            _ => None,
+    fn element(&self, i: u64) -> Option<Datum> {
+        match self {
+            Datum::One(_) => None,
+            Datum::List(all) => all.get(i as usize).cloned(),
+        }
+    }
+
+    /// All arrays, the outermost list first.
+    fn arrays(&self) -> Vec<&Array> {
+        match self {
+            Datum::One(array) => vec![array],
+            Datum::List(all) => all.iter().flat_map(Datum::arrays).collect(),
+        }
+    }
+
+    fn zeros(&self) -> Datum {
+        match self {
+            Datum::One(array) => Datum::One(Array::zeros(array.shape.clone())),
+            Datum::List(all) => Datum::List(all.iter().map(Datum::zeros).collect()),
+        }
+    }
+
+    fn plus(&self, other: &Datum) -> Datum {
+        match (self, other) {
+            (Datum::List(a), Datum::List(b)) => Datum::List(a.iter().zip(b).map(|(a, b)| a.plus(b)).collect()),
+            (Datum::One(a), Datum::One(b)) => Datum::One(a.zip(b, |a, b| a + b)),
+            _ => self.clone(),
         }
     }
 }
@@ -43,10 +64,21 @@ pub struct Bindings {
 #[error("the graph reads {0}, which is not bound")]
 pub struct Unbound(pub String);
 
-/// Evaluates all outputs.
-pub fn evaluate(valid: &ValidGraph, bindings: &Bindings) -> Result<BTreeMap<String, Datum>, Unbound> {
+/// Evaluates all outputs, by name, and all gradients as `grad.PATH`, with the path of the instance.
+pub fn evaluate(valid: &ValidGraph, bindings: &Bindings) -> Result<BTreeMap<String, Array>, Unbound> {
+    let graph = valid.graph();
     let values = body(valid, Graph::ROOT, &[], &[], bindings)?;
-    Ok(valid.graph().outputs.iter().filter_map(|(name, v)| Some((name.clone(), values.get(v)?.clone()))).collect())
+    let mut found = BTreeMap::new();
+    for (name, value) in &graph.outputs {
+        found.extend(values.get(value).and_then(Datum::array).map(|array| (name.clone(), array.clone())));
+    }
+    for (id, value) in &graph.grads {
+        let (Some(param), Some(datum)) = (graph.param(*id), values.get(value)) else { continue };
+        for (indices, array) in param.instances().into_iter().zip(datum.arrays()) {
+            found.insert(format!("grad.{}", param.instance_path(&indices)), array.clone());
+        }
+    }
+    Ok(found)
 }
 
 fn body(
@@ -67,31 +99,8 @@ fn body(
                 vec![Datum::One(array.clone())]
             }
             Op::Param(param) => vec![Datum::One(read_param(valid, *param, indices, bindings)?)],
-            Op::Repeat(region) => {
-                let fixed = region.n_carried + region.n_invariant;
-                let base = region.runs.first().map_or(0, |r| r.first);
-                let mut carried: Vec<Datum> = inputs.iter().take(region.n_carried).cloned().collect();
-                let mut collected: BTreeMap<u64, Vec<Datum>> = BTreeMap::new();
-                for (i, inner) in region.iterations() {
-                    let mut arguments = carried;
-                    arguments.extend(inputs.iter().skip(region.n_carried).take(region.n_invariant).cloned());
-                    for list in inputs.iter().skip(fixed) {
-                        if let Datum::List(all) = list {
-                            arguments.extend(all.get((i - base) as usize).cloned());
-                        }
-                    }
-                    let inner_indices: Vec<u64> = indices.iter().copied().chain([i]).collect();
-                    let inner_values = body(valid, inner, &arguments, &inner_indices, bindings)?;
-                    let mut results: Vec<Datum> =
-                        valid.body(inner).results.iter().filter_map(|v| inner_values.get(v).cloned()).collect();
-                    let rest = results.split_off(region.n_carried.min(results.len()));
-                    collected.insert(i, rest);
-                    carried = results;
-                }
-                let n_lists = node.types.len() - region.n_carried;
-                let list = |port: usize| Datum::List(collected.values().filter_map(|r| r.get(port).cloned()).collect());
-                carried.into_iter().chain((0..n_lists).map(list)).collect()
-            }
+            Op::Repeat(region) => repeat(valid, region, inputs, indices, bindings)?,
+            Op::List(op) => list(op, &inputs).into_iter().collect(),
             op => {
                 let arrays: Vec<&Array> = inputs.iter().filter_map(Datum::array).collect();
                 let outputs = op.operation().map(|o| o.reference(&arrays)).unwrap_or_default();
@@ -105,8 +114,62 @@ fn body(
     Ok(values)
 }
 
+fn repeat(
+    valid: &ValidGraph,
+    region: &Region,
+    mut inputs: Vec<Datum>,
+    indices: &[u64],
+    bindings: &Bindings,
+) -> Result<Vec<Datum>, Unbound> {
+    let mapped = inputs.split_off((region.n_carried + region.n_invariant).min(inputs.len()));
+    let invariant = inputs.split_off(region.n_carried.min(inputs.len()));
+    let mut carried = inputs;
+    // By list, then by absolute index: the order of execution does not matter.
+    let mut collected: Vec<BTreeMap<u64, Datum>> = vec![BTreeMap::new(); region.collected.len()];
+    for step in region.steps() {
+        let mut arguments = carried;
+        arguments.extend(invariant.iter().cloned());
+        arguments.extend(step.mapped.iter().filter_map(|(list, place)| mapped.get(*list)?.element(*place as u64)));
+        let inner: Vec<u64> = indices.iter().copied().chain([step.index]).collect();
+        let values = body(valid, step.body, &arguments, &inner, bindings)?;
+        let mut results: Vec<Datum> =
+            valid.body(step.body).results.iter().filter_map(|v| values.get(v).cloned()).collect();
+        let given = results.split_off(region.n_carried.min(results.len()));
+        for (list, result) in Region::lists_of(step.body, &region.collected).into_iter().zip(given) {
+            if let Some(list) = collected.get_mut(list) {
+                list.insert(step.index, result);
+            }
+        }
+        carried = results;
+    }
+    carried.extend(collected.into_iter().map(|list| Datum::List(list.into_values().collect())));
+    Ok(carried)
+}
+
+fn list(op: &ListOp, inputs: &[Datum]) -> Option<Datum> {
+    let first = inputs.first()?;
+    Some(match op {
+        ListOp::Pick { index } => first.element(*index)?,
+        ListOp::Gather { table } => Datum::List(table.iter().filter_map(|i| first.element(*i)).collect()),
+        ListOp::Copies { count } => Datum::List((0..*count).map(|_| first.clone()).collect()),
+        ListOp::Place { index, count } => {
+            Datum::List((0..*count).map(|i| if i == *index { first.clone() } else { first.zeros() }).collect())
+        }
+        ListOp::Scatter { table, count } => {
+            let Datum::List(all) = first else { return None };
+            let sum_at = |place: u64| {
+                let here = all.iter().zip(table).filter(|(_, to)| **to == place);
+                let zero = all.first().map(Datum::zeros);
+                here.fold(zero, |sum, (element, _)| sum.map(|s| s.plus(element)))
+            };
+            Datum::List((0..*count).filter_map(sum_at).collect())
+        }
+        ListOp::Sum => first.plus(inputs.get(1)?),
+    })
+}
+
 fn read_param(valid: &ValidGraph, id: ParamId, indices: &[u64], bindings: &Bindings) -> Result<Array, Unbound> {
     let Some(param) = valid.graph().param(id) else { return Err(Unbound(format!("parameter {}", id.0))) };
-    let path = param.instance_path(indices.get(..param.repeats.len()).unwrap_or(indices));
+    let path = param.instance_path(indices.get(..param.indices.len()).unwrap_or(indices));
     bindings.params.get(&path).cloned().ok_or(Unbound(path))
 }

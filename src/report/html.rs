@@ -4,17 +4,13 @@
 use super::findings::Findings;
 use super::matched::{Mark, Matched, Row, costs};
 use super::{ReportError, ReportInput, RunRecord, html_claims, plot, table, words};
-use crate::claims::{Completion, Series, series::title};
+use crate::claims::{Completion, Series};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-const STYLE: &str = include_str!("report.css");
+pub(super) const STYLE: &str = include_str!("report.css");
 
 pub fn render(input: &ReportInput, findings: &Findings) -> Result<String, ReportError> {
     let record = &input.record;
-    let mut curves = vec![];
-    for place in &findings.places {
-        curves.push((place, plot::validation(input, findings, place)?));
-    }
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -31,18 +27,15 @@ pub fn render(input: &ReportInput, findings: &Findings) -> Result<String, Report
                     @if let Some(doc) = &record.doc { p.doc { (doc) } }
                     p.quiet { (table::headline(input).trim_end().trim_start_matches(&record.name).trim_start_matches(": ")) }
                 }
-                (html_claims::render(input, findings)?)
+                (html_claims::render(input, &findings.verdicts)?)
                 (problems(input))
                 section #curves {
                     h2 { "Loss" }
-                    @for (place, picture) in curves {
-                        @if !place.is_empty() { h3 { (place) } }
-                        (figure(picture, "Validation loss with a band of one standard error over documents; the mean training loss is the thin line."))
-                    }
+                    (figure(plot::validation(input, findings)?, "Validation loss with a band of one standard error over documents; the mean training loss is the thin line."))
                 }
                 (arms(input, findings))
                 (best(findings))
-                (matched(findings))
+                (matched(&findings.matched, input))
                 (cost(input, findings))
                 section #training {
                     h2 { "Training" }
@@ -66,7 +59,7 @@ fn problems(input: &ReportInput) -> Markup {
             section #problems {
                 h2 { "Not complete" }
                 ul {
-                    @for (arm, point) in &input.missing { li { b { (title(arm, point)) } ": missing, no run yet" } }
+                    @for (arm, _) in &input.missing { li { b { (arm) } ": missing, no run yet" } }
                     @for run in unfinished {
                         @if run.completion() != Completion::Finished { li { b { (run.name()) } ": " (run.completion().words()) } }
                         @for problem in &run.problems { li { b { (run.name()) } ": " (problem) } }
@@ -77,7 +70,7 @@ fn problems(input: &ReportInput) -> Markup {
     }
 }
 
-fn arms(input: &ReportInput, findings: &Findings) -> Markup {
+pub(super) fn arms(input: &ReportInput, findings: &Findings) -> Markup {
     html! {
         section #arms {
             h2 { "Arms" }
@@ -94,8 +87,8 @@ fn arms(input: &ReportInput, findings: &Findings) -> Markup {
                             td { (table::note(run, series.as_ref())) }
                         }
                     }
-                    @for (arm, point) in &input.missing {
-                        tr { th scope="row" { (title(arm, point)) } td { "-" } td.number { "-" } td.number { "-" } td { "missing: no run yet" } }
+                    @for (arm, _) in &input.missing {
+                        tr { th scope="row" { (arm) } td { "-" } td.number { "-" } td.number { "-" } td { "missing: no run yet" } }
                     }
                 }
             } }
@@ -111,9 +104,8 @@ fn best(findings: &Findings) -> Markup {
         section #best {
             h2 { "Best against best" }
             p.quiet { "Each arm's best checkpoint, chosen on one half of the validation documents and reported on the other." }
-            @if findings.best.is_empty() { p { "There are not two arms to compare." } }
-            @for finding in &findings.best {
-                @if !finding.place.is_empty() { h3 { (finding.place) } }
+            @if findings.verdicts.best.is_empty() { p { "There are not two arms to compare." } }
+            @for finding in &findings.verdicts.best {
                 @match &finding.result {
                     Err(why) => p { (finding.of) " against " (finding.than) ": " (ticked(why)) "." },
                     Ok(result) => {
@@ -145,40 +137,24 @@ fn best(findings: &Findings) -> Markup {
     }
 }
 
-fn matched(findings: &Findings) -> Markup {
+fn matched(matched: &Matched, input: &ReportInput) -> Markup {
     html! {
         section #matched {
             h2 { "Matched arms" }
             p.quiet { "Compared from the runs' own logs and locks, not from what the spec promises." }
-            @if let [(_, only)] = findings.matched.as_slice() {
-                (matched_at(only))
+            @if matched.rows.is_empty() {
+                p { "There are not two runs to compare." }
             } @else {
-                @if let Some(summary) = findings.matched_summary() { p { (capital(&summary)) "." } }
-                @for (point, matched) in &findings.matched {
-                    details open[matched.different().next().is_some()] {
-                        summary { (point) }
-                        (matched_at(matched))
-                    }
+                @if let Some(summary) = matched.summary() {
+                    p.different[matched.different().next().is_some()] { (capital(&summary)) "." }
                 }
-            }
-        }
-    }
-}
-
-fn matched_at(matched: &Matched) -> Markup {
-    html! {
-        @if matched.rows.is_empty() {
-            p { "There are not two runs to compare." }
-        } @else {
-            @if let Some(summary) = matched.summary() {
-                p.different[matched.different().next().is_some()] { (capital(&summary)) "." }
-            }
-            @if !matched.skipped.is_empty() { p { "Not compared, as not started: " (matched.skipped.join(", ")) "." } }
-            (rows_table(&matched.runs, &matched.rows, true))
-            @if matched.n_locks > 1 {
-                h3 { "Fields of the locks that differ" }
-                @if matched.fields.is_empty() { p { "None." } }
-                @else { (rows_table(&matched.runs, &matched.fields, false)) }
+                @if !matched.skipped.is_empty() { p { "Not compared, as not started: " (matched.skipped.join(", ")) "." } }
+                (rows_table(&matched.runs, &matched.rows, true))
+                @if input.runs.iter().filter(|run| run.lock.is_some()).count() > 1 {
+                    h3 { "Fields of the locks that differ" }
+                    @if matched.fields.is_empty() { p { "None." } }
+                    @else { (rows_table(&matched.runs, &matched.fields, false)) }
+                }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The claims on the page: each with its verdict, what it rests on at each point of the sweep, and the picture
 //! of every race behind it.
 
-use super::findings::Findings;
+use super::findings::Verdicts;
 use super::html::{capital, figure, ticked};
 use super::{ReportError, ReportInput, evidence, plot};
 use crate::claims::{ClaimResult, Evidence, MIN_REPLICATES, Outcome, PlaceResult};
@@ -11,10 +11,10 @@ const DIFFERENCE: &str = "Paired difference on the same documents, with its 95% 
 /// With more places than this, pictures are folded up.
 const MAX_OPEN: usize = 3;
 
-pub fn render(input: &ReportInput, findings: &Findings) -> Result<Markup, ReportError> {
+pub fn render(input: &ReportInput, verdicts: &Verdicts) -> Result<Markup, ReportError> {
     let mut shown = vec![];
-    for claim in &findings.claims {
-        shown.push(one(input, findings, claim)?);
+    for claim in &verdicts.claims {
+        shown.push(one(input, claim)?);
     }
     Ok(html! {
         section #claims {
@@ -25,11 +25,11 @@ pub fn render(input: &ReportInput, findings: &Findings) -> Result<Markup, Report
     })
 }
 
-fn one(input: &ReportInput, findings: &Findings, claim: &ClaimResult) -> Result<Markup, ReportError> {
+fn one(input: &ReportInput, claim: &ClaimResult) -> Result<Markup, ReportError> {
     let mut pictures = vec![];
     for place in &claim.places {
         if let Evidence::Crossover { result, .. } = &place.evidence {
-            pictures.push((place, plot::difference(input, findings, result, &place.place)?));
+            pictures.push((place, plot::difference(input, result)?));
         }
     }
     let only = if let [only] = claim.places.as_slice() { Some(only) } else { None };

@@ -2,7 +2,6 @@
 
 use super::words::count;
 use super::{RunRecord, words};
-use crate::claims::series::title;
 use std::collections::BTreeMap;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,22 +48,16 @@ pub struct Matched {
     pub rows: Vec<Row>,
     /// Fields of the spec's locks that differ: the declared factors and what follows from them.
     pub fields: Vec<Row>,
-    /// Runs with a readable lock.
-    pub n_locks: usize,
 }
 
 impl Matched {
-    /// Of the runs of one point.
-    pub fn of(all: &[&RunRecord]) -> Matched {
-        let runs = all;
-        let several = |arm: &str| runs.iter().filter(|run| run.arm == arm).count() > 1;
-        let name = |run: &RunRecord| if several(&run.arm) { run.name() } else { run.arm.clone() };
-        let named: Vec<(String, &RunRecord)> = runs.iter().map(|run| (name(run), *run)).collect();
+    pub fn of(runs: &[RunRecord]) -> Matched {
+        let named: Vec<(String, &RunRecord)> = names(runs).into_iter().zip(runs).collect();
         let skipped = named.iter().filter(|(_, run)| run.start().is_none()).map(|(name, _)| name.clone()).collect();
         let (names, runs): (Vec<String>, Vec<&RunRecord>) =
             named.into_iter().filter(|(_, run)| run.start().is_some()).unzip();
         if runs.len() < 2 {
-            return Matched { runs: names, skipped, rows: vec![], fields: vec![], n_locks: 0 };
+            return Matched { runs: names, skipped, rows: vec![], fields: vec![] };
         }
         let start = |name: &str, value: &dyn Fn(&crate::store::metrics::Start) -> String| {
             row(name, runs.iter().map(|run| run.start().map(value)).collect())
@@ -86,8 +79,7 @@ impl Matched {
             start("libtorch", &|s| s.libtorch.clone()),
             start("dlmc", &|s| s.code.clone()),
         ];
-        let n_locks = all.iter().filter(|run| run.lock.is_some()).count();
-        Matched { runs: names, skipped, rows, fields: differing_fields(&runs), n_locks }
+        Matched { runs: names, skipped, rows, fields: differing_fields(&runs) }
     }
 
     pub fn n_equal(&self) -> usize {
@@ -128,11 +120,10 @@ impl Matched {
     }
 }
 
-/// A run goes by its arm and point; where these have several, by the folder's name.
+/// An arm's run goes by the arm's name; where an arm has several, by the folder's.
 pub fn names(runs: &[RunRecord]) -> Vec<String> {
-    let same = |a: &RunRecord, b: &RunRecord| a.arm == b.arm && a.point == b.point;
-    let several = |run: &RunRecord| runs.iter().filter(|other| same(run, other)).count() > 1;
-    runs.iter().map(|run| if several(run) { run.name() } else { title(&run.arm, &run.point) }).collect()
+    let several = |arm: &str| runs.iter().filter(|run| run.arm == arm).count() > 1;
+    runs.iter().map(|run| if several(&run.arm) { run.name() } else { run.arm.clone() }).collect()
 }
 
 fn row(name: &str, values: Vec<Option<String>>) -> Row {

@@ -7,16 +7,19 @@ pub mod html;
 mod html_claims;
 pub mod matched;
 pub mod plot;
+pub mod points;
 pub mod table;
 pub mod words;
 
-pub use findings::Findings;
+pub use findings::{Findings, Verdicts};
 pub use matched::{Mark, Matched};
+pub use points::Sweep;
 
 use crate::claims::{Completion, Series};
 use crate::store::metrics::{End, Record, Start, Step};
 use crate::store::run_folder::write_atomic;
 use crate::store::{ExperimentRecord, Lock, RunFolder, StoreError, read_metrics};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, thiserror::Error)]
@@ -38,25 +41,42 @@ pub struct ReportInput {
 }
 
 impl ReportInput {
-    /// Takes the newest run of each variant, in the order of the spec; `runs` begin with the newest. Also gives
-    /// the names of the runs that are left out, with the reason.
-    pub fn gather(record: ExperimentRecord, mut runs: Vec<RunRecord>) -> (ReportInput, Vec<String>) {
-        let (mut taken, mut missing) = (vec![], vec![]);
+    /// Takes the run of each variant, in the order of the spec: the one that the record names, else the newest;
+    /// `runs` begin with the newest. Also gives the names of the runs that are left out, with the reason.
+    pub fn gather(record: ExperimentRecord, runs: Vec<RunRecord>) -> (ReportInput, Vec<String>) {
+        let (mut taken, mut missing): (Vec<RunRecord>, Vec<(String, String)>) = (vec![], vec![]);
+        let mut used: BTreeSet<String> = BTreeSet::new();
         for point in record.points.iter().map(|point| record.point_name(point)) {
             for arm in &record.arms {
-                match runs.iter().position(|run| run.arm == *arm && run.point == point) {
-                    Some(i) => taken.push(runs.remove(i)),
+                let entry = record.runs.iter().find(|run| run.arm == *arm && run.point == point);
+                let named = entry.and_then(|entry| runs.iter().find(|run| run.name() == entry.folder));
+                let newest = || runs.iter().find(|run| run.arm == *arm && run.point == point);
+                match named.or_else(newest) {
+                    Some(run) => {
+                        used.insert(run.name());
+                        // A run that several variants share goes by the name of each.
+                        taken.push(RunRecord { arm: arm.clone(), point: point.clone(), ..run.clone() });
+                    }
                     None => missing.push((arm.clone(), point.clone())),
                 }
             }
         }
-        let known =
-            |run: &RunRecord| taken.iter().any(|taken: &RunRecord| taken.arm == run.arm && taken.point == run.point);
+        let known = |run: &RunRecord| taken.iter().any(|taken| taken.arm == run.arm && taken.point == run.point);
         let why = |run: &RunRecord| {
             if known(run) { "an older run of an arm; the newest is shown" } else { "of no arm and point of the spec" }
         };
-        let unused = runs.iter().map(|run| format!("{} ({})", run.name(), why(run))).collect();
+        let unused = runs.iter().filter(|run| !used.contains(&run.name()));
+        let unused = unused.map(|run| format!("{} ({})", run.name(), why(run))).collect();
         (ReportInput { record, runs: taken, missing }, unused)
+    }
+
+    /// What there is of one point; its claims are those of the whole.
+    pub fn at(&self, point: &[usize]) -> ReportInput {
+        let name = self.record.point_name(point);
+        let record = ExperimentRecord { points: vec![point.to_vec()], claims: vec![], ..self.record.clone() };
+        let runs = self.runs.iter().filter(|run| run.point == name).cloned().collect();
+        let missing = self.missing.iter().filter(|(_, point)| *point == name).cloned().collect();
+        ReportInput { record, runs, missing }
     }
 }
 
@@ -65,7 +85,7 @@ impl ReportInput {
 pub struct RunRecord {
     pub folder: PathBuf,
     pub arm: String,
-    /// The name of its point of the sweep; empty without one.
+    /// Where in the sweep; empty without one.
     pub point: String,
     pub records: Vec<Record>,
     pub lock: Option<Lock>,
@@ -88,13 +108,13 @@ impl RunRecord {
             Record::Start(start) => Some((start.arm.clone(), start.point.clone())),
             _ => None,
         });
-        let from_name = || (name.rsplit_once('-').map_or(name.clone(), |(arm, _)| arm.to_owned()), String::new());
+        let from_name = || (name.split_once('-').map_or(name.clone(), |(arm, _)| arm.to_owned()), String::new());
         let from_lock = lock.as_ref().map(|lock| (lock.arm.clone(), lock.point.clone()));
         let (arm, point) = from_lock.or(from_start).unwrap_or_else(from_name);
         RunRecord { folder: run_dir.to_owned(), arm, point, records, lock, samples, problems }
     }
 
-    /// `<arm>-<id>`
+    /// `<arm>-<point>-<id>`
     pub fn name(&self) -> String {
         RunFolder::at(&self.folder).name()
     }
@@ -121,22 +141,32 @@ impl RunRecord {
     }
 }
 
-/// Writes `report.html`, `valid_loss.svg` and `curves.csv` into the experiment's folder; returns the
-/// page's path.
-pub fn write(experiment_dir: &Path, spec_view: &ReportInput) -> Result<PathBuf, ReportError> {
-    let findings = Findings::of(spec_view);
-    std::fs::create_dir_all(experiment_dir)
-        .map_err(|source| StoreError::Io { path: experiment_dir.to_owned(), source })?;
-    for place in &findings.places {
-        let name = if place.is_empty() { "valid_loss.svg".to_owned() } else { format!("valid_loss-{place}.svg") };
-        if let Some(svg) = plot::validation(spec_view, &findings, place)? {
-            write_atomic(&experiment_dir.join(name.replace('/', "_")), plot::standalone(&svg).as_bytes())?;
-        }
+/// Writes `report.html`, `valid_loss.svg` and `curves.csv` into the folder; returns the page's path.
+pub fn write(experiment_dir: &Path, input: &ReportInput, findings: &Findings) -> Result<PathBuf, ReportError> {
+    make_folder(experiment_dir)?;
+    if let Some(svg) = plot::validation(input, findings)? {
+        write_atomic(&experiment_dir.join("valid_loss.svg"), plot::standalone(&svg).as_bytes())?;
     }
-    write_atomic(&experiment_dir.join("curves.csv"), table::curves_csv(spec_view).as_bytes())?;
+    write_atomic(&experiment_dir.join("curves.csv"), table::curves_csv(input).as_bytes())?;
     let page = experiment_dir.join("report.html");
-    write_atomic(&page, html::render(spec_view, &findings)?.as_bytes())?;
+    write_atomic(&page, html::render(input, findings)?.as_bytes())?;
     Ok(page)
+}
+
+/// The same of a sweep: a page with the verdicts and a section for each point, and a folder of its own for each.
+pub fn write_sweep(experiment_dir: &Path, input: &ReportInput, sweep: &Sweep) -> Result<PathBuf, ReportError> {
+    make_folder(experiment_dir)?;
+    for point in &sweep.points {
+        write(&experiment_dir.join("points").join(point.folder_name()), &point.input, &point.findings)?;
+    }
+    write_atomic(&experiment_dir.join("curves.csv"), table::curves_csv(input).as_bytes())?;
+    let page = experiment_dir.join("report.html");
+    write_atomic(&page, points::html(input, sweep)?.as_bytes())?;
+    Ok(page)
+}
+
+fn make_folder(path: &Path) -> Result<(), StoreError> {
+    std::fs::create_dir_all(path).map_err(|source| StoreError::Io { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

@@ -13,12 +13,12 @@ const WIDTH: f64 = 860.0;
 const END_SHARE: f64 = 0.1;
 
 /// Validation curves with bands of one standard error, training loss thin, the decay window and the
-/// crossings, of the runs of one place of the sweep. `None` where none has a curve.
-pub fn validation(input: &ReportInput, findings: &Findings, place: &str) -> Result<Option<String>, ReportError> {
+/// crossings. `None` where no run has a curve.
+pub fn validation(input: &ReportInput, findings: &Findings) -> Result<Option<String>, ReportError> {
     let mut range = Range::default();
     let mut x_end: f64 = 0.0;
     let (mut under, mut bands, mut lines, mut keys) = (vec![], vec![], vec![], vec![]);
-    for (i, run, series, name) in runs(input, findings).filter(|(i, ..)| findings.is_at(*i, place)) {
+    for (i, run, series, name) in runs(input, findings) {
         let Some(series) = series else { continue };
         let colour = colour_of(input, run, i);
         let curve: Vec<(f64, f64)> = series.points.iter().map(|p| (p.epoch, p.loss)).collect();
@@ -49,13 +49,13 @@ pub fn validation(input: &ReportInput, findings: &Findings, place: &str) -> Resu
     }
     let Some(y) = range.padded() else { return Ok(None) };
     let mut layers = vec![];
-    if let Some(from) = decay_from(findings, place).filter(|from| *from < x_end) {
+    if let Some(from) = decay_from(findings).filter(|from| *from < x_end) {
         layers.push(Layer::Strip { from, to: f64::INFINITY, colour: INK, alpha: 0.14 });
         keys.push(box_key("learning-rate decay".into(), INK, 0.3));
     }
     layers.extend(under);
     layers.extend(bands);
-    for result in findings.crossovers(place) {
+    for result in findings.crossovers() {
         if let Some((epoch, low, high)) = crossing(result) {
             layers.push(Layer::Strip { from: low, to: high, colour: MARK, alpha: 0.2 });
             let points = vec![(epoch, y.0), (epoch, y.1)];
@@ -87,12 +87,7 @@ pub fn validation(input: &ReportInput, findings: &Findings, place: &str) -> Resu
 }
 
 /// A claim's evidence: the paired difference with its interval at every evaluation.
-pub fn difference(
-    input: &ReportInput,
-    findings: &Findings,
-    result: &Crossover,
-    place: &str,
-) -> Result<Option<String>, ReportError> {
+pub fn difference(input: &ReportInput, result: &Crossover) -> Result<Option<String>, ReportError> {
     let mut range = Range::default();
     range.include(0.0);
     for d in &result.differences {
@@ -115,7 +110,7 @@ pub fn difference(
         line_key("no clear difference".into(), INK, 5.0, 0.8),
         box_key("95% interval".into(), INK, 0.45),
     ];
-    if let Some(from) = decay_from(findings, place).filter(|from| *from < last.epoch) {
+    if let Some(from) = result.decay_from_epoch.filter(|from| *from < last.epoch) {
         layers.push(Layer::Strip { from, to: f64::INFINITY, colour: INK, alpha: 0.14 });
         keys.push(box_key("learning-rate decay".into(), INK, 0.3));
     }
@@ -259,9 +254,8 @@ fn unit(input: &ReportInput) -> String {
     input.runs.iter().find_map(RunRecord::start).map_or("nats".into(), |start| start.loss_unit.clone())
 }
 
-fn decay_from(findings: &Findings, place: &str) -> Option<f64> {
-    let here = findings.series.iter().enumerate().filter(|(i, _)| findings.is_at(*i, place));
-    here.filter_map(|(_, series)| series.as_ref()).find_map(crate::claims::Series::decay_from_epoch)
+fn decay_from(findings: &Findings) -> Option<f64> {
+    findings.series.iter().flatten().find_map(crate::claims::Series::decay_from_epoch)
 }
 
 /// The axis ends with the last epoch, which the budget may miss by part of a step.

@@ -1,10 +1,9 @@
 //! The verdict in the terminal, and the curves as CSV.
 
-use super::findings::Findings;
+use super::findings::{Findings, Verdicts};
 use super::html_claims::few_seeds;
 use super::words::{self, count};
 use super::{ReportInput, RunRecord, evidence};
-use crate::claims::series::title;
 use crate::claims::{ClaimResult, Completion, Evidence, PlaceResult, Point, Series, Verdict};
 use crate::store::metrics::Record;
 use std::path::Path;
@@ -13,17 +12,20 @@ use std::path::Path;
 pub fn render(input: &ReportInput, findings: &Findings, report: Option<&Path>) -> String {
     let mut out = headline(input);
     out.push_str(&arms(input, findings));
-    for claim in &findings.claims {
-        out.push_str(&verdict(claim));
-    }
-    out.push_str(&best(findings));
-    if let Some(summary) = findings.matched_summary() {
+    out.push_str(&verdicts(&findings.verdicts));
+    if let Some(summary) = findings.matched.summary() {
         out.push_str(&format!("        {summary}\n"));
     }
     if let Some(path) = report {
         out.push_str(&format!("  {}\n", path.display()));
     }
     out
+}
+
+/// Every claim, then what is to be read beside them.
+pub fn verdicts(verdicts: &Verdicts) -> String {
+    let claims: String = verdicts.claims.iter().map(verdict).collect();
+    claims + &best(verdicts)
 }
 
 /// A claim on one line where it is about one place; else its places below it, a line for each number.
@@ -67,8 +69,8 @@ fn verdict(claim: &ClaimResult) -> String {
 }
 
 /// The other reading of the races, and how far one seed reaches.
-fn best(findings: &Findings) -> String {
-    let races = findings.best.iter().filter_map(|best| Some((best, best.result.as_ref().ok()?)));
+fn best(verdicts: &Verdicts) -> String {
+    let races = verdicts.best.iter().filter_map(|best| Some((best, best.result.as_ref().ok()?)));
     let mut best: Vec<String> = races
         .map(|(best, result)| {
             let place = if best.place.is_empty() { String::new() } else { format!(" at {}", best.place) };
@@ -80,10 +82,10 @@ fn best(findings: &Findings) -> String {
         Evidence::Nothing { .. } => false,
         Evidence::Comparison { .. } | Evidence::Monotone { .. } => true,
     };
-    let decided = findings.claims.iter().filter(|claim| claim.places.iter().any(decides));
+    let decided = verdicts.claims.iter().filter(|claim| claim.places.iter().any(decides));
     let seeds = decided.map(ClaimResult::n_replicates).min().and_then(few_seeds);
     let seeds = seeds.map(|seeds| format!("{seeds}: three replicates would make it a verdict"));
-    if !findings.is_sweep() {
+    if verdicts.best.iter().all(|best| best.place.is_empty()) {
         let joined: Vec<String> = seeds.into_iter().chain(best).collect();
         return if joined.is_empty() { String::new() } else { format!("        {}\n", joined.join(". ")) };
     }
@@ -101,8 +103,8 @@ pub fn curves_csv(input: &ReportInput) -> String {
                 "{},{},{},{},{},{},{},{},{},{},{},{}\n",
                 input.record.name,
                 run.arm,
-                csv_text(&run.point),
-                run.name(),
+                quoted(&run.point),
+                quoted(&run.name()),
                 p.step,
                 p.tokens,
                 p.epoch,
@@ -117,24 +119,23 @@ pub fn curves_csv(input: &ReportInput) -> String {
     out
 }
 
+/// A cell that may hold commas.
+fn quoted(text: &str) -> String {
+    if text.contains([',', '"']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+}
+
 /// `quickstart: 2 arms, 40 epochs of 100,000 unique tokens`
 pub fn headline(input: &ReportInput) -> String {
-    let plural = |n: usize, word: &str| if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") };
-    let mut what = plural(input.record.arms.len(), "arm");
-    if input.record.points.len() > 1 {
-        what.push_str(&format!(" at {}", plural(input.record.points.len(), "point")));
-    }
-    let budget = input.runs.iter().filter_map(RunRecord::start).map(|start| {
+    let n_arms = input.runs.len() + input.missing.len();
+    let plural = if n_arms == 1 { "arm" } else { "arms" };
+    let budget = input.runs.iter().find_map(RunRecord::start).map(|start| {
         let epochs = (start.steps * start.tokens_per_step) as f64 / start.unique_tokens.max(1) as f64;
-        (epochs, start.unique_tokens)
+        format!(", {} epochs of {} unique tokens", words::epoch(epochs), count(start.unique_tokens))
     });
-    // Points may differ in both.
-    let mut budgets: Vec<String> = budget
-        .map(|(epochs, unique)| format!(", {} epochs of {} unique tokens", words::epoch(epochs), count(unique)))
-        .collect();
-    budgets.dedup();
-    let budget = if let [one] = budgets.as_slice() { one.as_str() } else { "" };
-    format!("{}: {what}{budget}\n", input.record.name)
+    let record = &input.record;
+    let point = record.points.first().map_or(String::new(), |point| record.point_name(point));
+    let at = if point.is_empty() { String::new() } else { format!(" at {point}") };
+    format!("{}: {n_arms} {plural}{at}{}\n", record.name, budget.unwrap_or_default())
 }
 
 /// What follows an arm's figures: that they are bounds, or that the run is not what it should be.
@@ -184,8 +185,8 @@ fn arms(input: &ReportInput, findings: &Findings) -> String {
             note(run, series),
         ]);
     }
-    for (arm, point) in &input.missing {
-        rows.push([title(arm, point), "-".into(), "-".into(), "missing: no run yet".into()]);
+    for (arm, _) in &input.missing {
+        rows.push([arm.clone(), "-".into(), "-".into(), "missing: no run yet".into()]);
     }
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max();
     let widths: Vec<usize> = (0..3).map(|c| width(c).unwrap_or(0)).collect();
@@ -201,9 +202,4 @@ fn arms(input: &ReportInput, findings: &Findings) -> String {
         out.push('\n');
     }
     out
-}
-
-/// A name of a point holds commas.
-fn csv_text(text: &str) -> String {
-    if text.contains([',', '"']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }

@@ -137,7 +137,9 @@ fn lock(arm: &Arm) -> Lock {
     let field = |path: &str, value: &str, origin: &str| LockField {
         path: path.into(),
         value: value.into(),
+        written: None,
         origin: origin.into(),
+        replaced: vec![],
     };
     Lock {
         version: LOCK_VERSION,
@@ -190,6 +192,7 @@ fn record(arms: &[&str]) -> ExperimentRecord {
         axes: vec![],
         points: vec![vec![]],
         claims: vec![(&claim).into()],
+        runs: vec![],
     }
 }
 
@@ -227,13 +230,13 @@ fn folder(name: &str) -> (PathBuf, Option<tempfile::TempDir>) {
 fn a_finished_experiment_reads_from_verdict_to_environment() {
     let (runs, _keep) = folder("finished");
     let input = input(&runs, &[AR, MDM], &[]);
-    let page = write(&runs.join("quickstart"), &input).unwrap();
+    let page = write(&runs.join("quickstart"), &input, &Findings::of(&input)).unwrap();
     let findings = Findings::of(&input);
     insta::assert_snapshot!(
         "finished",
         table::render(&input, &findings, Some(Path::new("runs/quickstart/report.html")))
     );
-    insta::assert_snapshot!("matched", findings.matched[0].1.to_text());
+    insta::assert_snapshot!("matched", findings.matched.to_text());
     let costs = matched::costs(&input.runs);
     let lines = costs
         .iter()
@@ -276,10 +279,10 @@ fn what_is_not_complete_is_shown_and_decides_nothing() {
     for run in &mut input.runs {
         run.problems.iter_mut().for_each(|p| *p = p.replace(&runs.display().to_string(), "runs"));
     }
-    let page = write(&runs.join("quickstart"), &input).unwrap();
+    let page = write(&runs.join("quickstart"), &input, &Findings::of(&input)).unwrap();
     let findings = Findings::of(&input);
     insta::assert_snapshot!("broken", table::render(&input, &findings, None));
-    insta::assert_snapshot!("broken_matched", findings.matched[0].1.to_text());
+    insta::assert_snapshot!("broken_matched", findings.matched.to_text());
     let html = std::fs::read_to_string(page).unwrap();
     for name in ["sedd", "gidd-0000000000000000", "mdm_half", "loss is NaN in batch 1f3a"] {
         assert!(html.contains(name), "{name} is dropped");
@@ -291,7 +294,7 @@ fn an_experiment_without_runs_has_a_report_too() {
     let (runs, _keep) = folder("empty");
     let record = ExperimentRecord { doc: None, ..record(&["ar", "mdm"]) };
     let (input, _) = ReportInput::gather(record, vec![]);
-    let page = write(&runs.join("quickstart"), &input).unwrap();
+    let page = write(&runs.join("quickstart"), &input, &Findings::of(&input)).unwrap();
     insta::assert_snapshot!("empty", table::render(&input, &Findings::of(&input), None));
     assert!(std::fs::read_to_string(page).unwrap().contains("missing: no run yet"));
     assert!(!runs.join("quickstart/valid_loss.svg").exists());
@@ -309,9 +312,9 @@ fn arms_that_are_no_twins_are_called_out() {
         }
     }
     input.runs[1].lock = None;
-    write(&runs.join("quickstart"), &input).unwrap();
-    insta::assert_snapshot!("unmatched", Findings::of(&input).matched[0].1.to_text());
-    let summary = Findings::of(&input).matched_summary().unwrap();
+    write(&runs.join("quickstart"), &input, &Findings::of(&input)).unwrap();
+    insta::assert_snapshot!("unmatched", Findings::of(&input).matched.to_text());
+    let summary = Findings::of(&input).matched.summary().unwrap();
     assert_eq!(summary, "NOT MATCHED: the runs' own logs differ in initial weights, batches");
 }
 

@@ -5,6 +5,8 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArgType {
     Int,
+    /// A whole number of at least 1, or `none`.
+    IntOrNone,
     Real,
     Bool,
     /// `normal(std)`, `zeros`, `ones`
@@ -15,6 +17,7 @@ impl ArgType {
     pub fn word(self) -> &'static str {
         match self {
             ArgType::Int => "a whole number",
+            ArgType::IntOrNone => "a whole number or none",
             ArgType::Real => "a number",
             ArgType::Bool => "true or false",
             ArgType::Init => "normal(std), zeros or ones",
@@ -34,6 +37,7 @@ pub struct StaticParam {
 pub enum Default {
     Number(f64),
     Bool(bool),
+    None,
     /// A normal distribution of this standard deviation.
     Normal(f64),
 }
@@ -44,6 +48,8 @@ pub struct Operation {
     pub name: &'static str,
     pub tensors: &'static [&'static str],
     pub statics: &'static [StaticParam],
+    /// What all arguments by position are, any number of whole numbers; the static ones then come by name.
+    pub rest: Option<&'static str>,
     /// Whether it makes parameters, so that `as` names them.
     pub has_params: bool,
 }
@@ -52,6 +58,8 @@ pub struct Operation {
 pub const INIT_STD: f64 = 0.02;
 
 const INIT: StaticParam = StaticParam { name: "init", ty: ArgType::Init, default: Some(Default::Normal(INIT_STD)) };
+
+const WINDOW: StaticParam = StaticParam { name: "window", ty: ArgType::IntOrNone, default: Some(Default::None) };
 
 const fn int(name: &'static str) -> StaticParam {
     StaticParam { name, ty: ArgType::Int, default: None }
@@ -65,27 +73,41 @@ const fn flag(name: &'static str, default: bool) -> StaticParam {
     StaticParam { name, ty: ArgType::Bool, default: Some(Default::Bool(default)) }
 }
 
-const fn op(
-    name: &'static str,
-    tensors: &'static [&'static str],
-    statics: &'static [StaticParam],
-    has_params: bool,
-) -> Operation {
-    Operation { name, tensors, statics, has_params }
+/// An operation on tensors that makes no parameters.
+const fn op(name: &'static str, tensors: &'static [&'static str], statics: &'static [StaticParam]) -> Operation {
+    Operation { name, tensors, statics, rest: None, has_params: false }
+}
+
+impl Operation {
+    const fn with_params(self) -> Operation {
+        Operation { has_params: true, ..self }
+    }
+
+    const fn with_rest(self, name: &'static str) -> Operation {
+        Operation { rest: Some(name), ..self }
+    }
 }
 
 pub const OPERATIONS: &[Operation] = &[
-    op("attend", &["q", "k", "v"], &[], false),
-    op("embed", &["index"], &[int("dim"), INIT], true),
-    op("gelu", &["x"], &[], false),
-    op("layernorm", &["x"], &[real("eps", 1e-5)], true),
-    op("linear", &["x"], &[int("out"), flag("bias", false), INIT], true),
-    op("merge_heads", &["x"], &[], false),
-    op("rmsnorm", &["x"], &[real("eps", 1e-6)], true),
-    op("rope", &["x", "positions"], &[real("base", 10_000.0)], false),
-    op("silu", &["x"], &[], false),
-    op("split_heads", &["x"], &[int("heads")], false),
-    op("unembed", &["x"], &[flag("tied", false), INIT], true),
+    op("attend", &["q", "k", "v"], &[WINDOW]),
+    op("chunk", &["x"], &[int("n")]),
+    op("concat", &["a", "b"], &[]),
+    op("embed", &["index"], &[int("dim"), INIT]).with_params(),
+    op("gelu", &["x"], &[]),
+    op("gelu_tanh", &["x"], &[]),
+    op("layernorm", &["x"], &[real("eps", 1e-5), flag("gain", true), flag("bias", false)]).with_params(),
+    op("linear", &["x"], &[int("out"), flag("bias", false), INIT]).with_params(),
+    op("merge_heads", &["x"], &[]),
+    op("parameter", &[], &[INIT]).with_params().with_rest("size"),
+    op("relu", &["x"], &[]),
+    op("rmsnorm", &["x"], &[real("eps", 1e-6), flag("gain", true)]).with_params(),
+    op("rope", &["x", "positions"], &[real("base", 10_000.0)]),
+    op("sigmoid", &["x"], &[]),
+    op("silu", &["x"], &[]),
+    op("sinusoid", &["x"], &[int("dim"), real("max_period", 10_000.0), real("scale", 1_000.0)]),
+    op("split_heads", &["x"], &[int("heads")]),
+    op("tanh", &["x"], &[]),
+    op("unembed", &["x"], &[flag("tied", false), INIT]).with_params(),
 ];
 
 pub fn operation(name: &str) -> Option<&'static Operation> {
@@ -100,7 +122,7 @@ pub const FUNCTIONS: &[(&str, usize)] =
 pub const INITS: &[&str] = &["normal", "zeros", "ones"];
 
 /// Tensors of the batch that every block may name.
-pub const INPUTS: &[&str] = &["tokens", "positions"];
+pub const INPUTS: &[&str] = &["tokens", "positions", "t"];
 
 /// Static values that every block may name.
 pub const CONSTANTS: &[&str] = &["seq", "vocab"];

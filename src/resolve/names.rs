@@ -230,6 +230,10 @@ impl Scope<'_> {
             ExprKind::Tuple(items) => items.iter().for_each(|e| self.expr(e)),
             ExprKind::Call { callee, args, alias, .. } => {
                 for (i, arg) in args.iter().enumerate() {
+                    // `none` is an argument that an operation may know (`window: none`); graph says where not.
+                    if matches!(arg.value.kind, ExprKind::None) {
+                        continue;
+                    }
                     // The last is a choice (`round_to(x, 128, down)`).
                     if callee.text != "round_to" || i != 2 {
                         self.expr(&arg.value);
@@ -279,6 +283,9 @@ impl Scope<'_> {
                 .map(|t| (*t, true))
                 .chain(operation.statics.iter().map(|s| (s.name, s.default.is_none())))
                 .collect();
+            // Any number by position is right where they are all of one kind.
+            let by_name: Vec<ast::Arg> = args.iter().filter(|a| a.name.is_some()).cloned().collect();
+            let args = if operation.rest.is_some() { by_name.as_slice() } else { args };
             return check_args(callee, args, &params, None, self.out);
         }
         match self.library.lookup(self.file, Kind::Block, &callee.text) {

@@ -6,7 +6,7 @@ use super::eval::Eval;
 use super::point::decimal;
 use super::value::{Args, Node, Value};
 use crate::base::diag::code;
-use crate::base::{Diagnostic, Number};
+use crate::base::{Diagnostic, Number, SourceMap};
 
 /// Values of a series.
 const MAX_VALUES: i64 = 10_000;
@@ -41,7 +41,13 @@ impl Spacing {
 }
 
 /// The values of a written series, with their names.
-pub fn read(spacing: Spacing, node: &Node, args: &Args, eval: &mut Eval<'_>) -> Option<Vec<(Quantity, String)>> {
+pub fn read(
+    spacing: Spacing,
+    node: &Node,
+    args: &Args,
+    map: &SourceMap,
+    eval: &mut Eval<'_>,
+) -> Option<Vec<(Quantity, String)>> {
     let name = spacing.name();
     let refuse = |message: String, at: &Node, label: &str, eval: &mut Eval<'_>| {
         if at.value != Value::Faulty {
@@ -59,7 +65,7 @@ pub fn read(spacing: Spacing, node: &Node, args: &Args, eval: &mut Eval<'_>) -> 
     if !args.named.is_empty() {
         return refuse(format!("`{name}` takes its arguments by position"), node, "a named one here", eval);
     }
-    let Value::Range(low, high) = &range.value else {
+    let Value::Range(from, to) = &range.value else {
         return refuse(
             format!("`{name}` runs over a range, not {}", range.value.kind()),
             range,
@@ -67,7 +73,7 @@ pub fn read(spacing: Spacing, node: &Node, args: &Args, eval: &mut Eval<'_>) -> 
             eval,
         );
     };
-    let (low, high, unit) = match (&low.value, &high.value) {
+    let (low, high, unit) = match (&from.value, &to.value) {
         (Value::Number { number: a, unit: ua }, Value::Number { number: b, unit: ub }) if ua == ub => (*a, *b, *ua),
         _ => return refuse("a range between two units".into(), range, "both ends need one unit", eval),
     };
@@ -90,7 +96,14 @@ pub fn read(spacing: Spacing, node: &Node, args: &Args, eval: &mut Eval<'_>) -> 
         return refuse("a range of one value".into(), range, "its ends are the same", eval);
     }
     let values = spaced(spacing, low, high, n as usize);
-    Some(values.into_iter().map(|value| ((value, unit), short(value))).collect())
+    let mut named: Vec<(Quantity, String)> = values.into_iter().map(|value| ((value, unit), short(value))).collect();
+    // The ends go by what is written there.
+    for (end, node) in [(0, from), (named.len() - 1, to)] {
+        if let (Some((_, text)), Some(written)) = (named.get_mut(end), literal(map.text(node.span))) {
+            *text = written.to_string();
+        }
+    }
+    Some(named)
 }
 
 /// `n` values from `low` to `high`, each different from the one before.
@@ -137,6 +150,13 @@ fn rounded(number: Number, digits: usize) -> Number {
         return Number::int(whole as i64);
     }
     decimal(&format!("{x:.*e}", digits.saturating_sub(1))).unwrap_or(number)
+}
+
+/// The number of a written quantity, without its unit; `None` for anything that is computed.
+pub fn literal(written: &str) -> Option<&str> {
+    let first = written.split_whitespace().next()?;
+    let plain = |c: char| c.is_ascii_digit() || "._eE+-KMBT%".contains(c);
+    (first.starts_with(|c: char| c.is_ascii_digit()) && first.chars().all(plain)).then_some(first)
 }
 
 /// A number as one would write it: `3.162e-4`, `0.05`, `464.2M`.

@@ -4,7 +4,7 @@
 use super::arithmetic::{equal, in_base};
 use super::eval::Eval;
 use super::point::{Axis, AxisKind, AxisValue, labels};
-use super::series::{self, Spacing, short};
+use super::series::{self, Spacing, literal, short};
 use super::value::{Args, Layer, Node, Record, Value};
 use crate::ast::{self, Expr, ExprKind};
 use crate::base::diag::code;
@@ -198,7 +198,7 @@ fn elements(node: &Node, map: &SourceMap, eval: &mut Eval<'_>) -> Option<Vec<(Ax
         }
         Value::Call { name, args, .. } => match Spacing::parse(name) {
             Some(spacing) => {
-                let series = series::read(spacing, node, args, eval)?;
+                let series = series::read(spacing, node, args, map, eval)?;
                 let make = |((number, unit), text): ((crate::base::Number, _), String)| {
                     let item = Node { value: Value::Number { number, unit }, ..node.clone() };
                     let number = Some(in_base((number, unit)));
@@ -217,11 +217,8 @@ fn axis_value(node: &Node, map: &SourceMap) -> AxisValue {
     let written = map.text(node.span);
     let (text, number, unit) = match &node.value {
         Value::Number { number, unit } => {
-            let first = written.split_whitespace().next().unwrap_or("");
-            let literal = first.starts_with(|c: char| c.is_ascii_digit())
-                && first.chars().all(|c| c.is_ascii_digit() || "._eE+-KMBT%".contains(c));
             let percent = if *unit == Some(crate::base::Unit::Percent) { "%" } else { "" };
-            let text = if literal { first.to_string() } else { format!("{}{percent}", short(*number)) };
+            let text = literal(written).map_or_else(|| format!("{}{percent}", short(*number)), str::to_string);
             (text, Some(in_base((*number, *unit))), *unit)
         }
         Value::Word(word) => (word.clone(), None, None),
@@ -250,7 +247,7 @@ fn report_same(values: &[(AxisValue, Node)], path: &str, eval: &mut Eval<'_>) {
             numbers.push((number.to_f64(), value));
         }
         if let Some(first) = first {
-            report_twice(path, &value.text, value.span, first, eval);
+            report_twice(path, format!("the value `{}` twice", value.text), value.span, first, eval);
         }
     }
     numbers.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -259,7 +256,7 @@ fn report_same(values: &[(AxisValue, Node)], path: &str, eval: &mut Eval<'_>) {
             && a.text != b.text
             && (a.number, a.unit) == (b.number, b.unit)
         {
-            report_twice(path, &format!("{}` and `{}", a.text, b.text), b.span, a.span, eval);
+            report_twice(path, format!("one value twice, as `{}` and as `{}`", a.text, b.text), b.span, a.span, eval);
         }
     }
     // What is no number is compared as it is; lists of such values are short.
@@ -267,15 +264,21 @@ fn report_same(values: &[(AxisValue, Node)], path: &str, eval: &mut Eval<'_>) {
         for (b, other) in values.iter().skip(i + 1).take(64) {
             let plain = a.number.is_none() && a.text != b.text;
             if plain && equal(&one.value, &other.value) == Ok(true) {
-                report_twice(path, &format!("{}` and `{}", a.text, b.text), b.span, a.span, eval);
+                report_twice(
+                    path,
+                    format!("one value twice, as `{}` and as `{}`", a.text, b.text),
+                    b.span,
+                    a.span,
+                    eval,
+                );
             }
         }
     }
 }
 
-fn report_twice(path: &str, text: &str, again: Span, first: Span, eval: &mut Eval<'_>) {
+fn report_twice(path: &str, what: String, again: Span, first: Span, eval: &mut Eval<'_>) {
     eval.out.push(
-        Diagnostic::error(code::DUPLICATE_POINT, format!("`{path}` takes the value `{text}` twice"))
+        Diagnostic::error(code::DUPLICATE_POINT, format!("`{path}` takes {what}"))
             .at(again, "again here")
             .also(first, "first here")
             .help("keep one of them"),

@@ -9,6 +9,7 @@ use crate::base::philox::{Purpose, Stream};
 use crate::check::spec::{Objective, Vocab};
 use crate::graph::ops::Input;
 use crate::lower::{Executable, LowerError};
+use crate::objective::MaskRate;
 use tch::{Device, Kind, Tensor};
 
 /// One text to be generated.
@@ -48,7 +49,7 @@ impl Sampler<'_> {
     pub fn generate(&self, objective: &Objective, request: &Request) -> Result<Sampled, LowerError> {
         match objective {
             Objective::NextToken => self.left_to_right(request),
-            Objective::MaskedDiffusion(_) => self.unmask(request),
+            Objective::MaskedDiffusion(masked) => self.unmask(request, &MaskRate::new(masked)),
         }
     }
 
@@ -59,7 +60,7 @@ impl Sampler<'_> {
         let from = tokens.len();
         let mut entropy = 0.0;
         for i in 0..request.n_tokens {
-            let logits = self.logits(&tokens)?;
+            let logits = self.logits(&tokens, None)?;
             let last = logits.last().map_or(&[][..], Vec::as_slice);
             let u = stream.uniform([i as u32, request.index, 0, 0]);
             let (token, h) = self.draw(last, request.temperature, u);
@@ -70,7 +71,7 @@ impl Sampler<'_> {
         Ok(Sampled { entropy: entropy / tokens.len().max(1) as f64, n_calls: request.n_tokens, tokens })
     }
 
-    fn unmask(&self, request: &Request) -> Result<Sampled, LowerError> {
+    fn unmask(&self, request: &Request, rate: &MaskRate) -> Result<Sampled, LowerError> {
         let stream = Stream::new(request.seed, Purpose::Sample);
         let mask = self.vocab.mask.unwrap_or(self.vocab.eod) as u32;
         let mut tokens = vec![self.vocab.eod as u32];
@@ -83,7 +84,9 @@ impl Sampler<'_> {
         let (mut done, mut entropy) = (0usize, 0.0);
         for step in 0..steps {
             let until = (request.n_tokens * (step + 1) / steps) as usize;
-            let logits = self.logits(&tokens)?;
+            // The first position is context, as in training.
+            let share = (request.n_tokens as usize - done) as f64 / (tokens.len() - 1).max(1) as f64;
+            let logits = self.logits(&tokens, Some(rate.level(share)))?;
             for position in order.get(done..until).unwrap_or_default() {
                 let at = from + *position as usize;
                 let u = stream.uniform([*position, request.index, 1, 0]);
@@ -100,14 +103,15 @@ impl Sampler<'_> {
         Ok(Sampled { entropy: entropy / tokens.len().max(1) as f64, n_calls: steps, tokens })
     }
 
-    /// Logits `[T][V]` of one sequence.
-    fn logits(&self, tokens: &[u32]) -> Result<Vec<Vec<f64>>, LowerError> {
+    /// Logits `[T][V]` of one sequence, at a noise level where the objective has one.
+    fn logits(&self, tokens: &[u32], t: Option<f64>) -> Result<Vec<Vec<f64>>, LowerError> {
         let ids: Vec<i64> = tokens.iter().map(|t| i64::from(*t)).collect();
         let n = ids.len() as i64;
-        let inputs = [
+        let mut inputs = vec![
             (Input::Tokens, Tensor::from_slice(&ids).view([1, n]).to_device(self.device)),
             (Input::Positions, Tensor::arange(n, (Kind::Int64, self.device))),
         ];
+        inputs.extend(t.map(|t| (Input::NoiseLevel, Tensor::from_slice(&[t]).to_device(self.device))));
         let logits = self.model.run(self.weights, &inputs)?.floats("logits")?;
         Ok(logits.chunks(self.vocab.size as usize).map(<[f64]>::to_vec).collect())
     }

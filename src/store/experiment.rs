@@ -6,6 +6,7 @@ use super::run_folder::write_atomic;
 use crate::check::CheckedSpec;
 use crate::check::spec::{AxisKind, Claim};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The file's name in `runs/<experiment>/`.
@@ -25,6 +26,9 @@ pub struct ExperimentRecord {
     /// For each point the index of its value on each axis; one empty point without a sweep.
     pub points: Vec<Vec<usize>>,
     pub claims: Vec<ClaimRecord>,
+    /// Which folder holds the run of an arm at a point. Variants that come out the same share one.
+    #[serde(default)]
+    pub runs: Vec<RunEntry>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +39,15 @@ pub struct AxisRecord {
     pub values: Vec<String>,
     /// Whether it only repeats the experiment under other seeds.
     pub replicate: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunEntry {
+    pub arm: String,
+    /// The point's name; empty without a sweep.
+    pub point: String,
+    /// In the experiment's folder.
+    pub folder: String,
 }
 
 impl ExperimentRecord {
@@ -53,17 +66,28 @@ impl ExperimentRecord {
             axes: spec.axes().iter().map(axis).collect(),
             points: spec.points().iter().map(|p| p.coordinates.iter().map(|c| c.index).collect()).collect(),
             claims: spec.claims().iter().map(ClaimRecord::from).collect(),
+            runs: vec![],
         }
-    }
-
-    pub fn claims(&self) -> Vec<Claim> {
-        self.claims.iter().map(Claim::from).collect()
     }
 
     /// `unique=0.5B,replicate=2`; empty without a sweep.
     pub fn point_name(&self, point: &[usize]) -> String {
         let part = |(axis, value): (&AxisRecord, &usize)| Some(format!("{}={}", axis.label, axis.values.get(*value)?));
         self.axes.iter().zip(point).filter_map(part).collect::<Vec<_>>().join(",")
+    }
+
+    /// Notes which folders hold runs; what an earlier record knew of other variants is kept.
+    pub fn note_runs(&mut self, runs: Vec<RunEntry>, earlier: Option<&ExperimentRecord>) {
+        let same = |a: &RunEntry, b: &RunEntry| a.arm == b.arm && a.point == b.point;
+        let points: BTreeSet<String> = self.points.iter().map(|point| self.point_name(point)).collect();
+        let earlier = earlier.map_or(&[][..], |record| record.runs.as_slice());
+        let kept = earlier.iter().filter(|old| points.contains(&old.point) && !runs.iter().any(|new| same(old, new)));
+        let kept: Vec<RunEntry> = kept.cloned().collect();
+        self.runs = runs.into_iter().chain(kept).collect();
+    }
+
+    pub fn claims(&self) -> Vec<Claim> {
+        self.claims.iter().map(Claim::from).collect()
     }
 
     /// The same without replicates.

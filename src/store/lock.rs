@@ -3,7 +3,7 @@
 
 use super::error::{At, Result, StoreError};
 use super::run_folder::write_atomic;
-use crate::check::spec::{Arm, FlatField};
+use crate::check::spec::{Arm, FlatField, Setting};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,7 +16,7 @@ pub struct Lock {
     pub version: u32,
     pub experiment: String,
     pub arm: String,
-    /// The name of its point of the sweep; empty without one.
+    /// Where in the sweep, `unique=0.5B,lr=1e-3`; empty without one.
     #[serde(default)]
     pub point: String,
     pub run: String,
@@ -45,6 +45,19 @@ pub struct SpecSource {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockField {
     pub path: String,
+    pub value: String,
+    /// What was written, where it is of something that had to be resolved: `2%`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<String>,
+    pub origin: String,
+    /// Weaker settings that this one overrode, the weakest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaced: Vec<LockSetting>,
+}
+
+/// A value that was overridden, and who set it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockSetting {
     pub value: String,
     pub origin: String,
 }
@@ -129,7 +142,14 @@ impl Lock {
 
 impl From<&FlatField> for LockField {
     fn from(field: &FlatField) -> LockField {
-        LockField { path: field.path.clone(), value: field.value.clone(), origin: field.origin.clone() }
+        let setting = |s: &Setting| LockSetting { value: s.value.clone(), origin: s.origin.clone() };
+        LockField {
+            path: field.path.clone(),
+            value: field.value.clone(),
+            written: field.written.clone(),
+            origin: field.origin.clone(),
+            replaced: field.replaced.iter().map(setting).collect(),
+        }
     }
 }
 

@@ -13,10 +13,10 @@ pub use checkpoint::{
     write_checkpoint, write_tensors,
 };
 pub use error::{Result, StoreError};
-pub use experiment::{AxisRecord, ExperimentRecord};
-pub use lock::{Lock, LockDifference, LockField, SpecSource};
+pub use experiment::{AxisRecord, ExperimentRecord, RunEntry};
+pub use lock::{Lock, LockDifference, LockField, LockSetting, SpecSource};
 pub use log::{MetricsLog, read_metrics, truncate_after};
-pub use run_folder::{RunFolder, run_id};
+pub use run_folder::{RunFolder, run_id, run_name};
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! `runs/<experiment>/<arm>-<id>/`: where a run keeps its lock, log, checkpoints and samples, and
+//! `runs/<experiment>/<arm>-<point>-<id>/`: where a run keeps its lock, log, checkpoints and samples, and
 //! what its id is made of.
 
 use super::error::{At, Result};
@@ -50,6 +50,19 @@ fn is_in_id(path: &str) -> bool {
     !NOT_IN_ID.iter().any(|out| path.strip_prefix(out).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
 }
 
+/// Longest part of a folder's name before the id; file systems take 255 bytes in all.
+const MAX_NAME: usize = 120;
+
+/// What the folder of a variant's run is called before the id: `mdm`, `mdm-unique=0.5B,lr=1e-3`. For people;
+/// which run it is the id and the lock say.
+pub fn run_name(arm: &Arm) -> String {
+    if arm.point.is_only() {
+        return arm.name.clone();
+    }
+    let safe = |c: char| if c.is_ascii_alphanumeric() || "._=,+-".contains(c) { c } else { '_' };
+    format!("{}-{}", arm.name, arm.point).chars().map(safe).take(MAX_NAME).collect()
+}
+
 /// The folder of one run. Holding one says nothing about what is in it yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunFolder {
@@ -58,8 +71,8 @@ pub struct RunFolder {
 
 impl RunFolder {
     /// The folder of a run, made if it is not there.
-    pub fn create(runs: &Path, experiment: &str, arm: &str, id: &str) -> Result<RunFolder> {
-        let path = runs.join(experiment).join(format!("{arm}-{id}"));
+    pub fn create(runs: &Path, experiment: &str, name: &str, id: &str) -> Result<RunFolder> {
+        let path = runs.join(experiment).join(format!("{name}-{id}"));
         let checkpoints = path.join("checkpoints");
         fs::create_dir_all(&checkpoints).at(&checkpoints)?;
         Ok(RunFolder { path })
@@ -95,7 +108,7 @@ impl RunFolder {
         &self.path
     }
 
-    /// `<arm>-<id>`
+    /// `<arm>-<point>-<id>`
     pub fn name(&self) -> String {
         self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     }

@@ -104,7 +104,13 @@ fn a_lock_comes_back_as_it_was_and_says_what_changed() {
         libtorch: "2.11.0".into(),
         threads: 2,
         source: Default::default(),
-        fields: vec![LockField { path: "data.seq".into(), value: "\"128\"".into(), origin: "a.dlm:3".into() }],
+        fields: vec![LockField {
+            path: "data.seq".into(),
+            value: "\"128\"".into(),
+            origin: "a.dlm:3".into(),
+            written: None,
+            replaced: vec![],
+        }],
     };
     let run = RunFolder::create(folder.path(), "e", "ar", "0123").unwrap();
     run.write_lock(&lock).unwrap();

@@ -7,6 +7,6 @@ pub mod run;
 pub mod setup;
 pub mod step;
 
-pub use run::{Limits, RunResult, run};
+pub use run::{Limits, RunResult, is_finished, run};
 pub use setup::{Setup, SetupError};
 pub use step::{StepError, Stepper};

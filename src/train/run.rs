@@ -67,9 +67,9 @@ pub fn run(
     let mut log = folder.open_log()?;
     log.truncate_after(stepper.step)?;
     log.append(&Record::Start(Start { from_step: stepper.step, ..start }))?;
-    let mut progress = Progress::new(&stepper.setup.arm.name.clone(), stepper.step, steps);
+    let mut progress = Progress::new(&stepper.setup.arm.title(), stepper.step, steps);
     if stepper.step > 0 {
-        progress.line(&format!("{:>8}  continues from step {}", stepper.setup.arm.name, stepper.step));
+        progress.line(&format!("{:>8}  continues from step {}", stepper.setup.arm.title(), stepper.step));
     }
     let outcome = steps_loop(&mut stepper, folder, &mut log, &mut progress, limits);
     progress.finish();
@@ -199,6 +199,11 @@ fn stop_broken(
     let checkpoint = latest_checkpoint(&folder.checkpoints_path())
         .map_or("none: the run broke before its first".to_string(), |(_, path)| path.display().to_string());
     Ok(RunError::Broken { broken: Box::new(broken), checkpoint })
+}
+
+/// Whether the run reached its budget, so that there is nothing left to train.
+pub fn is_finished(folder: &RunFolder) -> Result<bool, RunError> {
+    Ok(finished(folder)?.is_some())
 }
 
 /// The end of a run that reached its budget.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 pub mod hand;
+pub mod program;
 
 use dlmc::base::philox::{Purpose, Stream};
 use dlmc::base::source::Memory;
@@ -65,7 +66,7 @@ pub fn model(definitions: &str, call: &str, pattern: Pattern, vocab: u64, seq: u
     let spec = dlmc::resolve::resolve_experiment(library, &mut map, None, &[], &mut out);
     let spec = spec.unwrap_or_else(|| panic!("{}", explain(&out, &map)));
     let checked = dlmc::check::check(&spec, &map, &mut out).0.unwrap_or_else(|| panic!("{}", explain(&out, &map)));
-    let graph = build(&checked.variants()[0].model, ModelInputs { vocab, seq, pattern }, &mut out);
+    let graph = build(&checked.variants()[0].model, ModelInputs { vocab, seq, pattern, noise_level: true }, &mut out);
     validate(graph.unwrap_or_else(|| panic!("{}", explain(&out, &map)))).unwrap()
 }
 
@@ -113,6 +114,8 @@ pub fn bindings(graph: &ValidGraph, seed: u32, batch: usize, time: usize) -> Bin
     let weights =
         draws.array(&[batch, time], 1.0).map(|w| if w < -0.5 { 0.0 } else { w.abs() / (batch * time) as f64 });
     out.inputs.insert(Input::Weights, weights);
+    let levels = Array::new([batch], (0..batch).map(|i| (i + 1) as f64 / (batch + 1) as f64).collect());
+    out.inputs.insert(Input::NoiseLevel, levels);
     for ParamInstance { path, shape, .. } in flatten(graph).params {
         let shape: Vec<usize> = shape.iter().map(|n| *n as usize).collect();
         let value = match shape.as_slice() {

@@ -5,7 +5,7 @@ use super::{
     Tensor, Type, Value, code,
 };
 use crate::base::number::grouped;
-use crate::graph::{Body, Node};
+use crate::graph::{Body, Indices, Node};
 use std::collections::BTreeMap;
 
 /// A body being built. The innermost is last in `Builder::frames`.
@@ -81,6 +81,7 @@ impl Builder<'_> {
             Input::Tokens => Type::new(Elem::Index { cardinality: self.inputs.vocab }, [Dim::Batch, Dim::Time]),
             Input::Positions => Type::new(Elem::Index { cardinality: self.inputs.seq }, [Dim::Time]),
             Input::Targets | Input::Weights => Type::wide([Dim::Batch, Dim::Time]),
+            Input::NoiseLevel => Type::wide([Dim::Batch]),
         };
         let depth = self.frames.len() - 1;
         let mut value = Value { node: Default::default(), port: 0 };
@@ -106,8 +107,8 @@ impl Builder<'_> {
             );
             return None;
         }
-        let repeats: Vec<u64> = self.frames.iter().filter_map(|f| f.count).collect();
-        let elements = repeats.iter().chain(shape).try_fold(1u64, |n, d| n.checked_mul(*d));
+        let counts: Vec<u64> = self.frames.iter().filter_map(|f| f.count).collect();
+        let elements = counts.iter().chain(shape).try_fold(1u64, |n, d| n.checked_mul(*d));
         self.n_elements = self.n_elements.saturating_add(elements.unwrap_or(u64::MAX));
         if self.n_elements > MAX_PARAM_ELEMENTS || shape.contains(&0) {
             self.report(
@@ -117,7 +118,8 @@ impl Builder<'_> {
             return None;
         }
         let id = ParamId(self.graph.params.len() as u32);
-        self.graph.params.push(Param { path: path.clone(), repeats, shape: shape.to_vec(), init, span: Some(span) });
+        let indices = counts.into_iter().map(Indices::all).collect();
+        self.graph.params.push(Param { path: path.clone(), indices, shape: shape.to_vec(), init, span: Some(span) });
         self.params.insert(path, (id, span));
         self.read_param(id, span)
     }

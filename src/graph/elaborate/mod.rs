@@ -3,6 +3,7 @@
 
 mod calls;
 mod frames;
+mod operations;
 mod repeat;
 mod statics;
 
@@ -13,7 +14,14 @@ use crate::base::diag::code;
 use crate::base::number::grouped;
 use crate::base::{Diagnostic, Diagnostics, FileId, Number, Span};
 use crate::check::spec::{ModelCall, Static};
-use crate::graph::ops::{Input, add::Add, mul::Mul, scale::Scale};
+use crate::graph::ops::{
+    Input,
+    add::{Add, Second},
+    cast::Cast,
+    mul::Mul,
+    offset::Offset,
+    scale::Scale,
+};
 use crate::objective::Pattern;
 use crate::resolve::{DefId, Library};
 use frames::Frame;
@@ -38,6 +46,8 @@ pub struct ModelInputs {
     /// Positions.
     pub seq: u64,
     pub pattern: Pattern,
+    /// Whether the objective gives each sequence a noise level.
+    pub noise_level: bool,
 }
 
 /// A value of the language while a block runs.
@@ -47,6 +57,8 @@ enum Val {
     Number(Num),
     Bool(bool),
     Init(Init),
+    /// What an optional argument may be.
+    None,
     /// Several return values, or a tuple.
     Many(Vec<Val>),
     /// A repeat's label: a scope, not a number.
@@ -295,7 +307,8 @@ impl Builder<'_> {
                 Some(Val::Many(values?))
             }
             ExprKind::Call { callee, args, alias, .. } => self.call(callee, args, alias.as_ref(), expr.span, env),
-            ExprKind::Str(_) | ExprKind::None | ExprKind::List { .. } | ExprKind::Record(_) => None,
+            ExprKind::None => Some(Val::None),
+            ExprKind::Str(_) | ExprKind::List { .. } | ExprKind::Record(_) => None,
             ExprKind::If { .. } | ExprKind::Range { .. } | ExprKind::Extend { .. } | ExprKind::Claims(_) => None,
         }
     }
@@ -331,6 +344,19 @@ impl Builder<'_> {
         match name {
             "tokens" => Some(Val::Tensor(self.input(Input::Tokens, span))),
             "positions" => Some(Val::Tensor(self.input(Input::Positions, span))),
+            "t" => {
+                if !self.inputs.noise_level {
+                    self.report(
+                        Diagnostic::error(
+                            code::NO_NOISE_LEVEL,
+                            "the model reads `t`, and `next_token` has no noise level",
+                        )
+                        .at(span, "the noise level of a sequence")
+                        .help("give this arm a model that does not read `t`, or an objective with a noise level"),
+                    );
+                }
+                Some(Val::Tensor(self.input(Input::NoiseLevel, span)))
+            }
             "seq" => number(self.inputs.seq),
             "vocab" => number(self.inputs.vocab),
             "zeros" => Some(Val::Init(Init::Zeros)),
@@ -362,11 +388,11 @@ impl Builder<'_> {
                 Some(Val::Number(Num { number, origin: span }))
             }
             (Val::Tensor(a), Val::Tensor(b)) => match op {
-                BinaryOp::Add => self.commute(Add.into(), a, b, span),
-                BinaryOp::Mul => self.commute(Mul.into(), a, b, span),
+                BinaryOp::Add => self.commute(|second| Add { second }.into(), a, b, span),
+                BinaryOp::Mul => self.commute(|second| Mul { second }.into(), a, b, span),
                 BinaryOp::Sub => {
                     let b = self.op(Scale { factor: -1.0 }.into(), &[b], span)?;
-                    self.commute(Add.into(), a, b, span)
+                    self.commute(|second| Add { second }.into(), a, b, span)
                 }
                 _ => {
                     self.report(
@@ -380,6 +406,16 @@ impl Builder<'_> {
             (Val::Tensor(t), Val::Number(n)) | (Val::Number(n), Val::Tensor(t)) if op == BinaryOp::Mul => {
                 self.op(Scale { factor: n.number.to_f64() }.into(), &[t], span).map(Val::Tensor)
             }
+            (Val::Tensor(t), Val::Number(n)) | (Val::Number(n), Val::Tensor(t)) if op == BinaryOp::Add => {
+                self.op(Offset { by: n.number.to_f64() }.into(), &[t], span).map(Val::Tensor)
+            }
+            (Val::Tensor(t), Val::Number(n)) if op == BinaryOp::Sub => {
+                self.op(Offset { by: -n.number.to_f64() }.into(), &[t], span).map(Val::Tensor)
+            }
+            (Val::Number(n), Val::Tensor(t)) if op == BinaryOp::Sub => {
+                let t = self.op(Scale { factor: -1.0 }.into(), &[t], span)?;
+                self.op(Offset { by: n.number.to_f64() }.into(), &[t], span).map(Val::Tensor)
+            }
             (Val::Tensor(t), Val::Number(n)) if op == BinaryOp::Div && n.number.to_f64() != 0.0 => {
                 self.op(Scale { factor: 1.0 / n.number.to_f64() }.into(), &[t], span).map(Val::Tensor)
             }
@@ -390,7 +426,7 @@ impl Builder<'_> {
                         format!("`{}` between {} and {}", op.symbol(), a.kind(), b.kind()),
                     )
                     .at(span, "these do not combine")
-                    .help("a tensor is scaled with `*` and `/` by a number"),
+                    .help("a tensor takes a number with `+`, `-` and `*`, and is divided by one"),
                 );
                 None
             }
@@ -398,10 +434,11 @@ impl Builder<'_> {
     }
 
     /// A commutative operation, the larger operand first: the second is broadcast.
-    fn commute(&mut self, op: Op, a: Tensor, b: Tensor, span: Span) -> Option<Val> {
+    fn commute(&mut self, op: impl Fn(Second) -> Op, a: Tensor, b: Tensor, span: Span) -> Option<Val> {
         let swap = self.type_of(&a).shape.len() < self.type_of(&b).shape.len();
         let (a, b) = if swap { (b, a) } else { (a, b) };
-        self.op(op, &[a, b], span).map(Val::Tensor)
+        let second = Second::between(&self.type_of(&a), &self.type_of(&b));
+        self.op(op(second), &[a, b], span).map(Val::Tensor)
     }
 
     fn wanted(&mut self, wanted: &str, got: &Val, span: Span) -> Option<Val> {
@@ -412,16 +449,34 @@ impl Builder<'_> {
         None
     }
 
-    /// Adds a one-result operation; a mismatch names what every operand is.
+    /// Adds an operation; gives its first result.
     fn op(&mut self, op: Op, inputs: &[Tensor], span: Span) -> Option<Tensor> {
+        self.ops(op, inputs, span)?.into_iter().next()
+    }
+
+    /// Adds an operation; a mismatch names what every operand is. The noise level comes in wide precision;
+    /// what computes with it gets it in the model's.
+    fn ops(&mut self, op: Op, inputs: &[Tensor], span: Span) -> Option<Vec<Tensor>> {
+        let keeps = matches!(op, Op::Scale(_) | Op::Offset(_) | Op::Sinusoid(_) | Op::Cast(_));
+        let inputs: Option<Vec<Tensor>> = inputs
+            .iter()
+            .map(|input| match self.type_of(input).elem {
+                Elem::Wide if !keeps => self.op(Cast { wide: false }.into(), std::slice::from_ref(input), input.span),
+                _ => Some(input.clone()),
+            })
+            .collect();
+        let inputs = inputs?;
         let width = inputs.first().and_then(|t| t.width);
         let values: Vec<Value> = inputs.iter().map(|t| self.here(t)).collect();
         let types: Vec<Type> = inputs.iter().map(|t| self.type_of(t)).collect();
         let inferred = op.operation()?.infer(&types.iter().collect::<Vec<_>>());
         match inferred {
             Ok(types) => {
-                let value = self.add(op, &values, types, span)?;
-                Some(Tensor { frame: self.frames.len() - 1, value, span, width })
+                let n = types.len();
+                let node = self.add(op, &values, types, span)?.node;
+                let frame = self.frames.len() - 1;
+                let result = |port| Tensor { frame, value: Value { node, port: port as u16 }, span, width };
+                Some((0..n).map(result).collect())
             }
             Err(mismatch) => {
                 let mut diagnostic = Diagnostic::error(code::SHAPE_MISMATCH, mismatch.to_string())
@@ -436,9 +491,12 @@ impl Builder<'_> {
                     }
                 }
                 let help = match op.name() {
+                    "attend" if types.iter().all(|ty| ty.shape.len() == 4) => {
+                        "split k and v into as many heads as q, or into a number that divides it"
+                    }
                     "attend" => "split the heads first: `split_heads(x, heads)` gives [B, heads, T, width]",
                     "add" | "mul" => {
-                        "two shapes are equal, or one ends like the other; `linear(x, n)` makes a width of n"
+                        "one shape ends like the other, or both begin with B and do; `linear(x, n)` makes a width of n"
                     }
                     _ => "`linear(x, n)` makes a width of n, `split_heads` and `merge_heads` the rest",
                 };
@@ -474,6 +532,7 @@ impl Val {
             Val::Number(_) => "a number",
             Val::Bool(_) => "true or false",
             Val::Init(_) => "an initialisation",
+            Val::None => "`none`",
             Val::Many(_) => "several values",
             Val::Label => "the label of a repeat",
         }

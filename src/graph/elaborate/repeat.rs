@@ -116,7 +116,8 @@ impl Builder<'_> {
             runs: vec![Run { body, first: 0, count: n }],
             n_carried: carried.len(),
             n_invariant: frame.invariants.len(),
-            n_mapped: 0,
+            mapped: vec![],
+            collected: vec![],
             reversed: false,
         };
         let node = self.add(Op::Repeat(region), &inputs, types, span)?.node;

@@ -6,26 +6,30 @@
 use super::vjp::Vjp;
 use super::{Array, DimSizes, Type, Value};
 
+pub mod activation;
 pub mod add;
 pub mod attend;
 pub mod cast;
+pub mod chunk;
+pub mod concat;
 pub mod embed;
-pub mod gelu;
 pub mod layer_norm;
 pub mod linear;
 pub mod merge_heads;
 pub mod mul;
 pub mod nll;
+pub mod offset;
 pub mod rms_norm;
 pub mod rope;
 pub mod scale;
-pub mod silu;
+pub mod sinusoid;
 pub mod split_heads;
 pub mod sum_to;
 pub mod weighted_sum;
+pub mod zeros;
 pub mod zeros_like;
 
-use super::{ParamId, Region};
+use super::{ListOp, ParamId, Region};
 
 /// What an operation does along T: what row pruning and block-wise evaluation need to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +88,8 @@ pub enum Input {
     Targets,
     /// The weight of each position's loss, `[B, T]`; global denominators are in it.
     Weights,
+    /// The noise level of each sequence, in 0..1, `[B]`; for objectives that have one.
+    NoiseLevel,
 }
 
 impl Input {
@@ -93,13 +99,14 @@ impl Input {
             Input::Positions => "positions",
             Input::Targets => "targets",
             Input::Weights => "weights",
+            Input::NoiseLevel => "t",
         }
     }
 }
 
 macro_rules! operations {
     ($($variant:ident($ty:path),)*) => {
-        /// A node's operation. The first four are structure; the rest are [`Operation`]s.
+        /// A node's operation. The first five are structure; the rest are [`Operation`]s.
         #[derive(Clone, Debug, PartialEq)]
         pub enum Op {
             /// The body's argument of this index.
@@ -107,6 +114,7 @@ macro_rules! operations {
             Input(Input),
             Param(ParamId),
             Repeat(Region),
+            List(ListOp),
             $($variant($ty),)*
         }
 
@@ -114,7 +122,7 @@ macro_rules! operations {
             /// The operation, unless it is structure.
             pub fn operation(&self) -> Option<&dyn Operation> {
                 match self {
-                    Op::Argument(_) | Op::Input(_) | Op::Param(_) | Op::Repeat(_) => None,
+                    Op::Argument(_) | Op::Input(_) | Op::Param(_) | Op::Repeat(_) | Op::List(_) => None,
                     $(Op::$variant(op) => Some(op),)*
                 }
             }
@@ -129,14 +137,16 @@ macro_rules! operations {
 }
 
 operations! {
+    Activation(activation::Activation),
+    ActivationGrad(activation::ActivationGrad),
     Add(add::Add),
     Attend(attend::Attend),
     AttendGrad(attend::AttendGrad),
     Cast(cast::Cast),
+    Chunk(chunk::Chunk),
+    Concat(concat::Concat),
     Embed(embed::Embed),
     EmbedGrad(embed::EmbedGrad),
-    Gelu(gelu::Gelu),
-    GeluGrad(gelu::GeluGrad),
     LayerNorm(layer_norm::LayerNorm),
     LayerNormGrad(layer_norm::LayerNormGrad),
     Linear(linear::Linear),
@@ -146,15 +156,16 @@ operations! {
     Mul(mul::Mul),
     Nll(nll::Nll),
     NllGrad(nll::NllGrad),
+    Offset(offset::Offset),
     RmsNorm(rms_norm::RmsNorm),
     RmsNormGrad(rms_norm::RmsNormGrad),
     Rope(rope::Rope),
     Scale(scale::Scale),
-    Silu(silu::Silu),
-    SiluGrad(silu::SiluGrad),
+    Sinusoid(sinusoid::Sinusoid),
     SplitHeads(split_heads::SplitHeads),
     SumTo(sum_to::SumTo),
     WeightedSum(weighted_sum::WeightedSum),
+    Zeros(zeros::Zeros),
     ZerosLike(zeros_like::ZerosLike),
 }
 
@@ -165,6 +176,7 @@ impl Op {
             Op::Input(input) => input.name(),
             Op::Param(_) => "param",
             Op::Repeat(_) => "repeat",
+            Op::List(op) => op.name(),
             other => other.operation().map_or("", Operation::name),
         }
     }

@@ -1,14 +1,22 @@
 //! A tensor times a number of the spec.
 
-use super::silu::infer_unary;
 use super::{AlongT, Mismatch, Operation};
 use crate::graph::vjp::Vjp;
-use crate::graph::{Array, Type, Value};
+use crate::graph::{Array, Elem, Type, Value};
 
 /// `x -> factor * x`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scale {
     pub factor: f64,
+}
+
+/// One floating tensor, of either precision, and the same again.
+pub(super) fn infer_float(name: &str, inputs: &[&Type]) -> Result<Vec<Type>, Mismatch> {
+    match inputs {
+        [x] if !matches!(x.elem, Elem::Index { .. }) => Ok(vec![(*x).clone()]),
+        [x] => Err(Mismatch(format!("{name} takes a floating-point tensor, not {x}"))),
+        _ => Err(Mismatch(format!("{name} takes one tensor"))),
+    }
 }
 
 impl Operation for Scale {
@@ -17,7 +25,7 @@ impl Operation for Scale {
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>, Mismatch> {
-        infer_unary(self.name(), inputs)
+        infer_float(self.name(), inputs)
     }
 
     fn along_t(&self) -> AlongT {

@@ -1,12 +1,14 @@
-//! Sum over leading dimensions: the gradient of a broadcast.
+//! Sum over some dimensions: the gradient of a broadcast.
 
 use super::{AlongT, Mismatch, Operation};
 use crate::graph::vjp::Vjp;
 use crate::graph::{Array, Elem, Type, Value};
 
-/// `[.., S] -> [S]`, wide; `drop` leading dimensions are summed over.
+/// `[.., S] -> [S]`, wide; `drop` dimensions are summed over, the first of them at `from` (0, or 1
+/// behind the batch).
 #[derive(Clone, Debug, PartialEq)]
 pub struct SumTo {
+    pub from: usize,
     pub drop: usize,
 }
 
@@ -17,10 +19,12 @@ impl Operation for SumTo {
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>, Mismatch> {
         match inputs {
-            [x] if !matches!(x.elem, Elem::Index { .. }) => match x.shape.get(self.drop..) {
-                Some(shape) => Ok(vec![Type::wide(shape)]),
-                None => Err(Mismatch(format!("sum_to drops {} dimensions of {x}", self.drop))),
-            },
+            [x] if !matches!(x.elem, Elem::Index { .. }) => {
+                match (x.shape.get(..self.from), x.shape.get(self.from + self.drop..)) {
+                    (Some(before), Some(after)) => Ok(vec![Type::wide([before, after].concat())]),
+                    _ => Err(Mismatch(format!("sum_to drops {} dimensions of {x}", self.drop))),
+                }
+            }
             _ => Err(Mismatch("sum_to takes one floating-point tensor".into())),
         }
     }
@@ -35,15 +39,19 @@ impl Operation for SumTo {
 
     #[allow(clippy::indexing_slicing)] // shapes have passed `infer`
     fn reference(&self, inputs: &[&Array]) -> Vec<Array> {
-        let mut out = Array::zeros(&inputs[0].shape[self.drop..]);
-        let n = out.data.len().max(1);
-        for (i, x) in inputs[0].data.iter().enumerate() {
-            out.data[i % n] += x;
+        let x = inputs[0];
+        let (before, after) = (&x.shape[..self.from], &x.shape[self.from + self.drop..]);
+        let mut out = Array::zeros([before, after].concat());
+        let summed: usize = x.shape[self.from..self.from + self.drop].iter().product();
+        let n = after.iter().product::<usize>();
+        for (i, x) in x.data.iter().enumerate() {
+            out.data[i / (summed * n).max(1) * n + i % n.max(1)] += x;
         }
         vec![out]
     }
 
     fn attributes(&self) -> Vec<(&'static str, String)> {
-        vec![("drop", self.drop.to_string())]
+        let drop = ("drop", self.drop.to_string());
+        if self.from == 0 { vec![drop] } else { vec![("from", self.from.to_string()), drop] }
     }
 }

@@ -1,6 +1,6 @@
 //! Zeros of another tensor's type: where a gradient sum starts.
 
-use super::silu::infer_unary;
+use super::scale::infer_float;
 use super::{AlongT, Mismatch, Operation};
 use crate::graph::vjp::Vjp;
 use crate::graph::{Array, Type, Value};
@@ -15,7 +15,7 @@ impl Operation for ZerosLike {
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>, Mismatch> {
-        infer_unary(self.name(), inputs)
+        infer_float(self.name(), inputs)
     }
 
     fn along_t(&self) -> AlongT {

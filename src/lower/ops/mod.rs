@@ -1,23 +1,27 @@
 //! One file per file of `graph/ops`: the same operations as libtorch calls or our kernels. A lowering
 //! gives the outputs of `Operation::infer`, in that order, in the element types it names.
 
+pub mod activation;
 pub mod add;
 pub mod attend;
 pub mod cast;
+pub mod chunk;
+pub mod concat;
 pub mod embed;
-pub mod gelu;
 pub mod layer_norm;
 pub mod linear;
 pub mod merge_heads;
 pub mod mul;
 pub mod nll;
+pub mod offset;
 pub mod rms_norm;
 pub mod rope;
 pub mod scale;
-pub mod silu;
+pub mod sinusoid;
 pub mod split_heads;
 pub mod sum_to;
 pub mod weighted_sum;
+pub mod zeros;
 pub mod zeros_like;
 
 use super::Kinds;
@@ -46,17 +50,19 @@ pub type Lowered = Result<Vec<Tensor>, Fault>;
 pub fn lower(op: &Op, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lowered {
     match op {
         // Structure is gone in a program; an instruction never holds it.
-        Op::Argument(_) | Op::Input(_) | Op::Param(_) | Op::Repeat(_) => {
+        Op::Argument(_) | Op::Input(_) | Op::Param(_) | Op::Repeat(_) | Op::List(_) => {
             Err(Fault::Kernel(format!("{} is structure", op.name())))
         }
+        Op::Activation(op) => activation::lower(op, cx, inputs),
+        Op::ActivationGrad(op) => activation::lower_grad(op, cx, inputs),
         Op::Add(op) => add::lower(op, cx, inputs),
         Op::Attend(op) => attend::lower(op, cx, inputs),
         Op::AttendGrad(op) => attend::lower_grad(op, cx, inputs),
         Op::Cast(op) => cast::lower(op, cx, inputs),
+        Op::Chunk(op) => chunk::lower(op, cx, inputs),
+        Op::Concat(op) => concat::lower(op, cx, inputs),
         Op::Embed(op) => embed::lower(op, cx, inputs),
         Op::EmbedGrad(op) => embed::lower_grad(op, cx, inputs),
-        Op::Gelu(op) => gelu::lower(op, cx, inputs),
-        Op::GeluGrad(op) => gelu::lower_grad(op, cx, inputs),
         Op::LayerNorm(op) => layer_norm::lower(op, cx, inputs),
         Op::LayerNormGrad(op) => layer_norm::lower_grad(op, cx, inputs),
         Op::Linear(op) => linear::lower(op, cx, inputs),
@@ -66,15 +72,16 @@ pub fn lower(op: &Op, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lowered {
         Op::Mul(op) => mul::lower(op, cx, inputs),
         Op::Nll(op) => nll::lower(op, cx, inputs),
         Op::NllGrad(op) => nll::lower_grad(op, cx, inputs),
+        Op::Offset(op) => offset::lower(op, cx, inputs),
         Op::RmsNorm(op) => rms_norm::lower(op, cx, inputs),
         Op::RmsNormGrad(op) => rms_norm::lower_grad(op, cx, inputs),
         Op::Rope(op) => rope::lower(op, cx, inputs),
         Op::Scale(op) => scale::lower(op, cx, inputs),
-        Op::Silu(op) => silu::lower(op, cx, inputs),
-        Op::SiluGrad(op) => silu::lower_grad(op, cx, inputs),
+        Op::Sinusoid(op) => sinusoid::lower(op, cx, inputs),
         Op::SplitHeads(op) => split_heads::lower(op, cx, inputs),
         Op::SumTo(op) => sum_to::lower(op, cx, inputs),
         Op::WeightedSum(op) => weighted_sum::lower(op, cx, inputs),
+        Op::Zeros(op) => zeros::lower(op, cx, inputs),
         Op::ZerosLike(op) => zeros_like::lower(op, cx, inputs),
     }
 }

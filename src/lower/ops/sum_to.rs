@@ -1,4 +1,4 @@
-//! Sum over leading dimensions, in wide precision.
+//! Sum over some dimensions, in wide precision.
 
 use super::{Cx, Lowered, take};
 use crate::graph::ops::sum_to::SumTo;
@@ -10,6 +10,6 @@ pub fn lower(op: &SumTo, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lowered {
         // libtorch sums over everything where no dimension is named.
         return Ok(vec![x.f_to_kind(cx.kinds.wide)?]);
     }
-    let dims: Vec<i64> = (0..op.drop as i64).collect();
+    let dims: Vec<i64> = (op.from..op.from + op.drop).map(|i| i as i64).collect();
     Ok(vec![x.f_sum_dim_intlist(dims, false, cx.kinds.wide)?])
 }

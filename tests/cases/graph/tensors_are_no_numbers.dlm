@@ -6,7 +6,7 @@ model m() {
     y = linear(x, x) as a
     z = linear(16, 16) as b
     w = x / x
-    return unembed(x + 1)
+    return unembed(2 / x)
 }
 
 experiment e {

@@ -1,0 +1,241 @@
+//! What `dlmc plan` prints: the facts that all runs share, then the arms, or a table of the points.
+
+use super::plan::{ArmPlan, Planned};
+use crate::check::CheckedSpec;
+use crate::check::spec::{Arm, AxisKind, LrSchedule, Objective, Point, Precision};
+use crate::report::words::{bytes, count};
+
+pub fn text(spec: &CheckedSpec, plans: &[Planned<'_>]) -> String {
+    let mut out = Lines::default();
+    let cite = spec.cite().map_or(String::new(), |c| format!(" · {c}"));
+    let factors = spec.factors().join(", ");
+    out.line(format!("{}{cite} · {} · matched: all but {factors}", spec.name(), size(spec, plans)));
+    out.line("");
+    let mut points: Vec<&[Planned<'_>]> = plans.chunk_by(|(a, _), (b, _)| a.point == b.point).collect();
+    shared(spec, &points, &mut out);
+    out.line("");
+    match points.as_slice() {
+        [only] => arms(only, &mut out),
+        _ => {
+            // Replicates differ in their seeds alone.
+            points.retain(|arms| arms.first().is_some_and(|(arm, _)| is_first_replicate(spec, &arm.point)));
+            table(spec, &points, plans, &mut out);
+        }
+    }
+    out.line("");
+    out.line("  FLOPs of training: 6ND counts 6 x parameters x tokens, without the embedding, without or with the");
+    out.line("  head's product; counted: matrix products and attention of the training graph, forward and backward.");
+    for claim in spec.claims() {
+        out.line(format!("  claim       {}", claim.text));
+    }
+    out.0
+}
+
+#[derive(Default)]
+struct Lines(String);
+
+impl Lines {
+    fn line(&mut self, text: impl AsRef<str>) {
+        self.0.push_str(text.as_ref().trim_end());
+        self.0.push('\n');
+    }
+
+    /// Columns as wide as they have to be; the first is text, the others stand to the right.
+    fn table(&mut self, rows: &[Vec<String>], left: usize) {
+        let n = rows.iter().map(Vec::len).max().unwrap_or(0);
+        let width = |i: usize| rows.iter().filter_map(|r| r.get(i)).map(|c| c.chars().count()).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..n).map(width).collect();
+        for row in rows {
+            let cell = |(i, (cell, w)): (usize, (&String, &usize))| {
+                if i < left { format!("{cell:<w$}") } else { format!("{cell:>w$}") }
+            };
+            let cells: Vec<String> = row.iter().zip(&widths).enumerate().map(cell).collect();
+            self.line(format!("  {}", cells.join("  ")));
+        }
+    }
+}
+
+/// `2 arms`, `2 arms x 5 points = 10 runs`, `2 arms x 5 points x 3 replicates = 30 runs`
+fn size(spec: &CheckedSpec, plans: &[Planned<'_>]) -> String {
+    let n_arms = spec.arm_names().len();
+    if spec.axes().is_empty() {
+        return format!("{n_arms} arms");
+    }
+    let n_points = plans.len() / n_arms.max(1);
+    let n_replicates =
+        spec.axes().iter().find(|axis| axis.kind == AxisKind::Replicate).map_or(1, |axis| axis.values.len());
+    // A choice of points may have cut through the replicates.
+    let (points, times) = match n_points % n_replicates {
+        0 if n_replicates > 1 => (n_points / n_replicates, format!(" x {n_replicates} replicates")),
+        _ => (n_points, String::new()),
+    };
+    let plural = if points == 1 { "" } else { "s" };
+    format!("{n_arms} arms x {points} point{plural}{times} = {} runs", plans.len())
+}
+
+fn is_first_replicate(spec: &CheckedSpec, point: &Point) -> bool {
+    let replicate = spec.axes().iter().position(|axis| axis.kind == AxisKind::Replicate);
+    replicate.and_then(|i| point.coordinates.get(i)).is_none_or(|c| c.index == 0)
+}
+
+/// One line for each fact, of the first arm; where points differ in it, that is said.
+fn shared(spec: &CheckedSpec, points: &[&[Planned<'_>]], out: &mut Lines) {
+    let facts: [(&str, fn(&Arm, &ArmPlan) -> String); 9] = [
+        ("model", |arm, _| {
+            let args = arm.flat.iter().filter_map(|f| Some((f.path.strip_prefix("model.")?, &f.value)));
+            let args: Vec<String> = args.map(|(path, value)| format!("{path}: {value}")).collect();
+            format!("{}({})", arm.model.name, args.join(", "))
+        }),
+        ("", |arm, plan| {
+            let (all, body) = (count(plan.params.total), count(plan.params.without_embedding()));
+            format!("{all} parameters ({body} without embedding), vocabulary {}", arm.vocab.size)
+        }),
+        ("data", |arm, _| {
+            let unique = arm.budget.unique_tokens.map_or("all".into(), count);
+            let epochs = arm.budget.epochs.map_or(String::new(), |e| format!(" x {e:.2} epochs"));
+            format!("{unique} unique tokens{epochs}, sequences of {}", arm.data.seq)
+        }),
+        ("budget", |arm, _| {
+            let budget = &arm.budget;
+            format!(
+                "{} x {} = {} tokens a step, {} steps = {} tokens ({} left over)",
+                arm.train.batch_seqs,
+                arm.data.seq,
+                count(budget.tokens_per_step),
+                count(budget.steps),
+                count(budget.steps * budget.tokens_per_step),
+                count(budget.left_over_tokens)
+            )
+        }),
+        ("lr", |arm, _| lr_text(arm)),
+        ("precision", |arm, _| {
+            let precision = arm.train.precision;
+            format!(
+                "{}: compute, residual stream, rotary; wide ({}): master weights, norm statistics, softmax, loss, \
+                 gradient sums, moments",
+                precision.name(),
+                if precision == Precision::Fp64 { "fp64" } else { "fp32" }
+            )
+        }),
+        ("decay", |_, plan| {
+            format!(
+                "{} of {} parameters (two dimensions or more, embeddings included)",
+                count(plan.params.decayed),
+                count(plan.params.total)
+            )
+        }),
+        ("state", |_, plan| format!("{} of weights and moments", bytes(plan.state_bytes))),
+        ("evaluation", |arm, _| {
+            format!(
+                "{} times, {}",
+                arm.eval.at_steps.len(),
+                "the exact NLL for next token, the exact-count bound for masked diffusion"
+            )
+        }),
+    ];
+    for (name, fact) in facts {
+        let mut all = points.iter().filter_map(|arms| arms.first()).map(|(arm, plan)| fact(arm, plan));
+        let Some(first) = all.next() else { continue };
+        let differs = if all.any(|other| other != first) { "   <- differs by point; this is the first" } else { "" };
+        out.line(format!("  {name:<11} {first}{differs}"));
+    }
+    for (label, n) in spec.collapsed() {
+        out.line(format!("  {:<11} `{label}` is set by --set, so its axis of {n} values falls away", "sweep"));
+    }
+}
+
+fn flops(x: f64) -> String {
+    if x.is_finite() { format!("{x:.3e}") } else { "after reading".into() }
+}
+
+/// The arms of the only point.
+fn arms(plans: &[Planned<'_>], out: &mut Lines) {
+    let header =
+        ["arm", "objective", "attention", "6ND, no head", "6ND + head", "counted", "evaluation", "training loss"];
+    let mut rows: Vec<Vec<String>> = vec![header.map(String::from).to_vec()];
+    for (arm, plan) in plans {
+        let label = match &arm.objective {
+            Objective::NextToken => "exact likelihood".to_string(),
+            Objective::MaskedDiffusion(m) => match &m.bound {
+                Ok(why) => format!("a bound: {why}"),
+                Err(why) => format!("no bound: {why}"),
+            },
+        };
+        rows.push(vec![
+            arm.name.clone(),
+            arm.objective.name().into(),
+            crate::objective::pattern(&arm.objective).name().into(),
+            flops(plan.conventions.six_nd_without_head),
+            flops(plan.conventions.six_nd_with_head),
+            flops(plan.conventions.counted),
+            flops(plan.evaluation_flops),
+            label,
+        ]);
+    }
+    out.table(&rows, header.len());
+}
+
+/// One row a point, with what each arm counts there, and the sum over all runs.
+fn table(spec: &CheckedSpec, points: &[&[Planned<'_>]], all: &[Planned<'_>], out: &mut Lines) {
+    let mut header: Vec<String> = ["point", "epochs", "steps", "parameters", "6ND + head"].map(String::from).to_vec();
+    header.extend(spec.arm_names().iter().map(|arm| format!("counted: {arm}")));
+    header.push("evaluation".into());
+    let replicate = spec.axes().iter().position(|axis| axis.kind == AxisKind::Replicate);
+    let mut rows = vec![header];
+    for arms in points {
+        let Some((first, _)) = arms.first() else { continue };
+        let coordinates = first.point.coordinates.iter().enumerate().filter(|(i, _)| Some(*i) != replicate);
+        let point = Point { coordinates: coordinates.map(|(_, c)| c.clone()).collect() };
+        let name = if point.is_only() { "(all)".into() } else { point.name() };
+        // A figure that the arms share stands once.
+        let each = |of: &dyn Fn(&Arm, &ArmPlan) -> String| {
+            let mut texts: Vec<String> = arms.iter().map(|(arm, plan)| of(arm, plan)).collect();
+            texts.dedup();
+            texts.join(" / ")
+        };
+        let mut row = vec![
+            name,
+            each(&|arm, _| arm.budget.epochs.map_or("?".into(), |e| format!("{e:.2}"))),
+            each(&|arm, _| count(arm.budget.steps)),
+            each(&|_, plan| count(plan.params.total)),
+            each(&|_, plan| flops(plan.conventions.six_nd_with_head)),
+        ];
+        row.extend(arms.iter().map(|(_, plan)| flops(plan.conventions.counted)));
+        row.push(flops(arms.iter().map(|(_, plan)| plan.evaluation_flops).sum()));
+        rows.push(row);
+    }
+    let sum = |of: &dyn Fn(&Planned<'_>) -> f64| all.iter().map(of).sum::<f64>();
+    let mut total = vec!["total".to_string()];
+    total.extend([String::new(), count(all.iter().map(|(arm, _)| arm.budget.steps).sum()), String::new()]);
+    total.push(flops(sum(&|(_, plan)| plan.conventions.six_nd_with_head)));
+    for arm in spec.arm_names() {
+        total.push(flops(sum(&|(a, plan)| if a.name == *arm { plan.conventions.counted } else { 0.0 })));
+    }
+    total.push(flops(sum(&|(_, plan)| plan.evaluation_flops)));
+    rows.push(total);
+    out.table(&rows, 1);
+    let training = sum(&|(_, plan)| plan.conventions.counted);
+    out.line("");
+    out.line(format!("  {} runs, {} FLOPs of training counted", all.len(), flops(training)));
+    if let Some(axis) = spec.axes().iter().find(|axis| axis.kind == AxisKind::Replicate)
+        && points.len() < all.len() / spec.arm_names().len().max(1)
+    {
+        out.line(format!(
+            "  each point is run {} times, under other seeds; the total counts them all",
+            axis.values.len()
+        ));
+    }
+}
+
+fn lr_text(arm: &Arm) -> String {
+    let lr = arm.train.optimizer.lr;
+    match arm.train.lr_schedule {
+        LrSchedule::Constant { warmup } => format!("{lr:e} constant after {warmup} steps of warm-up"),
+        LrSchedule::Cosine { warmup, floor, .. } => {
+            format!("{lr:e}, {warmup} steps of warm-up, cosine to {:e}", lr * floor)
+        }
+        LrSchedule::Wsd { warmup, decay, floor, .. } => {
+            format!("{lr:e}, {warmup} steps of warm-up, decay over the last {decay} to {:e}", lr * floor)
+        }
+    }
+}
