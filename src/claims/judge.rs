@@ -83,9 +83,14 @@ pub struct ClaimResult {
 }
 
 impl ClaimResult {
+    /// Where there are numbers.
+    pub fn evident(&self) -> impl Iterator<Item = &PlaceResult> {
+        self.places.iter().filter(|place| !matches!(place.evidence, Evidence::Nothing { .. }))
+    }
+
     /// The fewest replicates behind a number of it.
     pub fn n_replicates(&self) -> usize {
-        self.places.iter().map(|place| place.n_replicates).min().unwrap_or(0)
+        self.evident().map(|place| place.n_replicates).min().unwrap_or(0)
     }
 
     /// Without replicates the words claim no more than the runs at hand.

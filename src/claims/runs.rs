@@ -103,20 +103,27 @@ impl<'a> Runs<'a> {
     /// The runs of an arm at a place, one for each replicate, in order. The error names those that are missing or
     /// cannot be used.
     pub fn of_arm(&self, arm: &str, points: &[usize], place: &Place) -> Result<Vec<&'a Series>, Vec<String>> {
-        let (mut found, mut missing) = (vec![], vec![]);
+        let (mut found, mut unusable, mut missing) = (vec![], vec![], vec![]);
         for i in self.at(points, place) {
             match self.by_variant.get(&(arm, i)) {
                 Some(Slot::Run(series)) => found.push(series),
-                Some(Slot::Unusable(why)) => missing.push(why.clone()),
-                None => {
-                    let name = self.record.points.get(i).map_or(String::new(), |point| self.record.point_name(point));
-                    missing.push(format!("no run of `{}`", title(arm, &name)));
-                }
+                Some(Slot::Unusable(why)) => unusable.push(why.clone()),
+                None => missing.push(i),
             }
         }
-        if missing.is_empty() && found.is_empty() {
-            missing.push(format!("no run of `{}`", title(arm, &self.name(place))));
+        let name = title(arm, &self.name(place));
+        if found.is_empty() && unusable.is_empty() {
+            return Err(vec![format!("no run of `{name}`")]);
         }
-        if missing.is_empty() { Ok(found) } else { Err(missing) }
+        if !missing.is_empty() {
+            let which: Vec<&str> = missing.iter().filter_map(|i| self.replicate(*i)).collect();
+            unusable.insert(0, format!("no run of `{name}` in replicate {}", which.join(", ")));
+        }
+        if unusable.is_empty() { Ok(found) } else { Err(unusable) }
+    }
+
+    fn replicate(&self, point: usize) -> Option<&str> {
+        let axis = (0..self.n_axes()).find(|axis| self.is_replicate(*axis))?;
+        Some(self.value_text(axis, *self.record.points.get(point)?.get(axis)?))
     }
 }

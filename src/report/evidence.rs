@@ -2,14 +2,15 @@
 
 use super::words;
 use crate::check::claims::types::Quantity;
-use crate::claims::{Bounds, Choice, ClaimResult, Evidence, Figure, MIN_REPLICATES, N_RESAMPLES, PlaceResult};
+use crate::claims::{Bounds, Choice, ClaimResult, Evidence, Figure, MIN_REPLICATES, N_RESAMPLES, PlaceResult, Verdict};
 
 /// What was found at one place. Several lines where the claim goes along an axis; each ends without a stop.
-pub fn lines(place: &PlaceResult) -> Vec<String> {
+/// `method`: a race says itself how its interval was made.
+pub fn lines(place: &PlaceResult, method: bool) -> Vec<String> {
     let mut lines = match &place.evidence {
         Evidence::Nothing { why } => vec![why.clone()],
         Evidence::Crossover { result, before } => {
-            let mut line = words::finding(result);
+            let mut line = words::finding(result, method);
             if let Some((crossing, limit)) = before
                 && crossing.quantity != Quantity::Epochs
             {
@@ -58,8 +59,23 @@ pub fn resamplings(n_replicates: usize) -> String {
 
 /// How the intervals of a claim were made, where its own lines do not say it.
 pub fn method(claim: &ClaimResult) -> Option<String> {
-    let says = |place: &PlaceResult| matches!(place.evidence, Evidence::Crossover { .. } | Evidence::Nothing { .. });
+    let says = |place: &PlaceResult| match &place.evidence {
+        Evidence::Nothing { .. } => true,
+        Evidence::Crossover { result, .. } => {
+            claim.places.len() == 1 || matches!(result.verdict, Verdict::Undecided { .. })
+        }
+        Evidence::Comparison { .. } | Evidence::Monotone { .. } => false,
+    };
     (!claim.places.iter().all(says)).then(|| resamplings(claim.n_replicates()))
+}
+
+/// What is to be said of all places alike, and what of each.
+pub fn remarks(claim: &ClaimResult) -> (Vec<&String>, Vec<Vec<&String>>) {
+    let of_all = |remark: &&String| claim.evident().all(|place| place.remarks.contains(remark));
+    let common: Vec<&String> = claim.evident().next().into_iter().flat_map(|p| &p.remarks).filter(of_all).collect();
+    let places = claim.places.iter();
+    let each = places.map(|place| place.remarks.iter().filter(|remark| !common.contains(remark)).collect()).collect();
+    (common, each)
 }
 
 /// `2.217 [2.101, 2.340]`, `18 [16, 20] epochs`, `1.88 (nanoGPT README)`.

@@ -32,6 +32,7 @@ fn one(input: &ReportInput, claim: &ClaimResult) -> Result<Markup, ReportError> 
             pictures.push((place, plot::difference(input, result)?));
         }
     }
+    let (common, own) = evidence::remarks(claim);
     let only = if let [only] = claim.places.as_slice() { Some(only) } else { None };
     Ok(html! {
         div.claim.(class_of(claim.outcome)) {
@@ -39,11 +40,11 @@ fn one(input: &ReportInput, claim: &ClaimResult) -> Result<Markup, ReportError> 
             p { code { (claim.text) } }
             @for (name, meaning) in &claim.lets { p.quiet { code { (name) " = " (meaning) } } }
             @if let Some(only) = only {
-                @for line in evidence::lines(only) { p { (ticked(&capital(&line))) "." } }
-                @for remark in &only.remarks { p { (ticked(&capital(remark))) "." } }
+                @for line in evidence::lines(only, true) { p { (ticked(&capital(&line))) "." } }
             } @else {
-                div.wide { table { tbody { @for place in &claim.places { (row(place)) } } } }
+                div.wide { table { tbody { @for (place, remarks) in claim.places.iter().zip(&own) { (row(place, remarks)) } } } }
             }
+            @for remark in common { p { (ticked(&capital(remark))) "." } }
             @if let Some(method) = evidence::method(claim) { p.quiet { (capital(&method)) "." } }
             @if let (true, Some(seeds)) = (claim.outcome != Outcome::Undecided, few_seeds(claim.n_replicates())) {
                 p.quiet { (capital(seeds)) ": three replicates would make it a verdict." }
@@ -60,14 +61,14 @@ fn one(input: &ReportInput, claim: &ClaimResult) -> Result<Markup, ReportError> 
     })
 }
 
-fn row(place: &PlaceResult) -> Markup {
+fn row(place: &PlaceResult, remarks: &[&String]) -> Markup {
     html! {
         tr {
             th scope="row" { (place.place) }
             td.(class_of(place.outcome)) { (place.outcome.word()) }
             td {
-                @for line in evidence::lines(place) { div { (ticked(&line)) } }
-                @for remark in &place.remarks { div.quiet { (ticked(remark)) } }
+                @for line in evidence::lines(place, false) { div { (ticked(&line)) } }
+                @for remark in remarks { div.quiet { (ticked(remark)) } }
             }
         }
     }

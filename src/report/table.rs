@@ -8,6 +8,9 @@ use crate::claims::{ClaimResult, Completion, Evidence, PlaceResult, Point, Serie
 use crate::store::metrics::Record;
 use std::path::Path;
 
+/// `held in this run`
+const MIN_HEADLINE: usize = 16;
+
 /// The block that `dlmc run` and `dlmc report` print at the end.
 pub fn render(input: &ReportInput, findings: &Findings, report: Option<&Path>) -> String {
     let mut out = headline(input);
@@ -22,47 +25,51 @@ pub fn render(input: &ReportInput, findings: &Findings, report: Option<&Path>) -
     out
 }
 
-/// Every claim, then what is to be read beside them.
+/// Every claim, then what is to be read beside them. A `let` is explained where it is first used.
 pub fn verdicts(verdicts: &Verdicts) -> String {
-    let claims: String = verdicts.claims.iter().map(verdict).collect();
-    claims + &best(verdicts)
+    let width = verdicts.claims.iter().map(|claim| claim.headline().len()).fold(MIN_HEADLINE, usize::max);
+    let mut explained: Vec<&(String, String)> = vec![];
+    let mut out = String::new();
+    for claim in &verdicts.claims {
+        let new: Vec<&(String, String)> = claim.lets.iter().filter(|bound| !explained.contains(bound)).collect();
+        out.push_str(&verdict(claim, &new, width));
+        explained.extend(new);
+    }
+    out + &best(verdicts)
 }
 
 /// A claim on one line where it is about one place; else its places below it, a line for each number.
-fn verdict(claim: &ClaimResult) -> String {
-    let mut out = format!("  {:<16}   {}", claim.headline(), claim.text);
-    let mut below: Vec<String> = claim.lets.iter().map(|(name, meaning)| format!("{name} = {meaning}")).collect();
+fn verdict(claim: &ClaimResult, lets: &[&(String, String)], width: usize) -> String {
+    let mut out = format!("  {:<width$}   {}", claim.headline(), claim.text);
+    let mut below: Vec<String> = lets.iter().map(|(name, meaning)| format!("{name} = {meaning}")).collect();
+    let (common, own) = evidence::remarks(claim);
+    let mut method = evidence::method(claim);
     match claim.places.as_slice() {
-        [only] => {
-            match evidence::lines(only).as_slice() {
-                [line] => {
-                    out.push_str(&format!(": {line}"));
-                    if let Some(method) = evidence::method(claim) {
-                        out.push_str(&format!(", {method}"));
-                    }
-                }
-                lines => {
-                    below.extend(lines.iter().cloned());
-                    below.extend(evidence::method(claim));
+        [only] => match evidence::lines(only, true).as_slice() {
+            [line] => {
+                out.push_str(&format!(": {line}"));
+                if let Some(method) = method.take() {
+                    out.push_str(&format!(", {method}"));
                 }
             }
-            below.extend(only.remarks.iter().cloned());
-        }
+            lines => below.extend(lines.iter().cloned()),
+        },
         places => {
-            for place in places {
+            for (place, remarks) in places.iter().zip(own) {
                 let head = format!("{:<9}  {}", place.outcome.word(), place.place);
-                match evidence::lines(place).as_slice() {
+                match evidence::lines(place, false).as_slice() {
                     [line] => below.push(format!("{head}: {line}")),
                     lines => {
                         below.push(head);
                         below.extend(lines.iter().map(|line| format!("           {line}")));
                     }
                 }
-                below.extend(place.remarks.iter().map(|remark| format!("           {remark}")));
+                below.extend(remarks.iter().map(|remark| format!("           {remark}")));
             }
-            below.extend(evidence::method(claim));
         }
     }
+    below.extend(method);
+    below.extend(common.into_iter().cloned());
     out.push('\n');
     below.iter().for_each(|line| out.push_str(&format!("        {line}\n")));
     out
