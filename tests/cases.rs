@@ -14,7 +14,7 @@ use common::{QUICKSTART, front, front_with, memory};
 use dlmc::base::diag::{CODES, Severity, code};
 use dlmc::base::source::Disk;
 use dlmc::base::{Code, Diagnostics};
-use dlmc::cli::front::{Outcome, compile};
+use dlmc::cli::front::{Choice, Outcome, compile, compile_choice};
 use dlmc::cli::render;
 use dlmc::data::{self, CorpusEnv};
 
@@ -123,7 +123,9 @@ const INLINE: &[(Code, &str)] = &[
     (code::NOT_UTF8, "a_file_is_text"),
     (code::TOO_LARGE, "a_file_has_at_most_512_kib"),
     (code::BAD_OVERRIDE, "an_override_names_a_part_of_an_arm"),
+    (code::BAD_POINT, "a_point_is_one_of_the_sweep"),
     (code::UNTOKENIZABLE, "a_corpus_fits_its_tokenizer"),
+    (code::CLAIM_LEFT_OUT, "a_claim_about_an_axis_waits_for_the_axis"),
 ];
 
 #[test]
@@ -218,6 +220,95 @@ fn an_experiment_is_chosen_by_name() {
     insta::assert_snapshot!("experiment_by_name", only(&with(Some("firts")), code::WHICH_EXPERIMENT));
     let library = compile(Path::new("lib/decoder.dlm"), &memory(""), Some("x"), &[], None);
     only(&library, code::WHICH_EXPERIMENT);
+}
+
+const SWEEP: &str = "sweep: { data.unique: [50K, 100K] tokens, train.optimizer.lr: [1e-3, 3e-4] }
+    replicates: 2
+    arms:";
+
+#[test]
+fn a_point_is_one_of_the_sweep() {
+    let swept = QUICKSTART.replace("arms:", SWEEP);
+    let at = |point: &str| {
+        let choice = Choice { point: Some(point), ..Choice::default() };
+        compile_choice(Path::new("a.dlm"), &memory(&swept), choice, None)
+    };
+    let names = |point: &str| {
+        let compiled = at(point).compiled.unwrap_or_else(|| panic!("{point}"));
+        compiled.spec.points().iter().map(|p| p.name()).collect::<Vec<_>>()
+    };
+    assert_eq!(names("unique=100K,lr=3e-4,replicate=2"), ["unique=100K,lr=3e-4,replicate=2"]);
+    // Any way to write a number, any end of a path, any subset in any order.
+    for point in ["lr=0.0003,unique=100_000", "data.unique=0.1M,optimizer.lr=3e-4"] {
+        assert_eq!(names(point), ["unique=100K,lr=3e-4,replicate=1", "unique=100K,lr=3e-4,replicate=2"]);
+    }
+    assert_eq!(names("replicate=1").len(), 4);
+    let said = ["unqiue=100K", "unique=101K", "unique", "lr=1e-2", "unique=50K,unique=100K"]
+        .map(|p| only(&at(p), code::BAD_POINT));
+    insta::assert_snapshot!("bad_points", said.join("\n"));
+    let choice = Choice { point: Some("unique=1K"), ..Choice::default() };
+    only(&compile_choice(Path::new("a.dlm"), &memory(QUICKSTART), choice, None), code::BAD_POINT);
+}
+
+#[test]
+fn an_experiment_extends_another() {
+    let larger = "\nexperiment larger = quickstart {
+        data: { unique: 200K tokens }
+        train.optimizer: { lr: 3e-4 }
+        arms: { third: { objective: mdm } }
+        sweep: { model.dim: [128, 256] }
+    }\n";
+    let text = format!("{}{larger}", QUICKSTART.replace("arms:", SWEEP));
+    let outcome = compile(Path::new("a.dlm"), &memory(&text), Some("larger"), &[], None);
+    let spec = outcome
+        .compiled
+        .unwrap_or_else(|| panic!("{}", render::human(&outcome.diagnostics, &outcome.sources, false)))
+        .spec;
+    assert_eq!(spec.arm_names(), ["ar", "mdm", "third"]);
+    assert_eq!(spec.axes().iter().map(|a| a.label.as_str()).collect::<Vec<_>>(), ["unique", "lr", "dim", "replicate"]);
+    assert_eq!(spec.variants().len(), 3 * 16);
+}
+
+#[test]
+fn set_takes_an_axis_away() {
+    let swept = QUICKSTART.replace("arms:", SWEEP);
+    let compiled = front_with(&swept, &[("train.optimizer.lr", "5e-4")]).compiled.expect("sound");
+    assert_eq!(compiled.spec.collapsed(), [("lr".to_string(), 2)]);
+    assert_eq!(
+        compiled.spec.points().iter().map(|p| p.name()).collect::<Vec<_>>(),
+        ["unique=50K,replicate=1", "unique=50K,replicate=2", "unique=100K,replicate=1", "unique=100K,replicate=2",]
+    );
+    let lr = compiled.spec.variants()[0].flat.iter().find(|f| f.path == "train.optimizer.lr").unwrap();
+    assert_eq!((lr.value.as_str(), lr.origin.as_str()), ("0.0005", "--set train.optimizer.lr=5e-4"));
+    assert_eq!(lr.replaced[0].value, "1e-3");
+}
+
+#[test]
+fn a_claim_about_an_axis_waits_for_the_axis() {
+    let claims = "sweep: { data.unique: [50K, 100K] tokens, train.clip: [0.5, 1] }
+    expect: {
+        let cross = crossover(loss(valid), of: mdm, under: ar)
+        increasing(cross.epoch, along: data.unique)
+        cross at unique == 50K tokens and clip == 1
+        cross at clip == 1
+    }";
+    let swept = QUICKSTART.replace("expect: { crossover(loss(valid), of: mdm, under: ar) }", claims);
+    let texts = |outcome: &Outcome| -> Vec<String> {
+        let compiled = outcome.compiled.as_ref().expect("sound");
+        compiled.spec.claims().iter().map(|claim| claim.text.clone()).collect()
+    };
+    let whole = front(&swept);
+    assert_eq!(texts(&whole).len(), 3);
+    assert!(whole.diagnostics.is_empty());
+    let fixed = front_with(&swept, &[("data.unique", "100K tokens")]);
+    assert_eq!(texts(&fixed), ["cross at clip == 1"]);
+    assert!(fixed.diagnostics.iter().all(|d| d.code == code::CLAIM_LEFT_OUT));
+    insta::assert_snapshot!("claim_left_out", render::human(&fixed.diagnostics, &fixed.sources, false));
+    // A part of the points says nothing about claims on the others.
+    let choice = Choice { point: Some("unique=100K"), ..Choice::default() };
+    let part = compile_choice(Path::new("a.dlm"), &memory(&swept), choice, None);
+    assert_eq!(texts(&part), ["cross at clip == 1"]);
+    assert!(part.diagnostics.is_empty());
 }
 
 #[test]

@@ -208,3 +208,8 @@ fn of_layers_that_differ_share_and_collect() {
         check(&model(text, call, Pattern::Causal, VOCAB, 8));
     }
 }
+
+#[test]
+fn of_layers_that_are_all_different() {
+    check(&hand::all_different(4, VOCAB));
+}

@@ -91,7 +91,9 @@ fn compile_here(path: &Path, sources: &dyn Sources, choice: Choice<'_>, env: Opt
     let readable = !out.iter().any(|d| d.severity == Severity::Error && d.code < code::UNKNOWN_NAME);
     let mut names = Diagnostics::default();
     let mut resolved = resolve::resolve_experiment(library, &mut map, choice.experiment, choice.overrides, &mut names);
-    if let (Some(spec), Some(point)) = (&mut resolved, choice.point) {
+    if let (Some(spec), Some(point)) = (&mut resolved, choice.point)
+        && (!spec.axes.is_empty() || !names.has_errors())
+    {
         spec.keep_points(point, &mut map, &mut names);
     }
     if readable {

@@ -142,7 +142,8 @@ pub fn equal(a: &Value, b: &Value) -> Result<bool, Unfit> {
         (Value::Number { number: a, unit: ua }, Value::Number { number: b, unit: ub }) => {
             alike((*a, *ua), (*b, *ub)).map(|(a, b, _)| a == b)
         }
-        (Value::Str(a), Value::Str(b)) | (Value::Word(a), Value::Word(b)) => Ok(a == b),
+        // `shape == "8+0.5"`: a name that is no word is written as a text.
+        (Value::Str(a) | Value::Word(a), Value::Str(b) | Value::Word(b)) => Ok(a == b),
         // `model == decoder`: a call goes by its name.
         (Value::Call { name, .. }, Value::Word(word)) | (Value::Word(word), Value::Call { name, .. }) => {
             Ok(name == word)

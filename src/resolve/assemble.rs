@@ -73,6 +73,7 @@ impl Assembly<'_, '_> {
         let overrides = self.overrides(overrides);
         let arms_span = arms.as_ref().map_or(name.span, |(span, _)| *span);
         let arms = self.arms(name, arms, &fields, &overrides);
+        let before = self.eval.out.n_errors();
         let mut sweep = match parts.sweep_span {
             Some(span) => sweep::read(&parts.sweep, span, ARM_FIELDS, self.map, self.eval),
             None => Sweep::default(),
@@ -80,9 +81,15 @@ impl Assembly<'_, '_> {
         self.open_settings(&mut sweep);
         self.report_arms(&sweep, &arms);
         collapse(&mut sweep, &overrides);
-        let replicates = replicates.and_then(|node| sweep::replicates(&node, self.eval));
-        let points =
-            if is_meant { self.points(&sweep, replicates.as_ref(), &fields, &arms, &overrides) } else { vec![] };
+        let mut replicates = replicates.and_then(|node| sweep::replicates(&node, self.eval));
+        let mut points = vec![];
+        if is_meant && self.eval.out.n_errors() == before {
+            points = self.points(&sweep, replicates.as_ref(), &fields, &arms, &overrides);
+        }
+        if points.is_empty() {
+            // Where the sweep is wrong, the arms are looked at without it.
+            (sweep, replicates, points) = (Sweep::default(), None, vec![Point::default()]);
+        }
         ResolvedSpec {
             name: name.text.clone(),
             span: name.span,
@@ -98,6 +105,7 @@ impl Assembly<'_, '_> {
             axes: sweep.axes.iter().cloned().chain(replicates).collect(),
             points,
             collapsed: std::mem::take(&mut sweep.collapsed),
+            is_part: false,
             sweep,
             overrides,
             opened: self.eval.opened.clone(),

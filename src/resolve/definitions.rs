@@ -62,10 +62,12 @@ fn report_circle(eval: &mut Eval<'_>, circle: &[DefId], span: Span) {
         diagnostic = diagnostic.also(def.name.span, "by way of this");
     }
     eval.out.push(diagnostic.help("give one of them a value of its own"));
+    let mut reached: BTreeSet<DefId> = circle.iter().copied().collect();
+    reached.extend(circle.iter().flat_map(|id| made_of(eval.library, *id)).map(|need| need.id));
     for id in circle {
         let span = eval.library.def(*id).map_or(span, |def| def.name.span);
         let node = Node::new(Value::Faulty, span, eval.origin(span));
-        Arc::make_mut(&mut eval.opened).insert(*id, Opened { node, reached: BTreeSet::new() });
+        Arc::make_mut(&mut eval.opened).insert(*id, Opened { node, reached: reached.clone() });
     }
 }
 

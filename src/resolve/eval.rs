@@ -112,6 +112,10 @@ impl<'a> Eval<'a> {
         self.n_nodes <= MAX_NODES
     }
 
+    fn is_spent(&self) -> bool {
+        self.n_nodes > MAX_NODES
+    }
+
     fn node_of(&mut self, value: Value, span: Span) -> Node {
         Node::new(value, span, self.origin(span))
     }
@@ -162,9 +166,7 @@ impl<'a> Eval<'a> {
     /// One written value; `expected` is the kind of definition that a name in its place means.
     pub fn expr(&mut self, expr: &Expr, expected: Option<Kind>) -> Node {
         let span = expr.span;
-        if !self.charge(1, span) {
-            return self.node_of(Value::Faulty, span);
-        }
+        self.charge(1, span);
         let value = match &expr.kind {
             ExprKind::Number(lit) => Value::Number { number: lit.value, unit: lit.unit.map(|(unit, _)| unit) },
             ExprKind::Str(text) => Value::Str(text.clone()),
@@ -182,8 +184,8 @@ impl<'a> Eval<'a> {
             }
             ExprKind::Record(fields) => Value::Record(self.record(fields)),
             ExprKind::Claims(claims) => {
-                let bare = claims.iter().map(|claim| self.expr(&claim.value, None)).collect();
-                Value::Record(Record { bare, ..Record::default() })
+                claims.iter().for_each(|claim| self.reach(claim));
+                Value::Record(Record::default())
             }
             ExprKind::If { branches, otherwise } => return self.choose(branches, otherwise, expected),
             ExprKind::Range { low, high } => {
@@ -265,8 +267,8 @@ impl<'a> Eval<'a> {
             );
             return self.node_of(Value::Faulty, span);
         }
-        let Some(whole) = self.opened.get(&id) else { return self.node_of(Value::Faulty, span) };
-        self.reached.extend(&whole.reached);
+        let opened = self.opened.clone();
+        let Some(whole) = opened.get(&id) else { return self.node_of(Value::Faulty, span) };
         let Some(found) = whole.node.at(&rest) else {
             let known = match &whole.node.value {
                 Value::Faulty => return self.node_of(Value::Faulty, span),
@@ -283,13 +285,13 @@ impl<'a> Eval<'a> {
             self.out.push(diagnostic.help(help));
             return self.node_of(Value::Faulty, span);
         };
+        if self.is_spent() || !self.charge(found.size(), span) {
+            return self.node_of(Value::Faulty, span);
+        }
         let mut node = found.clone();
         let used = self.library.def(id).map(|def| LetUse { name: name.to_string(), span: def.name.span });
         node.for_each(&mut |inner| inner.origin.lets = used.iter().cloned().collect());
         claim(&mut node, &Origin { lets: used.into_iter().collect(), ..self.origin(span) });
-        if !self.charge(node.size(), span) {
-            node.value = Value::Faulty;
-        }
         node
     }
 
@@ -331,13 +333,16 @@ impl<'a> Eval<'a> {
         let n = FUNCTIONS.iter().find(|(known, _)| *known == name).map_or(0, |(_, n)| *n);
         if args.len() != n || args.iter().any(|a| a.name.is_some()) {
             self.out.push(
-                Diagnostic::error(code::MISSING_FIELD, format!("`{name}` takes {n} numbers, by position"))
-                    .at(callee.span, format!("{} arguments here", args.len()))
-                    .help(match name {
-                        "round_to" => "for example `round_to(dim, 128, up)`",
-                        "min" | "max" => "for example `max(dim, 128)`",
-                        _ => "for example `floor(dim / 3)`",
-                    }),
+                Diagnostic::error(
+                    code::MISSING_FIELD,
+                    format!("`{name}` takes {n} number{}, by position", if n == 1 { "" } else { "s" }),
+                )
+                .at(callee.span, format!("{} arguments here", args.len()))
+                .help(match name {
+                    "round_to" => "for example `round_to(dim, 128, up)`",
+                    "min" | "max" => "for example `max(dim, 128)`",
+                    _ => "for example `floor(dim / 3)`",
+                }),
             );
             return self.node_of(Value::Faulty, span);
         }
@@ -520,6 +525,17 @@ impl<'a> Eval<'a> {
         node
     }
 
+    /// What a claim names is used; what it says, `check` reads from the text.
+    fn reach(&mut self, claim: &ast::Claim) {
+        let mut unread = Diagnostics::default();
+        std::mem::swap(self.out, &mut unread);
+        let parts = [Some(&claim.value), claim.at.as_ref(), claim.before.as_ref(), claim.within.as_ref()];
+        for expr in parts.into_iter().flatten() {
+            self.expr(expr, None);
+        }
+        std::mem::swap(self.out, &mut unread);
+    }
+
     fn names_of(&mut self, expr: &Expr, expected: Option<Kind>) {
         let about_names = [code::UNKNOWN_NAME, code::AMBIGUOUS_NAME, code::DUPLICATE_FIELD, code::UNKNOWN_FIELD];
         let mut found = Diagnostics::default();
@@ -618,7 +634,8 @@ impl<'a> Eval<'a> {
     /// A definition's value, where it is named.
     pub fn open(&mut self, id: DefId, span: Span) -> Node {
         self.reached.insert(id);
-        let Some(opened) = self.opened.get(&id) else {
+        let all = self.opened.clone();
+        let Some(opened) = all.get(&id) else {
             let name = self.library.def(id).map_or("", |def| def.name.text.as_str());
             self.out.push(
                 Diagnostic::error(code::CIRCULAR_VALUE, format!("`{name}` is made of itself"))
@@ -627,12 +644,11 @@ impl<'a> Eval<'a> {
             );
             return self.node_of(Value::Faulty, span);
         };
-        self.reached.extend(&opened.reached);
-        let node = opened.node.clone();
-        if !self.charge(node.size(), span) {
+        let node = &opened.node;
+        if self.is_spent() || !self.charge(node.size(), span) {
             return self.node_of(Value::Faulty, span);
         }
-        node
+        node.clone()
     }
 }
 

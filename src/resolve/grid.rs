@@ -176,7 +176,8 @@ impl<'a> Condition<'a> {
                         self.names.insert(name.clone(), axes);
                     }
                     Meaning::Let => {}
-                    Meaning::Word => self.report_word(name, expr.span, with, eval),
+                    Meaning::Word if self.report_arms(name, expr.span, fixed, eval) => {}
+                    Meaning::Word => self.report_word(name, expr.span, with, fixed, eval),
                 }
             }
             ExprKind::Binary { op: BinaryOp::Eq | BinaryOp::Ne | BinaryOp::In, left, right, .. } => {
@@ -237,21 +238,28 @@ impl<'a> Condition<'a> {
         self.sweep.axes.iter().position(|axis| axis.kind != AxisKind::Values && axis.path == name)
     }
 
-    fn report_arms(&self, name: &str, span: Span, fixed: &Fixed<'_>, eval: &mut Eval<'_>) {
+    /// The arm that sets a path.
+    fn set_by<'f>(&self, name: &str, fixed: &'f Fixed<'_>) -> Option<&'f str> {
         let path: Vec<String> = name.split('.').map(str::to_string).collect();
-        if let Some((_, arm)) = fixed.arms.iter().find(|(set, _)| covers(set, &path) || covers(&path, set))
-            && self.axis(name).is_none()
-        {
+        let arm = fixed.arms.iter().find(|(set, _)| covers(set, &path) || covers(&path, set));
+        arm.filter(|_| self.axis(name).is_none()).map(|(_, arm)| arm.as_str())
+    }
+
+    /// Whether arms set what the condition asks about.
+    fn report_arms(&self, name: &str, span: Span, fixed: &Fixed<'_>, eval: &mut Eval<'_>) -> bool {
+        let arm = self.set_by(name, fixed);
+        if let Some(arm) = arm {
             eval.out.push(
                 Diagnostic::error(code::BAD_SWEEP, format!("`where` asks about `{name}`, which the arms set"))
                     .at(span, format!("the arm `{arm}` sets it"))
                     .help("`where` chooses points, and every point has all arms: ask about what the sweep sets"),
             );
         }
+        arm.is_some()
     }
 
     /// A word is fine where it is compared with something that may be that word.
-    fn report_word(&self, name: &str, span: Span, with: Option<&Expr>, eval: &mut Eval<'_>) {
+    fn report_word(&self, name: &str, span: Span, with: Option<&Expr>, fixed: &Fixed<'_>, eval: &mut Eval<'_>) {
         let with = match with.map(|expr| &expr.kind) {
             Some(ExprKind::Name(other)) => Some(other),
             _ => None,
@@ -270,6 +278,10 @@ impl<'a> Condition<'a> {
                     None => diagnostic.help(format!("its values are {}", short_list(texts(axis).into_iter()))),
                 });
             }
+            return;
+        }
+        if with.is_some_and(|other| self.set_by(other, fixed).is_some()) {
+            // Reported there.
             return;
         }
         let first: Vec<usize> = vec![0; self.sweep.axes.len()];

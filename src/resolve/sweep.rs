@@ -247,7 +247,7 @@ fn report_same(values: &[(AxisValue, Node)], path: &str, eval: &mut Eval<'_>) {
             numbers.push((number.to_f64(), value));
         }
         if let Some(first) = first {
-            report_twice(path, &value.text, value.span, first, eval);
+            report_twice(path, format!("the value `{}` twice", value.text), value.span, first, eval);
         }
     }
     numbers.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -256,7 +256,7 @@ fn report_same(values: &[(AxisValue, Node)], path: &str, eval: &mut Eval<'_>) {
             && a.text != b.text
             && (a.number, a.unit) == (b.number, b.unit)
         {
-            report_twice(path, &format!("{}` and `{}", a.text, b.text), b.span, a.span, eval);
+            report_twice(path, format!("one value twice, as `{}` and as `{}`", a.text, b.text), b.span, a.span, eval);
         }
     }
     // What is no number is compared as it is; lists of such values are short.
@@ -264,15 +264,21 @@ fn report_same(values: &[(AxisValue, Node)], path: &str, eval: &mut Eval<'_>) {
         for (b, other) in values.iter().skip(i + 1).take(64) {
             let plain = a.number.is_none() && a.text != b.text;
             if plain && equal(&one.value, &other.value) == Ok(true) {
-                report_twice(path, &format!("{}` and `{}", a.text, b.text), b.span, a.span, eval);
+                report_twice(
+                    path,
+                    format!("one value twice, as `{}` and as `{}`", a.text, b.text),
+                    b.span,
+                    a.span,
+                    eval,
+                );
             }
         }
     }
 }
 
-fn report_twice(path: &str, text: &str, again: Span, first: Span, eval: &mut Eval<'_>) {
+fn report_twice(path: &str, what: String, again: Span, first: Span, eval: &mut Eval<'_>) {
     eval.out.push(
-        Diagnostic::error(code::DUPLICATE_POINT, format!("`{path}` takes the value `{text}` twice"))
+        Diagnostic::error(code::DUPLICATE_POINT, format!("`{path}` takes {what}"))
             .at(again, "again here")
             .also(first, "first here")
             .help("keep one of them"),

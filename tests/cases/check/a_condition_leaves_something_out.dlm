@@ -1,0 +1,11 @@
+// error[E0311]: it holds everywhere
+use "../lib/small.dlm" { small, recipe, ar, mdm, tiny }
+
+experiment e {
+    model: tiny()
+    data:  small
+    train: recipe
+    eval:  { every: 1 epoch, loss: valid }
+    arms:  { ar: { objective: ar }, mdm: { objective: mdm } }
+    sweep: { model.dim: [8, 16], where: model.dim <= 16 }
+}

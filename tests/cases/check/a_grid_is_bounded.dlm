@@ -1,0 +1,11 @@
+// error[E0324]: a hundred million points to draw from
+use "../lib/small.dlm" { small, recipe, ar, mdm, tiny }
+
+experiment e {
+    model: tiny()
+    data:  small
+    train: recipe
+    eval:  { every: 1 epoch, loss: valid }
+    arms:  { ar: { objective: ar }, mdm: { objective: mdm } }
+    sweep: { train.optimizer.lr: log(1e-4..1e-2, 10_000), train.clip: linear(1..2, 10_000), keep: random(4) }
+}
