@@ -14,6 +14,7 @@ pub mod model;
 pub mod objective;
 pub mod reader;
 mod same;
+pub mod schedule;
 pub mod spec;
 pub mod train;
 
@@ -84,7 +85,7 @@ fn check_variants(
         let mut found = Diagnostics::default();
         for arm in &spec.arms {
             let swept = (!point.is_only()).then(|| spec.variant(arm, point));
-            let mut cx = Cx::new(&spec.library, map, &mut found);
+            let mut cx = Cx::new(spec, map, &mut found);
             let arm = swept.as_ref().unwrap_or(arm);
             drafts.extend(read_arm(arm, point, spec, &mut memo, sketches, &mut cx).map(|draft| (i, draft)));
         }
@@ -97,10 +98,10 @@ fn check_variants(
     let mut variants: Vec<Arm> = vec![];
     for (i, draft) in drafts {
         let mut found = Diagnostics::default();
-        variants.extend(finish_arm(draft, needs_mask, &mut Cx::new(&spec.library, map, &mut found)));
+        variants.extend(finish_arm(draft, needs_mask, &mut Cx::new(spec, map, &mut found)));
         merged.add(i, found);
     }
-    let mut cx = Cx::new(&spec.library, map, out);
+    let mut cx = Cx::new(spec, map, out);
     let subject = claims::Subject { spec, arms: &arm_names, variants: &variants };
     let claims = claims::read(&subject, &mut cx);
     if !claims.is_empty() {

@@ -2,6 +2,7 @@
 //! `check::check` makes a [`CheckedSpec`], so holding one is the proof that the rules passed.
 
 use super::formula::Formula;
+use super::formula::prove::Proof;
 use crate::base::Span;
 use indexmap::IndexMap;
 use std::sync::Arc;
@@ -191,8 +192,11 @@ impl Objective {
 #[derive(Clone, Debug, PartialEq)]
 pub struct MaskedDiffusion {
     pub schedule_name: String,
-    /// alpha(t): the chance that a token is still clean.
+    /// alpha(t), simplified: the chance that a token is still clean.
     pub schedule: Formula,
+    /// What is proved of it, with alpha' and the weight of the bound.
+    pub proof: Proof,
+    pub ends: Ends,
     pub t: TSampling,
     pub weight: LossWeight,
     pub estimator: Estimator,
@@ -215,12 +219,24 @@ pub enum TKind {
     Stratified,
 }
 
+/// How well a schedule's ends are 1 and 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ends {
+    Exact,
+    /// They miss by little, which is a warning.
+    Near,
+    /// They miss, which the spec says it means.
+    Open,
+}
+
+#[derive(Clone, Debug, PartialEq)]
 pub enum LossWeight {
     /// -alpha'/(1-alpha), or its exact-count form.
     Elbo,
     /// 1: the plain masked cross-entropy, no bound.
     Flat,
+    /// A formula w(t) of the spec that is not that of the bound, as far as could be shown.
+    Custom { name: String, formula: Formula },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -302,7 +302,8 @@ fn lets_of(expr: &Expr, file: FileId, library: &Library, into: &mut Vec<DefId>) 
     let mut all = |expr: &Expr| lets_of(expr, file, library, into);
     match &expr.kind {
         ExprKind::Name(name) => {
-            if let Lookup::Found(id) = library.lookup(file, Kind::Let, name) {
+            let first = name.split('.').next().unwrap_or(name);
+            if let Lookup::Found(id) = library.lookup(file, Kind::Let, first) {
                 into.push(id);
             }
         }

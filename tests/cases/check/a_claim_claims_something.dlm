@@ -1,4 +1,4 @@
-// error[E0333]: nothing is claimed
+// error[E0343]: nothing is claimed
 use "../lib/small.dlm" { small, recipe, ar, mdm, tiny }
 
 experiment e {

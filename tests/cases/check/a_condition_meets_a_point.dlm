@@ -1,4 +1,4 @@
-// error[E0332]: no point of the sweep
+// error[E0342]: no point of the sweep
 use "../lib/small.dlm" { small, recipe, ar, mdm, tiny }
 
 experiment e {

@@ -1,4 +1,4 @@
-// error[E0334]: too few evaluations
+// error[E0344]: too few evaluations
 use "../lib/small.dlm" { small, recipe, ar, mdm, tiny }
 
 experiment e {

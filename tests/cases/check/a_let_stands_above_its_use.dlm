@@ -1,4 +1,4 @@
-// error[E0330]: before it is there, or by itself
+// error[E0340]: before it is there, or by itself
 use "../lib/small.dlm" { small, recipe, ar, mdm, tiny }
 
 experiment e {

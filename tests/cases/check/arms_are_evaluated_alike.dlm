@@ -1,4 +1,4 @@
-// error[E0336]: other steps, other documents
+// error[E0346]: other steps, other documents
 use "../lib/small.dlm" { small, recipe, ar, tiny }
 
 experiment e {

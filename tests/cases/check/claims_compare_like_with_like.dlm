@@ -1,4 +1,4 @@
-// error[E0331]: what does not go together
+// error[E0341]: what does not go together
 use "../lib/small.dlm" { small, recipe, ar, mdm, tiny }
 
 experiment e {

@@ -1,4 +1,4 @@
-// error[E0334]: too few before the decay
+// error[E0344]: too few before the decay
 use "../lib/small.dlm" { small, recipe, ar, mdm, tiny }
 
 experiment e {

@@ -1,4 +1,4 @@
-// error[E0335]: nothing to choose from
+// error[E0345]: nothing to choose from
 use "../lib/small.dlm" { small, recipe, ar, mdm, tiny }
 
 experiment e {
