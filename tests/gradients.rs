@@ -200,3 +200,8 @@ fn of_lists_of_lists() {
 fn of_a_parameter_that_two_regions_read() {
     check(&hand::two_stacks(VOCAB));
 }
+
+#[test]
+fn of_layers_that_are_all_different() {
+    check(&hand::all_different(4, VOCAB));
+}

@@ -12,8 +12,11 @@ use dlmc::check::spec::Arm;
 use dlmc::cli::front::Compiled;
 use dlmc::cli::render;
 use dlmc::graph::ops::Input;
+use dlmc::graph::ops::Operation;
+use dlmc::graph::ops::attend::{Attend, Sight};
 use dlmc::graph::training::{loss_graph, training_graph};
-use dlmc::graph::{Array, DimSizes, Graph, Indices, Op, ValidGraph, dot, text, view};
+use dlmc::graph::{Array, Dim, DimSizes, Graph, Indices, Op, Type, ValidGraph, dot, text, view};
+use dlmc::objective::Pattern;
 use dlmc::program::{Program, flatten};
 use dlmc::reference::{Bindings, evaluate};
 use proptest::prelude::*;
@@ -161,6 +164,24 @@ fn flops_are_those_counted_by_hand() {
         // Backward: each product twice.
         let trained = flops(&training(arm, model), sizes);
         assert_eq!(trained.total - trained.attention, 3.0 * (cost.total - cost.attention));
+    }
+}
+
+#[test]
+fn attention_counts_the_pairs_that_see_each_other() {
+    for pattern in [Pattern::Causal, Pattern::Full] {
+        for window in [None, Some(1), Some(2), Some(5), Some(7), Some(8), Some(100)] {
+            for t in 1..12u64 {
+                let sight = Sight { pattern, window };
+                let seen: usize = (0..t as usize).map(|i| sight.of(i, t as usize).len()).sum();
+                let q = Type::compute([Dim::Batch, Dim::Fixed(3), Dim::Time, Dim::Fixed(4)]);
+                let cost = Attend { sight }.flops(&[&q], &[], DimSizes { batch: 2, time: t });
+                assert_eq!(cost, (2 * 2 * 2 * 3 * 4 * seen) as f64, "{sight:?} at {t}");
+                // Hand counts: nobody sees farther than the window, everybody sees itself.
+                assert!((0..t as usize).all(|i| sight.of(i, t as usize).contains(&i)));
+                assert!(window.is_none_or(|w| seen as u64 <= t * (2 * w - 1)));
+            }
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use dlmc::graph::{Array, ValidGraph};
 use dlmc::lower::{AdamWState, Executable, GradBuffer, Outputs, Weights};
 use dlmc::objective::{self, Corrupted, Corruptor};
 use dlmc::program::{ParamInstance, Program, flatten};
-use dlmc::reference::{self, Bindings, Datum};
+use dlmc::reference::{self, Bindings};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -6,7 +6,7 @@ block attention(x: [B, T, D], heads: int, head_dim: int = D / heads, rope_base: 
     v = split_heads(linear(x, heads * head_dim) as v, heads)
     q = rope(rmsnorm(q) as q_norm, positions, base: rope_base)
     k = rope(rmsnorm(k) as k_norm, positions, base: rope_base)
-    return linear(merge_heads(attend(q, k, v)), D) as o      // who may attend to whom is the objective's to say
+    return linear(merge_heads(attend(q, k, v)), D) as o  // who may attend to whom is the objective's to say
 }
 
 block swiglu(x: [B, T, D], hidden: int) -> [B, T, D] {

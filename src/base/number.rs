@@ -1,6 +1,8 @@
 //! Exact rationals while they fit, f64 where they do not. `int / int` stays exact, so
 //! "6 heads do not divide 128" is a fact and not a rounding.
 
+use std::cmp::Ordering;
+
 /// A fraction in lowest terms with a positive denominator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rational {
@@ -10,6 +12,14 @@ pub struct Rational {
 
 fn gcd(a: i128, b: i128) -> i128 {
     let (mut a, mut b) = (a.unsigned_abs(), b.unsigned_abs());
+    // Divisions of 128 bits are slow, and hardly any fraction needs them.
+    if let (Ok(x), Ok(y)) = (u64::try_from(a), u64::try_from(b)) {
+        let (mut x, mut y) = (x, y);
+        while y != 0 {
+            (x, y) = (y, x % y);
+        }
+        return i128::from(x).max(1);
+    }
     while b != 0 {
         (a, b) = (b, a % b);
     }
@@ -35,6 +45,99 @@ impl Rational {
 
     pub fn to_f64(self) -> f64 {
         self.num as f64 / self.den as f64
+    }
+
+    pub const ZERO: Rational = Rational { num: 0, den: 1 };
+    pub const ONE: Rational = Rational { num: 1, den: 1 };
+
+    pub fn int(n: i64) -> Rational {
+        Rational { num: i128::from(n), den: 1 }
+    }
+
+    /// The decimal that a float prints as: 1/1000 of `1e-3`, which is no binary fraction.
+    pub fn from_decimal(x: f64) -> Option<Rational> {
+        let text = format!("{x:e}");
+        let (mantissa, exponent) = text.split_once('e')?;
+        let exponent: i32 = exponent.parse().ok()?;
+        let digits = mantissa.split_once('.').map_or(0, |(_, after)| after.len());
+        let num: i128 = mantissa.replace('.', "").parse().ok()?;
+        let shift = exponent - i32::try_from(digits).ok()?;
+        let power = 10i128.checked_pow(shift.unsigned_abs())?;
+        if shift >= 0 { Rational::new(num.checked_mul(power)?, 1) } else { Rational::new(num, power) }
+    }
+
+    pub fn is_zero(self) -> bool {
+        self.num == 0
+    }
+
+    pub fn is_negative(self) -> bool {
+        self.num < 0
+    }
+
+    /// The whole number this is, if it is one.
+    pub fn to_i64(self) -> Option<i64> {
+        if self.den == 1 { i64::try_from(self.num).ok() } else { None }
+    }
+
+    // `None` where the result does not fit 128 bits over 128 bits, or does not exist.
+
+    pub fn checked_add(self, other: Rational) -> Option<Rational> {
+        let num = self.num.checked_mul(other.den)?.checked_add(other.num.checked_mul(self.den)?)?;
+        Rational::new(num, self.den.checked_mul(other.den)?)
+    }
+
+    pub fn checked_sub(self, other: Rational) -> Option<Rational> {
+        self.checked_add(other.negated())
+    }
+
+    pub fn checked_mul(self, other: Rational) -> Option<Rational> {
+        Rational::new(self.num.checked_mul(other.num)?, self.den.checked_mul(other.den)?)
+    }
+
+    pub fn checked_div(self, other: Rational) -> Option<Rational> {
+        Rational::new(self.num.checked_mul(other.den)?, self.den.checked_mul(other.num)?)
+    }
+
+    pub fn checked_pow(self, n: i64) -> Option<Rational> {
+        let e = u32::try_from(n.unsigned_abs()).ok()?;
+        let (num, den) = (self.num.checked_pow(e)?, self.den.checked_pow(e)?);
+        if n >= 0 { Rational::new(num, den) } else { Rational::new(den, num) }
+    }
+
+    pub fn negated(self) -> Rational {
+        // `new` lets no i128::MIN in.
+        Rational { num: -self.num, den: self.den }
+    }
+
+    pub fn abs(self) -> Rational {
+        Rational { num: self.num.abs(), den: self.den }
+    }
+
+    /// The largest whole number that is not above.
+    pub fn floor(self) -> i128 {
+        self.num.div_euclid(self.den)
+    }
+}
+
+/// By value, exactly: the continued fractions are compared, so nothing overflows.
+impl Ord for Rational {
+    fn cmp(&self, other: &Rational) -> Ordering {
+        let (mut a, mut b, mut c, mut d) = (self.num, self.den, other.num, other.den);
+        loop {
+            let wholes = a.div_euclid(b).cmp(&c.div_euclid(d));
+            let (rest_1, rest_2) = (a.rem_euclid(b), c.rem_euclid(d));
+            match wholes {
+                Ordering::Equal if rest_1 == 0 || rest_2 == 0 => return rest_1.cmp(&rest_2),
+                Ordering::Equal => (a, b, c, d) = (d, rest_2, b, rest_1),
+                unequal => return unequal,
+            }
+        }
+    }
+}
+
+impl PartialOrd for Rational {
+    fn partial_cmp(&self, other: &Rational) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -91,10 +194,7 @@ impl Number {
     // Named like the operators, which they are not: each may leave exactness, and callers ask whether it did.
     #[allow(clippy::should_implement_trait)]
     pub fn add(self, other: Number) -> Number {
-        let exact = |a: Rational, b: Rational| {
-            Rational::new(a.num.checked_mul(b.den)?.checked_add(b.num.checked_mul(a.den)?)?, a.den.checked_mul(b.den)?)
-        };
-        self.with(other, exact, |a, b| a + b)
+        self.with(other, Rational::checked_add, |a, b| a + b)
     }
 
     #[allow(clippy::should_implement_trait)]
@@ -104,23 +204,18 @@ impl Number {
 
     #[allow(clippy::should_implement_trait)]
     pub fn sub(self, other: Number) -> Number {
-        let exact = |a: Rational, b: Rational| {
-            Rational::new(a.num.checked_mul(b.den)?.checked_sub(b.num.checked_mul(a.den)?)?, a.den.checked_mul(b.den)?)
-        };
-        self.with(other, exact, |a, b| a - b)
+        self.with(other, Rational::checked_sub, |a, b| a - b)
     }
 
     #[allow(clippy::should_implement_trait)]
     pub fn mul(self, other: Number) -> Number {
-        let exact = |a: Rational, b: Rational| Rational::new(a.num.checked_mul(b.num)?, a.den.checked_mul(b.den)?);
-        self.with(other, exact, |a, b| a * b)
+        self.with(other, Rational::checked_mul, |a, b| a * b)
     }
 
     /// Division; by zero gives an infinite or undefined real, which callers refuse.
     #[allow(clippy::should_implement_trait)]
     pub fn div(self, other: Number) -> Number {
-        let exact = |a: Rational, b: Rational| Rational::new(a.num.checked_mul(b.den)?, a.den.checked_mul(b.num)?);
-        self.with(other, exact, |a, b| a / b)
+        self.with(other, Rational::checked_div, |a, b| a / b)
     }
 
     pub fn pow(self, other: Number) -> Number {

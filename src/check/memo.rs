@@ -33,8 +33,8 @@ impl Objectives {
             return kept.objective.clone();
         }
         let mut found = Diagnostics::default();
-        let mut inner = Cx::new(cx.library, cx.map, &mut found);
-        let objective = objective::read(node, cx.library, n_targets, &mut inner);
+        let mut inner = Cx::new(cx.spec, cx.map, &mut found);
+        let objective = objective::read(node, n_targets, &mut inner);
         let flat = inner.flat;
         cx.out.extend(found.clone());
         cx.flat.extend(flat.iter().cloned());

@@ -8,11 +8,12 @@ use crate::base::suggest::suggest;
 use crate::base::{Diagnostic, Diagnostics, Number, SourceMap, Span, Unit};
 use crate::resolve::names::n_arguments;
 use crate::resolve::value::overlay;
-use crate::resolve::{Kind, Layer, Library, Node, Origin, Record, Replaced, Value};
+use crate::resolve::{Kind, Layer, Library, Node, Origin, Record, Replaced, ResolvedSpec, Value};
 use indexmap::IndexMap;
 
 /// What the checks of one arm share.
 pub struct Cx<'a> {
+    pub spec: &'a ResolvedSpec,
     pub library: &'a Library,
     pub map: &'a SourceMap,
     pub out: &'a mut Diagnostics,
@@ -20,8 +21,8 @@ pub struct Cx<'a> {
 }
 
 impl<'a> Cx<'a> {
-    pub fn new(library: &'a Library, map: &'a SourceMap, out: &'a mut Diagnostics) -> Cx<'a> {
-        Cx { library, map, out, flat: vec![] }
+    pub fn new(spec: &'a ResolvedSpec, map: &'a SourceMap, out: &'a mut Diagnostics) -> Cx<'a> {
+        Cx { spec, library: &spec.library, map, out, flat: vec![] }
     }
 
     /// Notes a value with its origin; `None` is a default.

@@ -2,10 +2,12 @@
 //! `check::check` makes a [`CheckedSpec`], so holding one is the proof that the rules passed.
 
 use super::formula::Formula;
+use super::formula::prove::Proof;
 use crate::base::Span;
 use indexmap::IndexMap;
 use std::sync::Arc;
 
+pub use super::claims::Claim;
 pub use crate::resolve::{Axis, AxisKind, AxisValue, Coordinate, Point};
 
 /// One value of the flattened spec: `path = value  # origin`.
@@ -190,8 +192,11 @@ impl Objective {
 #[derive(Clone, Debug, PartialEq)]
 pub struct MaskedDiffusion {
     pub schedule_name: String,
-    /// alpha(t): the chance that a token is still clean.
+    /// alpha(t), simplified: the chance that a token is still clean.
     pub schedule: Formula,
+    /// What is proved of it, with alpha' and the weight of the bound.
+    pub proof: Proof,
+    pub ends: Ends,
     pub t: TSampling,
     pub weight: LossWeight,
     pub estimator: Estimator,
@@ -214,12 +219,24 @@ pub enum TKind {
     Stratified,
 }
 
+/// How well a schedule's ends are 1 and 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ends {
+    Exact,
+    /// They miss by little, which is a warning.
+    Near,
+    /// They miss, which the spec says it means.
+    Open,
+}
+
+#[derive(Clone, Debug, PartialEq)]
 pub enum LossWeight {
     /// -alpha'/(1-alpha), or its exact-count form.
     Elbo,
     /// 1: the plain masked cross-entropy, no bound.
     Flat,
+    /// A formula w(t) of the spec that is not that of the bound, as far as could be shown.
+    Custom { name: String, formula: Formula },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -401,15 +418,4 @@ pub struct Budget {
     pub steps: u64,
     /// Tokens of the budget that no whole step is left for.
     pub left_over_tokens: u64,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum Claim {
-    /// Design rule 11: from which evaluation on `of` stays below (or above) `than`.
-    Crossover { metric: Metric, of: String, than: String, under: bool, text: String },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Metric {
-    ValidLoss,
 }

@@ -16,8 +16,16 @@ pub struct Cli {
 pub enum Command {
     /// Every error of a spec at once, with place, reason and fix
     Check(CheckArgs),
+    /// One canonical layout of spec files
+    Fmt(FmtArgs),
     /// The compiled graph of an arm
     Graph(GraphArgs),
+    /// A resolved value, where it came from and what follows from it; or an error code's page
+    Explain(ExplainArgs),
+    /// What differs between two specs, arms, locks or runs, resolved
+    Diff(DiffArgs),
+    /// Pin a spec's resolved values and graphs beside it
+    Snapshot(SnapshotArgs),
     /// What a spec would run: parameters, tokens, steps, FLOPs, what is matched
     Plan(PlanArgs),
     /// Train every arm and write the report
@@ -71,6 +79,70 @@ pub struct CheckArgs {
 }
 
 #[derive(Args, Debug)]
+pub struct FmtArgs {
+    /// Spec files; `-` reads standard input and writes standard output
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// Write nothing; say which files are laid out otherwise and exit with 1
+    #[arg(long)]
+    pub check: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct ExplainArgs {
+    /// A spec file, or a code such as E0402
+    #[arg(value_name = "FILE|CODE")]
+    pub what: PathBuf,
+    /// A resolved path (`train.lr_schedule.warmup`, `objective.mdm`); all are listed without one
+    pub path: Option<String>,
+    /// Which experiment, where the file has several
+    #[arg(long, value_name = "NAME")]
+    pub experiment: Option<String>,
+    /// Set a value, as `train.precision=fp32`; checked like the file
+    #[arg(long, value_name = "PATH=VALUE", value_parser = parse_set)]
+    pub set: Vec<Override>,
+    /// Only this arm
+    #[arg(long)]
+    pub arm: Option<String>,
+    /// Only these points of the sweep: `axis=value,...`, any part of a point's name
+    #[arg(long, value_name = "POINT")]
+    pub point: Option<String>,
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl ExplainArgs {
+    pub fn spec(&self) -> SpecArgs {
+        SpecArgs { file: self.what.clone(), experiment: self.experiment.clone(), set: self.set.clone() }
+    }
+}
+
+#[derive(Args, Debug)]
+pub struct DiffArgs {
+    /// `FILE`, `FILE:ARM`, `FILE:ARM@POINT`, a lock, or the folder of a run
+    pub left: String,
+    /// The same
+    pub right: String,
+    /// Which experiment, where a file has several
+    #[arg(long, value_name = "NAME")]
+    pub experiment: Option<String>,
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct SnapshotArgs {
+    /// Spec files; libraries have nothing to pin
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// Write nothing; show what differs and exit with 1
+    #[arg(long)]
+    pub check: bool,
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
 pub struct GraphArgs {
     #[command(flatten)]
     pub spec: SpecArgs,
@@ -100,6 +172,8 @@ pub enum Stage {
 pub enum Format {
     Ron,
     Dot,
+    /// A drawing, laid out to be read
+    Svg,
     Text,
 }
 

@@ -6,7 +6,7 @@ use crate::base::source::Disk;
 use crate::base::suggest::suggest;
 use crate::check::spec::Arm;
 use crate::graph::training::training_graph;
-use crate::graph::{ValidGraph, dot, text, view};
+use crate::graph::{ValidGraph, dot, svg, text, view};
 use crate::resolve::point;
 use std::process::ExitCode;
 
@@ -92,6 +92,16 @@ pub fn run(args: &GraphArgs) -> ExitCode {
         Format::Ron => view::ron(graph, types) + "\n",
         Format::Text => text::text(graph, types),
         Format::Dot => dot::dot(graph),
+        Format::Svg => svg::svg(graph, &heading(&compiled, arm, model, args.stage)),
     });
     ExitCode::SUCCESS
+}
+
+fn heading(compiled: &front::Compiled, arm: &Arm, model: &ValidGraph, stage: Stage) -> String {
+    let stage = match stage {
+        Stage::Built | Stage::Checked => "model",
+        Stage::Training => "training graph",
+    };
+    let n = crate::base::number::grouped(crate::analyze::count_params(model).total);
+    format!("{} · {} · {stage} {}, {n} parameters", compiled.spec.name(), arm.title(), arm.model.name)
 }

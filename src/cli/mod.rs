@@ -4,7 +4,11 @@
 
 pub mod args;
 pub mod check;
+pub mod diff;
+pub mod differences;
 pub mod env;
+pub mod explain;
+pub mod fmt;
 pub mod front;
 pub mod graph;
 pub mod handover;
@@ -12,6 +16,8 @@ pub mod plan;
 mod plan_text;
 pub mod render;
 pub mod report;
+pub mod snapshot;
+pub mod subject;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -29,7 +35,11 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
         Command::Check(args) => check::run(&args),
+        Command::Fmt(args) => fmt::run(&args),
         Command::Graph(args) => graph::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Diff(args) => diff::run(&args),
+        Command::Snapshot(args) => snapshot::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Run(_) | Command::Sample(_) | Command::Bench(_) | Command::Export(_) => handover::exec(),

@@ -8,7 +8,7 @@ pub mod sample;
 use crate::check::spec::{Arm, FlatField};
 use crate::cli::args::{Cli, Command};
 use crate::cli::front::Compiled;
-use crate::cli::{RUN_FAILED, SPEC_ERRORS, USAGE, check, env, fail, graph, plan, report};
+use crate::cli::{RUN_FAILED, SPEC_ERRORS, USAGE, check, diff, env, explain, fail, fmt, graph, plan, report, snapshot};
 use crate::data::{Prepared, prepare};
 use crate::graph::ValidGraph;
 use crate::lower::device;
@@ -24,7 +24,11 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
         Command::Check(args) => check::run(&args),
+        Command::Fmt(args) => fmt::run(&args),
         Command::Graph(args) => graph::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Diff(args) => diff::run(&args),
+        Command::Snapshot(args) => snapshot::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Run(args) => run::run(&args),

@@ -53,6 +53,7 @@ pub mod indices;
 pub mod lists;
 pub mod ops;
 pub mod region;
+pub mod svg;
 pub mod text;
 pub mod training;
 pub mod validate;

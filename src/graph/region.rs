@@ -68,8 +68,17 @@ impl Region {
 
     /// The distinct bodies, in the order of their first iteration.
     pub fn bodies(&self) -> Vec<BodyId> {
-        let mut seen = BTreeSet::new();
-        self.runs.iter().map(|r| r.body).filter(|body| seen.insert(*body)).collect()
+        /// Up to here a look at each is faster than a set.
+        const FEW: usize = 8;
+        let (mut found, mut set) = (vec![], BTreeSet::new());
+        for body in self.runs.iter().map(|run| run.body) {
+            let is_known = if found.len() <= FEW { found.contains(&body) } else { set.contains(&body) };
+            if !is_known {
+                found.push(body);
+                set.insert(body);
+            }
+        }
+        found
     }
 
     /// Iterations of each body.
@@ -94,17 +103,27 @@ impl Region {
         Indices::of_ranges(self.runs.iter().filter(|run| users.has(run.body)).map(|run| (run.first, run.count)))
     }
 
-    /// Positions in `lists` of those that a body takes part in.
-    pub fn lists_of(body: BodyId, lists: &[Users]) -> Vec<usize> {
-        lists.iter().enumerate().filter(|(_, users)| users.has(body)).map(|(i, _)| i).collect()
+    /// For each body the positions in `lists` of those that it takes part in.
+    pub fn lists_by_body(&self, lists: &[Users]) -> BTreeMap<BodyId, Vec<usize>> {
+        let mut by_body: BTreeMap<BodyId, Vec<usize>> = self.bodies().into_iter().map(|body| (body, vec![])).collect();
+        for (i, users) in lists.iter().enumerate() {
+            match users {
+                Users::All => by_body.values_mut().for_each(|of| of.push(i)),
+                Users::Only(bodies) => {
+                    for body in bodies {
+                        if let Some(of) = by_body.get_mut(body) {
+                            of.push(i);
+                        }
+                    }
+                }
+            }
+        }
+        by_body
     }
 
     /// All iterations in the order of execution.
     pub fn steps(&self) -> Vec<Step> {
-        let of_body = |lists: &[Users]| -> BTreeMap<BodyId, Vec<usize>> {
-            self.bodies().into_iter().map(|body| (body, Region::lists_of(body, lists))).collect()
-        };
-        let (mapped, collected) = (of_body(&self.mapped), of_body(&self.collected));
+        let (mapped, collected) = (self.lists_by_body(&self.mapped), self.lists_by_body(&self.collected));
         let (mut taken, mut given) = (vec![0; self.mapped.len()], vec![0; self.collected.len()]);
         let mut steps = vec![];
         for run in &self.runs {
@@ -135,6 +154,7 @@ fn elements(lists: Option<&Vec<usize>>, next: &mut [usize]) -> Vec<(usize, usize
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing)] // a test fails by panicking
 mod tests {
     use super::*;
 

@@ -255,27 +255,29 @@ fn check_region(graph: &Graph, region: &Region, node: &Node, inputs: &[&Type], b
         next = run.first + run.count;
     }
     let bodies = region.bodies();
+    let distinct: BTreeSet<BodyId> = bodies.iter().copied().collect();
     for users in region.mapped.iter().chain(&region.collected) {
         if let Users::Only(some) = users
-            && (some.is_empty() || !some.iter().all(|body| bodies.contains(body)))
+            && (some.is_empty() || !some.is_subset(&distinct))
         {
             bad(format!("a list of `{label}` has users elsewhere"));
         }
     }
     let taken = region.lengths(&region.mapped);
     let given = region.lengths(&region.collected);
+    let (takes, gives) = (region.lists_by_body(&region.mapped), region.lists_by_body(&region.collected));
     for id in bodies {
         let Some(body) = graph.body(id) else {
             bad(format!("there is no body {}", id.0));
             continue;
         };
-        let element = |list: usize, types: &[&Type], lengths: &[u64]| {
-            let ty = types.get(list)?;
-            if ty.list.first() == lengths.get(list) { ty.element() } else { None }
+        let element = |list: &usize, types: &[&Type], lengths: &[u64]| {
+            let ty = types.get(*list)?;
+            if ty.list.first() == lengths.get(*list) { ty.element() } else { None }
         };
         let mut arguments: Vec<Option<Type>> = inputs.iter().take(n_fixed).map(|t| Some((*t).clone())).collect();
         let lists = inputs.get(n_fixed..).unwrap_or_default();
-        arguments.extend(Region::lists_of(id, &region.mapped).into_iter().map(|list| element(list, lists, &taken)));
+        arguments.extend(takes.get(&id).into_iter().flatten().map(|list| element(list, lists, &taken)));
         let arguments: Option<Vec<Type>> = arguments.into_iter().collect();
         if arguments.as_ref() != Some(&body.arguments) {
             bad(format!("the region `{label}` passes {arguments:?} for {:?}", body.arguments));
@@ -283,7 +285,7 @@ fn check_region(graph: &Graph, region: &Region, node: &Node, inputs: &[&Type], b
         let outputs: Vec<&Type> = node.types.iter().collect();
         let (carried, lists) = outputs.split_at(region.n_carried.min(outputs.len()));
         let mut wanted: Vec<Option<Type>> = carried.iter().map(|t| Some((*t).clone())).collect();
-        wanted.extend(Region::lists_of(id, &region.collected).into_iter().map(|list| element(list, lists, &given)));
+        wanted.extend(gives.get(&id).into_iter().flatten().map(|list| element(list, lists, &given)));
         let results: Vec<Option<Type>> = body.results.iter().map(|v: &Value| body.type_of(*v).cloned()).collect();
         if results != wanted {
             bad(format!("a body of the region `{label}` gives {results:?} for {wanted:?}"));

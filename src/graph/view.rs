@@ -3,7 +3,7 @@
 
 use super::{Body, BodyId, Graph, Indices, Init, Op, Param, Region, Type, Users, Value};
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Raised whenever the form of the view changes.
 pub const VERSION: u32 = 2;
@@ -131,22 +131,27 @@ fn call_words(name: &str, inputs: &[String], attributes: &[(&'static str, String
 /// `repeat layer [body1 at 0-2, 4-6; body2 at 3, 7] carried 1, invariant 2, mapped 2 (%3, %1, %2)`, and
 /// which lists belong to some bodies only: `, of body2 alone: mapped 0, collected 1-3`.
 fn region_words(region: &Region, inputs: &[String]) -> String {
-    let at = |body: &BodyId| region.indices(&Users::Only([*body].into()));
-    let bodies: Vec<String> = region.bodies().iter().map(|body| format!("body{} at {}", body.0, at(body))).collect();
-    let only = region.mapped.iter().chain(&region.collected).filter_map(|users| match users {
-        Users::All => None,
-        Users::Only(bodies) => Some(bodies),
-    });
-    let places = |word: &str, all: &[Users], bodies: &BTreeSet<BodyId>| {
-        let of = |users: &Users| matches!(users, Users::Only(some) if some == bodies);
-        let places = all.iter().enumerate().filter(|(_, users)| of(users)).map(|(i, _)| (i as u64, 1));
-        let places = Indices::of_ranges(places);
-        (places.n() > 0).then(|| format!("{word} {places}"))
-    };
-    let of_some = only.collect::<BTreeSet<_>>().into_iter().map(|bodies| {
+    let mut ranges: BTreeMap<BodyId, Vec<(u64, u64)>> = BTreeMap::new();
+    for run in &region.runs {
+        ranges.entry(run.body).or_default().push((run.first, run.count));
+    }
+    let bodies = region.bodies().into_iter().filter_map(|body| Some((body, ranges.remove(&body)?)));
+    let bodies: Vec<String> =
+        bodies.map(|(body, at)| format!("body{} at {}", body.0, Indices::of_ranges(at))).collect();
+    let mut of_some: BTreeMap<&BTreeSet<BodyId>, Vec<String>> = BTreeMap::new();
+    for (word, lists) in [("mapped", &region.mapped), ("collected", &region.collected)] {
+        let mut places: BTreeMap<&BTreeSet<BodyId>, Vec<(u64, u64)>> = BTreeMap::new();
+        for (i, users) in lists.iter().enumerate() {
+            if let Users::Only(bodies) = users {
+                places.entry(bodies).or_default().push((i as u64, 1));
+            }
+        }
+        for (bodies, places) in places {
+            of_some.entry(bodies).or_default().push(format!("{word} {}", Indices::of_ranges(places)));
+        }
+    }
+    let of_some = of_some.into_iter().map(|(bodies, words)| {
         let names: Vec<String> = bodies.iter().map(|body| format!("body{}", body.0)).collect();
-        let mapped = places("mapped", &region.mapped, bodies);
-        let words: Vec<String> = mapped.into_iter().chain(places("collected", &region.collected, bodies)).collect();
         format!(", of {} alone: {}", names.join(" and "), words.join(", "))
     });
     format!(

@@ -4,13 +4,16 @@
 //! Formulas: `README.md` beside this file.
 
 pub mod corrupt;
+pub mod describe;
 pub mod draws;
 pub mod evaluate;
+mod moments;
 pub mod schedule;
 #[cfg(test)]
 mod tests;
 
 pub use corrupt::{Corruptor, corrupt};
+pub use describe::{Fact, describe};
 pub use evaluate::evaluation_rows;
 pub use schedule::{MaskPlan, MaskRate};
 

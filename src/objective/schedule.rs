@@ -2,6 +2,7 @@
 //! distribution of the number of masked tokens. Built once per run; see `README.md` for the formulas.
 #![allow(clippy::indexing_slicing)] // tables of n_targets entries, indexed by counts in 1..=n_targets
 
+use super::moments::moments;
 use crate::check::formula::Formula;
 use crate::check::spec::{Estimator, LossWeight, MaskedDiffusion, TSampling};
 
@@ -12,7 +13,7 @@ pub struct MaskRate(Formula);
 impl MaskRate {
     /// 1 - alpha(t), simplified as a formula: for alpha = 1 - t it is t itself, without rounding.
     pub fn new(objective: &MaskedDiffusion) -> MaskRate {
-        MaskRate(Formula::Sub(Box::new(Formula::Const(1.0)), Box::new(objective.schedule.clone())).simplify())
+        MaskRate(objective.schedule.complement())
     }
 
     /// At t, kept in [0, 1] against rounding.
@@ -56,6 +57,8 @@ pub struct MaskPlan {
     elbo_weight: Formula,
     t: TSampling,
     weight: LossWeight,
+    /// Count with a custom weight: the integral of w(t) times the chance of k masked tokens, by k.
+    moments: Vec<f64>,
     estimator: Estimator,
     n_targets: usize,
     /// `edges[k]` is the largest t at which at most k tokens are masked; `edges[0]` = low,
@@ -69,14 +72,18 @@ impl MaskPlan {
         let n_targets = seq.saturating_sub(1);
         let mut plan = MaskPlan {
             rate: MaskRate::new(objective),
-            elbo_weight: objective.schedule.elbo_weight(),
+            elbo_weight: objective.proof.weight.clone(),
             t: objective.t,
-            weight: objective.weight,
+            weight: objective.weight.clone(),
+            moments: vec![],
             estimator: objective.estimator,
             n_targets,
             edges: vec![],
         };
         plan.edges = plan.count_edges();
+        if let (LossWeight::Custom { formula, .. }, Estimator::Count) = (&objective.weight, objective.estimator) {
+            plan.moments = plan.moments_of(formula);
+        }
         plan
     }
 
@@ -112,17 +119,16 @@ impl MaskPlan {
     /// by the batch's targets. Always finite: where the formula is singular (t = 0 of 1/t, at which
     /// nothing is masked anyway) its value a hair inside the range stands in.
     pub fn bernoulli_weight(&self, t: f64) -> f64 {
-        match self.weight {
-            LossWeight::Flat => 1.0,
-            LossWeight::Elbo => {
-                // A single t is no integral: its factor is 1, not 0.
-                let width = if self.t.high > self.t.low { self.t.high - self.t.low } else { 1.0 };
-                let weight = self.elbo_weight.eval(t);
-                let inside = t + (0.5 * (self.t.low + self.t.high) - t) * 1e-9;
-                let weight = if weight.is_finite() { weight } else { self.elbo_weight.eval(inside) };
-                if weight.is_finite() { weight * width } else { 0.0 }
-            }
-        }
+        let formula = match &self.weight {
+            LossWeight::Flat => return 1.0,
+            LossWeight::Elbo => &self.elbo_weight,
+            LossWeight::Custom { formula, .. } => formula,
+        };
+        // A single t is no integral: its factor is 1, not 0.
+        let width = if self.t.high > self.t.low { self.t.high - self.t.low } else { 1.0 };
+        let inside = t + (0.5 * (self.t.low + self.t.high) - t) * 1e-9;
+        let weight = [t, inside].into_iter().map(|t| formula.eval(t)).find(|w| w.is_finite());
+        weight.map_or(0.0, |w| w * width)
     }
 
     /// Count: how many tokens are masked at t, clamp(ceil(rate * n), 1, n). Read from the same edges
@@ -150,13 +156,23 @@ impl MaskPlan {
 
     /// Count: what each of k masked tokens' cross-entropy is multiplied by, before the division by
     /// the batch's targets: (1/n) / P(k) * n/k. It turns the schedule's choice of k into the uniform
-    /// one of the bound, whatever the schedule: a schedule is an importance sampler.
+    /// one of the bound, whatever the schedule: a schedule is an importance sampler. A custom weight has
+    /// its own integral in place of the bound's 1/k.
     pub fn count_weight(&self, k: usize) -> f64 {
-        match (self.weight, self.chance_of(k)) {
-            (LossWeight::Flat, _) => 1.0,
-            (LossWeight::Elbo, chance) if chance > 0.0 => 1.0 / (chance * k as f64),
-            (LossWeight::Elbo, _) => 0.0,
+        let chance = self.chance_of(k);
+        match &self.weight {
+            LossWeight::Flat => 1.0,
+            LossWeight::Elbo if chance > 0.0 => 1.0 / (chance * k as f64),
+            LossWeight::Custom { formula, .. } if self.t.high <= self.t.low => formula.eval(self.t.low),
+            LossWeight::Custom { .. } if chance > 0.0 => self.moments.get(k).map_or(0.0, |moment| moment / chance),
+            LossWeight::Elbo | LossWeight::Custom { .. } => 0.0,
         }
+    }
+
+    fn moments_of(&self, weight: &Formula) -> Vec<f64> {
+        let joints = |formula: &Formula| formula.pieces().map(|(on, _)| on.low.to_f64()).collect::<Vec<_>>();
+        let places = [self.edges.clone(), joints(weight), joints(&self.rate.0)].concat();
+        moments(self.n_targets, (self.t.low, self.t.high), &places, |t| self.rate(t), |t| weight.eval(t))
     }
 
     /// The mask rates that the t range reaches.

@@ -1,12 +1,13 @@
 //! Proofs by enumeration on a toy: three tokens, sequences of four, so three target positions and
 //! seven sets of masked positions.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use super::evaluate::systematic_count;
 use super::*;
 use crate::base::philox::{Purpose, Stream};
-use crate::check::formula::{Formula, Function};
-use crate::check::spec::{Estimator, LossWeight, MaskedDiffusion, TKind, TSampling, Vocab};
+use crate::check::formula::prove::prove;
+use crate::check::formula::{Formula, Function, Term};
+use crate::check::spec::{Ends, Estimator, LossWeight, MaskedDiffusion, TKind, TSampling, Vocab};
 use proptest::prelude::*;
 
 /// Enumeration of counts and subsets leaves rounding and the bisection of the edges.
@@ -16,50 +17,51 @@ const QUADRATURE: f64 = 1e-6;
 
 const VOCAB: Vocab = Vocab { n_ids: 3, eod: 3, mask: Some(4), size: 64 };
 
-fn c(x: f64) -> Box<Formula> {
-    Box::new(Formula::Const(x))
+fn product(factors: &[Term]) -> Term {
+    Term::Product(factors.to_vec())
 }
 
-fn t() -> Box<Formula> {
-    Box::new(Formula::T)
+fn power(base: Term, exponent: Term) -> Term {
+    Term::Power(Box::new(base), Box::new(exponent))
+}
+
+fn call(function: Function, argument: Term) -> Term {
+    Term::Call(function, Box::new(argument))
+}
+
+/// 1 - x
+fn one_minus(x: Term) -> Term {
+    Term::Sum(vec![Term::ONE, product(&[Term::int(-1), x])])
 }
 
 fn linear() -> Formula {
-    Formula::Sub(c(1.0), t())
+    Formula::from(one_minus(Term::T))
 }
 
 /// Schedules with alpha(0) = 1 and alpha(1) = 0.
 fn closed_schedules() -> Vec<(&'static str, Formula)> {
-    use Formula::{Call, Div, Mul, Pow, Sub};
-    let half_pi = std::f64::consts::FRAC_PI_2;
-    vec![
-        ("linear", linear()),
-        ("poly2", Sub(c(1.0), Box::new(Pow(t(), c(2.0))))),
-        ("poly3", Sub(c(1.0), Box::new(Pow(t(), c(3.0))))),
+    let quarter_turn = |x: Term| product(&[Term::ratio(1, 2), Term::Pi, x]);
+    let log_2 = power(call(Function::Log, Term::int(2)), Term::int(-1));
+    [
+        ("linear", one_minus(Term::T)),
+        ("poly2", one_minus(power(Term::T, Term::int(2)))),
+        ("poly3", one_minus(power(Term::T, Term::int(3)))),
         // MD4's: 1 - cos(pi/2 (1 - t))
-        (
-            "cosine_md4",
-            Sub(c(1.0), Box::new(Call(Function::Cos, Box::new(Mul(c(half_pi), Box::new(Sub(c(1.0), t()))))))),
-        ),
+        ("cosine_md4", one_minus(call(Function::Cos, quarter_turn(one_minus(Term::T))))),
         // MDLM's: cos(pi t / 2)
-        ("cosine_mdlm", Call(Function::Cos, Box::new(Mul(c(half_pi), t())))),
-        ("cosine_squared", Pow(Box::new(Call(Function::Cos, Box::new(Mul(c(half_pi), t())))), c(2.0))),
-        (
-            "log",
-            Sub(
-                c(1.0),
-                Box::new(Div(
-                    Box::new(Call(Function::Log, Box::new(Formula::Add(c(1.0), t())))),
-                    c(std::f64::consts::LN_2),
-                )),
-            ),
-        ),
+        ("cosine_mdlm", call(Function::Cos, quarter_turn(Term::T))),
+        ("cosine_squared", power(call(Function::Cos, quarter_turn(Term::T)), Term::int(2))),
+        ("log", one_minus(product(&[call(Function::Log, Term::Sum(vec![Term::ONE, Term::T])), log_2]))),
     ]
+    .map(|(name, term)| (name, Formula::from(term).simplify()))
+    .to_vec()
 }
 
 fn masked(schedule: Formula, kind: TKind, range: (f64, f64), weight: LossWeight, estimator: Estimator) -> Objective {
     Objective::MaskedDiffusion(MaskedDiffusion {
         schedule_name: "test".into(),
+        proof: prove(&schedule).expect("a schedule"),
+        ends: Ends::Exact,
         schedule,
         t: TSampling { kind, low: range.0, high: range.1 },
         weight,
@@ -242,6 +244,97 @@ fn a_range_that_misses_counts_says_so() {
     assert!(!plan(linear(), (1e-3, 1.0), LossWeight::Elbo, Estimator::Count, 2048).covers_every_count());
 }
 
+fn custom(term: Term) -> LossWeight {
+    LossWeight::Custom { name: "w".into(), formula: Formula::from(term).simplify() }
+}
+
+/// Weights that are finite on (0, 1].
+fn custom_weights() -> Vec<(&'static str, LossWeight)> {
+    vec![
+        ("1", custom(Term::ONE)),
+        ("1 - t", custom(one_minus(Term::T))),
+        ("t^-1/2", custom(power(Term::T, Term::ratio(-1, 2)))),
+        ("3 / t^2", custom(product(&[Term::int(3), power(Term::T, Term::int(-2))]))),
+        ("sin(3 t)^2", custom(power(call(Function::Sin, product(&[Term::int(3), Term::T])), Term::int(2)))),
+    ]
+}
+
+/// The expected loss of count: the sum over k of P(k) times the weight times the mean over subsets.
+fn count_expectation(toy: &Toy, plan: &MaskPlan) -> f64 {
+    (1..=3).map(|k| plan.chance_of(k) * plan.count_weight(k) * toy.mean_over_subsets(k)).sum()
+}
+
+#[test]
+fn a_custom_weight_has_one_expected_loss_whatever_the_estimator() {
+    for toy in toys() {
+        for (name, schedule) in closed_schedules() {
+            for (of, weight) in custom_weights() {
+                for range in [(0.05, 1.0), (0.2, 0.7)] {
+                    let of_estimator = |e| plan(schedule.clone(), range, weight.clone(), e, 4);
+                    let (count, bernoulli) = (of_estimator(Estimator::Count), of_estimator(Estimator::Bernoulli));
+                    if count.covers_every_count() {
+                        let (a, b) = (count_expectation(&toy, &count), bernoulli_expectation(&toy, &bernoulli));
+                        assert!((a - b).abs() < QUADRATURE * (1.0 + b), "{name} {of} {range:?}: {a} {b}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_bounds_own_weight_as_a_custom_one_gives_the_bounds_terms() {
+    // The integral of the derived weight times Binomial(k; n, rate) is 1/k, whatever the schedule.
+    for (name, schedule) in closed_schedules() {
+        let formula = prove(&schedule).expect("a schedule").weight;
+        let weight = LossWeight::Custom { name: "w".into(), formula };
+        for seq in [2, 4, 128, 1024] {
+            let own = plan(schedule.clone(), (0.0, 1.0), LossWeight::Elbo, Estimator::Count, seq);
+            let custom = plan(schedule.clone(), (0.0, 1.0), weight.clone(), Estimator::Count, seq);
+            for k in 1..seq {
+                let (a, b) = (own.count_weight(k), custom.count_weight(k));
+                assert!((a / b - 1.0).abs() < 1e-7, "{name} {seq} {k}: {a} {b}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_custom_weight_is_the_bounds_times_their_ratio_at_the_rate_up_to_one_over_n() {
+    // w(t) = (1 - t) / t under alpha = 1 - t: the ratio at rate k/n is 1 - k/n.
+    let weight = custom(product(&[one_minus(Term::T), power(Term::T, Term::int(-1))]));
+    let largest = |seq: usize| {
+        let plan = plan(linear(), (0.0, 1.0), weight.clone(), Estimator::Count, seq);
+        let n = (seq - 1) as f64;
+        (1..seq).map(|k| (plan.count_weight(k) * k as f64 / n - (1.0 - k as f64 / n)).abs()).fold(0.0, f64::max)
+    };
+    let (coarse, fine) = (largest(65), largest(257));
+    assert!(coarse < 1.0 / 64.0 && (coarse / fine - 4.0).abs() < 0.2, "{coarse} {fine}");
+}
+
+#[test]
+fn drawn_batches_average_to_the_expected_loss_of_a_custom_weight() {
+    let toy = Toy::new(3, false);
+    for (of, weight) in custom_weights() {
+        let range = (0.05, 1.0);
+        let expected =
+            bernoulli_expectation(&toy, &plan(linear(), range, weight.clone(), Estimator::Bernoulli, 4)) / 3.0;
+        for estimator in [Estimator::Bernoulli, Estimator::Count] {
+            let objective = masked(linear(), TKind::Stratified, range, weight.clone(), estimator);
+            let (mean, se) = simulate(&toy, &objective, 8, 1500);
+            assert!((mean - expected).abs() < 4.5 * se, "{of} {estimator:?}: {mean} {expected} {se}");
+        }
+    }
+}
+
+#[test]
+fn a_custom_weight_of_a_single_t_is_its_value_there() {
+    for estimator in [Estimator::Bernoulli, Estimator::Count] {
+        let plan = plan(linear(), (0.5, 0.5), custom(one_minus(Term::T)), estimator, 9);
+        assert_eq!((plan.bernoulli_weight(0.5), plan.count_weight(4)), (0.5, 0.5));
+    }
+}
+
 /// Mean and standard error over `steps` steps of batches of `rows` toy rows.
 fn simulate(toy: &Toy, objective: &Objective, rows: u64, steps: u64) -> (f64, f64) {
     let corruptor = Corruptor::new(objective, &VOCAB, 4);
@@ -376,7 +469,7 @@ fn nothing_is_infinite_at_the_ends_of_t() {
             for weight in [LossWeight::Elbo, LossWeight::Flat] {
                 for estimator in [Estimator::Bernoulli, Estimator::Count] {
                     for seq in [2, 3, 9] {
-                        let objective = masked(schedule.clone(), TKind::Stratified, range, weight, estimator);
+                        let objective = masked(schedule.clone(), TKind::Stratified, range, weight.clone(), estimator);
                         let corruptor = Corruptor::new(&objective, &VOCAB, seq);
                         let out = corruptor.corrupt(&vec![2; 4 * seq], 0, 4, 0, 5);
                         let case = format!("{name} {range:?} {weight:?} {estimator:?} {seq}");
@@ -432,7 +525,7 @@ fn the_level_of_a_share_is_the_schedule_turned_round() {
         }
     }
     // A schedule that masks a tenth from the start has no t for less, and the closest is 0.
-    let late = Formula::Sub(c(0.9), Box::new(Formula::Mul(c(0.9), t())));
+    let late = Formula::from(product(&[Term::ratio(9, 10), one_minus(Term::T)]));
     let Objective::MaskedDiffusion(late) = masked(late, TKind::Iid, (0.0, 1.0), LossWeight::Elbo, Estimator::Count)
     else {
         return;

@@ -126,6 +126,7 @@ fn repeat(
     let mut carried = inputs;
     // By list, then by absolute index: the order of execution does not matter.
     let mut collected: Vec<BTreeMap<u64, Datum>> = vec![BTreeMap::new(); region.collected.len()];
+    let gives = region.lists_by_body(&region.collected);
     for step in region.steps() {
         let mut arguments = carried;
         arguments.extend(invariant.iter().cloned());
@@ -135,8 +136,8 @@ fn repeat(
         let mut results: Vec<Datum> =
             valid.body(step.body).results.iter().filter_map(|v| values.get(v).cloned()).collect();
         let given = results.split_off(region.n_carried.min(results.len()));
-        for (list, result) in Region::lists_of(step.body, &region.collected).into_iter().zip(given) {
-            if let Some(list) = collected.get_mut(list) {
+        for (list, result) in gives.get(&step.body).into_iter().flatten().zip(given) {
+            if let Some(list) = collected.get_mut(*list) {
                 list.insert(step.index, result);
             }
         }

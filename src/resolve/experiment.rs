@@ -49,6 +49,8 @@ pub struct ResolvedSpec {
     pub points: Vec<Point>,
     /// Axes that `--set` took away, with the number of their values.
     pub collapsed: Vec<(String, usize)>,
+    /// Whether `--point` left points out.
+    pub is_part: bool,
     pub(super) sweep: Sweep,
     pub(super) overrides: Vec<SetValue>,
     pub(super) opened: Arc<BTreeMap<DefId, Opened>>,
@@ -130,6 +132,7 @@ impl ResolvedSpec {
             Ok(found) => {
                 let mut i = 0;
                 let found: BTreeSet<usize> = found.into_iter().collect();
+                self.is_part = found.len() < self.points.len();
                 self.points.retain(|_| {
                     i += 1;
                     found.contains(&(i - 1))
@@ -299,7 +302,8 @@ fn lets_of(expr: &Expr, file: FileId, library: &Library, into: &mut Vec<DefId>) 
     let mut all = |expr: &Expr| lets_of(expr, file, library, into);
     match &expr.kind {
         ExprKind::Name(name) => {
-            if let Lookup::Found(id) = library.lookup(file, Kind::Let, name) {
+            let first = name.split('.').next().unwrap_or(name);
+            if let Lookup::Found(id) = library.lookup(file, Kind::Let, first) {
                 into.push(id);
             }
         }

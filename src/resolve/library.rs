@@ -11,7 +11,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Spec files that are part of the executable, as `use "std/NAME"`.
-const STD: &[(&str, &str)] = &[("std/decoder.dlm", include_str!("../../specs/lib/decoder.dlm"))];
+const STD: &[(&str, &str)] = &[
+    ("std/decoder.dlm", include_str!("../../specs/lib/decoder.dlm")),
+    ("std/schedules.dlm", include_str!("../../specs/lib/schedules.dlm")),
+];
 
 /// The version of the language that this dlmc reads; a file may name it in its first line.
 const LANGUAGE: u64 = 1;

@@ -7,6 +7,7 @@ mod blocks;
 mod claims;
 mod climb;
 mod expr;
+pub mod format;
 mod grammar;
 mod limits;
 mod mistakes;

@@ -9,6 +9,7 @@ use dlmc::graph::ops::{
     linear::Linear,
     mul::Mul,
     rms_norm::RmsNorm,
+    scale::Scale,
 };
 use dlmc::graph::validate::validate;
 use dlmc::graph::{
@@ -381,6 +382,32 @@ pub fn lists_of_lists(vocab: u64) -> ValidGraph {
     let carried = op(&mut root, Op::List(ListOp::Pick { index: 1 }), &[Value { port: 1, ..region }]);
     let x = op(&mut root, Add::default(), &[x, carried]);
     hand.finish(vec![root, start, outer, inner, late], x, vocab)
+}
+
+/// A repeat of which every layer is a body of its own.
+pub fn all_different(count: u64, vocab: u64) -> ValidGraph {
+    let mut hand = Hand::default();
+    let mut root = Body::default();
+    let x = hand.embed(&mut root, vocab);
+    let mut bodies = vec![];
+    for i in 0..count {
+        let w = hand.param("layer.*.w", &[Indices::of_ranges([(i, 1)])], &[DIM, DIM]);
+        let mut body = Body::default();
+        let x = argument(&mut body, rows());
+        let h = hand.linear(&mut body, x, w);
+        let h = op(&mut body, SILU, &[h]);
+        let h = op(&mut body, Scale { factor: 1.0 / (i + 1) as f64 }, &[h]);
+        let next = op(&mut body, Add::default(), &[x, h]);
+        body.results = vec![next];
+        bodies.push(body);
+    }
+    let mut region = repeat("layer", BodyId(1), count, [1, 0, 0], 0);
+    if let Op::Repeat(region) = &mut region {
+        region.runs = (0..count).map(|i| Run { body: BodyId(i as u32 + 1), first: i, count: 1 }).collect();
+    }
+    let x = push(&mut root, region, &[x], vec![rows()]);
+    bodies.insert(0, root);
+    hand.finish(bodies, x, vocab)
 }
 
 /// Two repeats of five that read the same five matrices; in the second, even layers do something else.

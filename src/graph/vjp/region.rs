@@ -37,10 +37,11 @@ struct Common<'a> {
     /// Collected lists whose cotangent arrives.
     collected: Vec<usize>,
     /// Mapped lists that have a cotangent in some body.
-    mapped: Vec<usize>,
-    /// Parameters of enclosing scopes, and of the bodies themselves.
+    mapped: BTreeSet<usize>,
+    /// Parameters of enclosing scopes.
     shared: Vec<ParamId>,
-    own: Vec<ParamId>,
+    /// Parameters of the bodies themselves, and the bodies that have a gradient of each.
+    own: BTreeMap<ParamId, BTreeSet<BodyId>>,
 }
 
 /// Gives the cotangents of the region's inputs and of the parameters used inside.
@@ -65,15 +66,17 @@ pub(super) fn differentiate_region(
         carried: floats(0..region.n_carried),
         invariant: floats(region.n_carried..fixed),
         collected: (0..region.collected.len()).filter(|i| has_cotangent(region.n_carried + i)).collect(),
-        mapped: vec![],
+        mapped: BTreeSet::new(),
         shared: vec![],
-        own: vec![],
+        own: BTreeMap::new(),
         inputs: input_types,
     };
     let depth = outer.depth + 1;
+    let (takes, gives) = (region.lists_by_body(&region.mapped), region.lists_by_body(&region.collected));
     let mut backs = vec![];
     for body in region.bodies() {
-        backs.push(common.walk_body(graph, body, depth, mark)?);
+        let lists = |of: &BTreeMap<BodyId, Vec<usize>>| of.get(&body).cloned().unwrap_or_default();
+        backs.push(common.walk_body(graph, body, lists(&takes), &lists(&gives), depth, mark)?);
     }
     common.unite(graph, &backs, depth);
     for back in &mut backs {
@@ -166,13 +169,11 @@ pub(super) fn differentiate_region(
     for list in &common.mapped {
         leave(fixed + list, outputs.next());
     }
-    let mut indices: BTreeMap<BTreeSet<BodyId>, Indices> = BTreeMap::new();
-    for (id, list) in common.own.iter().zip(outputs) {
+    let mut indices: BTreeMap<&BTreeSet<BodyId>, Indices> = BTreeMap::new();
+    for ((id, givers), list) in common.own.iter().zip(outputs) {
         // A list over all indices at which the parameter exists: zeros for bodies that do not read it,
         // or that the loss does not reach through it.
-        let given = indices
-            .entry(common.givers(&backs, *id))
-            .or_insert_with_key(|givers| region.indices(&Users::Only(givers.clone())));
+        let given = indices.entry(givers).or_insert_with(|| region.indices(&Users::Only(givers.clone())));
         let all = graph.param(*id).and_then(|p| p.indices.get(outer.depth));
         let list = match all.filter(|all| *all != given) {
             Some(all) => builder.list(ListOp::Scatter { table: all.places(given), count: all.n() }, &[list], mark),
@@ -207,7 +208,16 @@ impl Common<'_> {
         Role::Carried(self.carried.len() + self.invariant.len() + slot)
     }
 
-    fn walk_body(&self, graph: &mut Graph, id: BodyId, depth: usize, mark: &Mark) -> Result<Back, Mismatch> {
+    /// `takes` and `gives` are the lists that the body takes part in.
+    fn walk_body(
+        &self,
+        graph: &mut Graph,
+        id: BodyId,
+        takes: Vec<usize>,
+        gives: &[usize],
+        depth: usize,
+        mark: &Mark,
+    ) -> Result<Back, Mismatch> {
         let region = self.region;
         let body = graph.body(id).cloned().ok_or_else(|| Mismatch("a region without a body".into()))?;
         let mut inner = Builder::default();
@@ -223,7 +233,6 @@ impl Common<'_> {
                 seed(&mut inner, &mut seeds, *result, cotangent);
             }
         }
-        let gives = Region::lists_of(id, &region.collected);
         for (slot, list) in self.collected.iter().enumerate() {
             if let Some(place) = gives.iter().position(|given| given == list)
                 && let Some(result) = body.results.get(region.n_carried + place)
@@ -239,7 +248,7 @@ impl Common<'_> {
             depth,
             n_carried: region.n_carried,
             n_invariant: region.n_invariant,
-            takes: Region::lists_of(id, &region.mapped),
+            takes,
         };
         let (arguments, params) = walk(graph, &mut forward, &mut inner, seeds)?;
         let back_id = BodyId(graph.bodies.len() as u32);
@@ -258,9 +267,17 @@ impl Common<'_> {
             })
             .collect();
         self.mapped = lists.into_iter().filter(|list| is_float(&self.element_type(*list))).collect();
-        let params: BTreeSet<ParamId> = backs.iter().flat_map(|back| back.params.keys().copied()).collect();
-        let is_own = |id: &ParamId| graph.param(*id).is_some_and(|p| p.indices.len() >= depth);
-        (self.own, self.shared) = params.into_iter().partition(is_own);
+        let mut shared = BTreeSet::new();
+        for back in backs {
+            for id in back.params.keys() {
+                if graph.param(*id).is_some_and(|p| p.indices.len() >= depth) {
+                    self.own.entry(*id).or_default().insert(back.forward_id);
+                } else {
+                    shared.insert(*id);
+                }
+            }
+        }
+        self.shared = shared.into_iter().collect();
     }
 
     /// Results and arguments of a backward body.
@@ -297,8 +314,10 @@ impl Common<'_> {
                 None => sum,
             });
         }
-        for list in &self.mapped {
-            let Some(place) = back.forward.takes.iter().position(|taken| taken == list) else { continue };
+        for (place, list) in back.forward.takes.iter().enumerate() {
+            if !self.mapped.contains(list) {
+                continue;
+            }
             let ty = self.element_type(*list);
             results.push(match back.arguments.get(&(region.n_carried + region.n_invariant + place)) {
                 Some(value) => inner.in_elem(*value, ty.elem, mark),
@@ -308,7 +327,7 @@ impl Common<'_> {
                 }
             });
         }
-        results.extend(self.own.iter().filter_map(|id| back.params.get(id).copied()));
+        results.extend(back.params.iter().filter(|(id, _)| self.own.contains_key(id)).map(|(_, value)| *value));
         // Every fixed role becomes an argument, used or not, so that positions are plain arithmetic.
         for i in 0..region.n_invariant {
             inner.argument(Role::Invariant(i), self.input_type(region.n_carried + i));
@@ -320,11 +339,6 @@ impl Common<'_> {
         inner.body.results = results;
     }
 
-    /// The bodies whose backward bodies give a gradient of an own parameter.
-    fn givers(&self, backs: &[Back], id: ParamId) -> BTreeSet<BodyId> {
-        backs.iter().filter(|back| back.params.contains_key(&id)).map(|back| back.forward_id).collect()
-    }
-
     /// The reversed region and its output types.
     fn back_region(&self, graph: &Graph, backs: &[Back], depth: usize) -> (Region, Vec<Type>) {
         let region = self.region;
@@ -334,17 +348,17 @@ impl Common<'_> {
             Users::All => Users::All,
             Users::Only(bodies) => Users::Only(bodies.iter().map(|id| back_id(*id)).collect()),
         };
-        let pick = |users: &[Users], of: &[usize]| -> Vec<Users> {
-            of.iter().filter_map(|i| users.get(*i)).map(turned).collect()
+        let pick = |users: &[Users], of: &mut dyn Iterator<Item = &usize>| -> Vec<Users> {
+            of.filter_map(|i| users.get(*i)).map(turned).collect()
         };
         let mut mapped: Vec<Users> = region.mapped.iter().map(turned).collect();
-        mapped.extend(pick(&region.collected, &self.collected));
+        mapped.extend(pick(&region.collected, &mut self.collected.iter()));
         for back in backs {
             let users = turned(&Users::of([back.forward_id].into(), backs.len()));
             mapped.extend(back.builder.saved.iter().map(|_| users.clone()));
         }
-        let mut collected = pick(&region.mapped, &self.mapped);
-        collected.extend(self.own.iter().map(|id| turned(&Users::of(self.givers(backs, *id), backs.len()))));
+        let mut collected = pick(&region.mapped, &mut self.mapped.iter());
+        collected.extend(self.own.values().map(|givers| turned(&Users::of(givers.clone(), backs.len()))));
         let back = Region {
             label: region.label.clone(),
             runs: region.runs.iter().map(|run| Run { body: back_id(run.body), ..*run }).collect(),
@@ -357,7 +371,7 @@ impl Common<'_> {
         let carried = self.carried.iter().chain(&self.invariant).map(|i| self.input_type(*i));
         let shared = self.shared.iter().filter_map(|id| Some(grad_type(graph.param(*id)?, depth)));
         let elements = self.mapped.iter().map(|list| self.element_type(*list));
-        let own = self.own.iter().filter_map(|id| Some(grad_type(graph.param(*id)?, depth)));
+        let own = self.own.keys().filter_map(|id| Some(grad_type(graph.param(*id)?, depth)));
         let lengths = back.lengths(&back.collected);
         let lists = elements.chain(own).zip(lengths).map(|(ty, n)| ty.listed(n));
         let types = carried.chain(shared).chain(lists).collect();

@@ -27,7 +27,7 @@ pub fn lower_grad(op: &ActivationGrad, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lower
         Function::Silu => x.f_silu_backward(dy)?,
         Function::Gelu => x.f_gelu_backward(dy, "none")?,
         Function::GeluTanh => x.f_gelu_backward(dy, "tanh")?,
-        Function::Relu => dy.f_threshold_backward(x, 0.0)?,
+        Function::Relu => x.f_threshold_backward(dy, 0.0)?,
         // From the input again, in wide precision: 1 - tanh(x)^2 loses all its digits to bf16.
         Function::Tanh | Function::Sigmoid => {
             let (dy, x) = (dy.f_to_kind(cx.kinds.wide)?, x.f_to_kind(cx.kinds.wide)?);

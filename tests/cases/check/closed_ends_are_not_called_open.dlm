@@ -1,0 +1,13 @@
+// error[E0311]: the ends are exact
+use "../lib/small.dlm" { small, recipe, tiny }
+
+schedule s(t) = 1 - t
+objective mdm = masked_diffusion(schedule: s, ends: open)
+
+experiment e {
+    model: tiny()
+    data:  small
+    train: recipe
+    eval:  { every: 1 epoch, loss: valid }
+    arms:  { a: { objective: mdm } }
+}
