@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Nodes of all values of a spec: a `let` that is used twice in the next, and so on, would double each time.
-const MAX_NODES: usize = 400_000;
+const MAX_NODES: usize = 200_000;
 /// `let`s that an origin lists.
 const MAX_LETS: usize = 8;
 /// Kinds of definitions that a value may name.
