@@ -7,6 +7,7 @@ use crate::base::Span;
 use indexmap::IndexMap;
 use std::sync::Arc;
 
+pub use super::claims::Claim;
 pub use crate::resolve::{Axis, AxisKind, AxisValue, Coordinate, Point};
 
 /// One value of the flattened spec: `path = value  # origin`.
@@ -417,15 +418,4 @@ pub struct Budget {
     pub steps: u64,
     /// Tokens of the budget that no whole step is left for.
     pub left_over_tokens: u64,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum Claim {
-    /// Design rule 11: from which evaluation on `of` stays below (or above) `than`.
-    Crossover { metric: Metric, of: String, than: String, under: bool, text: String },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Metric {
-    ValidLoss,
 }

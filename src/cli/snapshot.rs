@@ -154,17 +154,12 @@ fn flat_text(compiled: &Compiled) -> String {
             }
         }
     }
-    let claims: Vec<String> = spec.claims().iter().map(claim).collect();
+    let claims: Vec<String> = spec.claims().iter().map(|claim| claim.text.clone()).collect();
     if !claims.is_empty() {
         out.push_str("\n[claims]\n");
         claims.iter().for_each(|claim| out.push_str(&format!("{claim}\n")));
     }
     out
-}
-
-fn claim(claim: &crate::check::spec::Claim) -> String {
-    let crate::check::spec::Claim::Crossover { text, .. } = claim;
-    text.clone()
 }
 
 fn line(field: &FlatField) -> String {

@@ -105,6 +105,7 @@ impl Assembly<'_, '_> {
             axes: sweep.axes.iter().cloned().chain(replicates).collect(),
             points,
             collapsed: std::mem::take(&mut sweep.collapsed),
+            is_part: false,
             sweep,
             overrides,
             opened: self.eval.opened.clone(),

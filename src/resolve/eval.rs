@@ -184,8 +184,8 @@ impl<'a> Eval<'a> {
             }
             ExprKind::Record(fields) => Value::Record(self.record(fields)),
             ExprKind::Claims(claims) => {
-                let bare = claims.iter().map(|claim| self.expr(&claim.value, None)).collect();
-                Value::Record(Record { bare, ..Record::default() })
+                claims.iter().for_each(|claim| self.reach(claim));
+                Value::Record(Record::default())
             }
             ExprKind::If { branches, otherwise } => return self.choose(branches, otherwise, expected),
             ExprKind::Range { low, high } => {
@@ -520,6 +520,17 @@ impl<'a> Eval<'a> {
             node.value = Value::Faulty;
         }
         node
+    }
+
+    /// What a claim names is used; what it says, `check` reads from the text.
+    fn reach(&mut self, claim: &ast::Claim) {
+        let mut unread = Diagnostics::default();
+        std::mem::swap(self.out, &mut unread);
+        let parts = [Some(&claim.value), claim.at.as_ref(), claim.before.as_ref(), claim.within.as_ref()];
+        for expr in parts.into_iter().flatten() {
+            self.expr(expr, None);
+        }
+        std::mem::swap(self.out, &mut unread);
     }
 
     fn names_of(&mut self, expr: &Expr, expected: Option<Kind>) {
