@@ -202,14 +202,14 @@ fn of_a_parameter_that_two_regions_read() {
 }
 
 #[test]
+fn of_layers_that_are_all_different() {
+    check(&hand::all_different(4, VOCAB));
+}
+
+#[test]
 fn of_layers_that_differ_share_and_collect() {
     for (name, text, call) in support::layers::MODELS {
         println!("{name}");
         check(&model(text, call, Pattern::Causal, VOCAB, 8));
     }
-}
-
-#[test]
-fn of_layers_that_are_all_different() {
-    check(&hand::all_different(4, VOCAB));
 }
