@@ -321,5 +321,6 @@ fn cost_goes_with_the_kinds_of_layers() {
     let best = |layers: u64| (0..7).map(|_| front_stages(layers)).min().unwrap();
     let ((few, n), (many, m)) = (best(26), best(2_600));
     assert_eq!((n, m), (2, 2));
+    println!("26 layers {few:?}, 2,600 layers {many:?}");
     assert!(many < few * 2, "26 layers {few:?}, 2,600 layers {many:?}");
 }
