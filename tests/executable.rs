@@ -126,6 +126,17 @@ fn regions_agree() {
 }
 
 #[test]
+fn layers_that_differ_share_and_collect_agree() {
+    for (name, text, call) in support::layers::MODELS {
+        println!("{name}");
+        for pattern in [Pattern::Causal, Pattern::Full] {
+            let graph = training_graph(&model(text, call, pattern, VOCAB, 8), LIVE).unwrap();
+            compare(&graph, 2, 4, Precision::Fp64, 1e-10);
+        }
+    }
+}
+
+#[test]
 fn nothing_but_outputs_outlives_a_run() {
     let program = flatten(&training_graph(&decoder(MODEL, Pattern::Full, VOCAB, 16), LIVE).unwrap());
     let mut alive: std::collections::BTreeSet<u32> = program.params.iter().enumerate().map(|(i, _)| i as u32).collect();
