@@ -72,6 +72,7 @@ pub fn indices_text(param: &Param) -> String {
 pub fn init_text(init: Init) -> String {
     match init {
         Init::Normal { std } => format!("normal({std})"),
+        Init::Uniform { bound } => format!("uniform({bound})"),
         Init::Zeros => "zeros".into(),
         Init::Ones => "ones".into(),
     }
