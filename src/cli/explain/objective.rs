@@ -2,6 +2,7 @@
 
 use crate::check::spec::Arm;
 use crate::cli::front::Compiled;
+use crate::objective::describe;
 
 /// A row: what, its formula or value, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +83,6 @@ fn written(arm: &Arm, compiled: &Compiled) -> Option<String> {
 }
 
 fn lines(arm: &Arm) -> Vec<Row> {
-    let fields = arm.flat.iter().filter_map(|f| Some((f.path.strip_prefix("objective.")?, f)));
-    fields.map(|(name, f)| Row { name: name.into(), text: f.shown(), note: f.origin.clone() }).collect()
+    let facts = describe(&arm.objective).into_iter();
+    facts.map(|fact| Row { name: fact.name.into(), text: fact.text, note: fact.note }).collect()
 }
