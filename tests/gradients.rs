@@ -205,3 +205,11 @@ fn of_a_parameter_that_two_regions_read() {
 fn of_layers_that_are_all_different() {
     check(&hand::all_different(4, VOCAB));
 }
+
+#[test]
+fn of_layers_that_differ_share_and_collect() {
+    for (name, text, call) in support::layers::MODELS {
+        println!("{name}");
+        check(&model(text, call, Pattern::Causal, VOCAB, 8));
+    }
+}

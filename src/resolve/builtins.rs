@@ -118,6 +118,9 @@ pub fn operation(name: &str) -> Option<&'static Operation> {
 pub const FUNCTIONS: &[(&str, usize)] =
     &[("floor", 1), ("ceil", 1), ("sqrt", 1), ("min", 2), ("max", 2), ("round_to", 3)];
 
+/// `pick(list, k)`: an element of what a repeat collected.
+pub const PICK: &str = "pick";
+
 /// Constructors of the `init:` argument.
 pub const INITS: &[&str] = &["normal", "zeros", "ones"];
 
