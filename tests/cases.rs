@@ -125,6 +125,7 @@ const INLINE: &[(Code, &str)] = &[
     (code::BAD_OVERRIDE, "an_override_names_a_part_of_an_arm"),
     (code::BAD_POINT, "a_point_is_one_of_the_sweep"),
     (code::UNTOKENIZABLE, "a_corpus_fits_its_tokenizer"),
+    (code::CLAIM_LEFT_OUT, "a_claim_about_an_axis_waits_for_the_axis"),
 ];
 
 #[test]
@@ -280,6 +281,34 @@ fn set_takes_an_axis_away() {
     let lr = compiled.spec.variants()[0].flat.iter().find(|f| f.path == "train.optimizer.lr").unwrap();
     assert_eq!((lr.value.as_str(), lr.origin.as_str()), ("0.0005", "--set train.optimizer.lr=5e-4"));
     assert_eq!(lr.replaced[0].value, "1e-3");
+}
+
+#[test]
+fn a_claim_about_an_axis_waits_for_the_axis() {
+    let claims = "sweep: { data.unique: [50K, 100K] tokens, train.clip: [0.5, 1] }
+    expect: {
+        let cross = crossover(loss(valid), of: mdm, under: ar)
+        increasing(cross.epoch, along: data.unique)
+        cross at unique == 50K tokens and clip == 1
+        cross at clip == 1
+    }";
+    let swept = QUICKSTART.replace("expect: { crossover(loss(valid), of: mdm, under: ar) }", claims);
+    let texts = |outcome: &Outcome| -> Vec<String> {
+        let compiled = outcome.compiled.as_ref().expect("sound");
+        compiled.spec.claims().iter().map(|claim| claim.text.clone()).collect()
+    };
+    let whole = front(&swept);
+    assert_eq!(texts(&whole).len(), 3);
+    assert!(whole.diagnostics.is_empty());
+    let fixed = front_with(&swept, &[("data.unique", "100K tokens")]);
+    assert_eq!(texts(&fixed), ["cross at clip == 1"]);
+    assert!(fixed.diagnostics.iter().all(|d| d.code == code::CLAIM_LEFT_OUT));
+    insta::assert_snapshot!("claim_left_out", render::human(&fixed.diagnostics, &fixed.sources, false));
+    // A part of the points says nothing about claims on the others.
+    let choice = Choice { point: Some("unique=100K"), ..Choice::default() };
+    let part = compile_choice(Path::new("a.dlm"), &memory(&swept), choice, None);
+    assert_eq!(texts(&part), ["cross at clip == 1"]);
+    assert!(part.diagnostics.is_empty());
 }
 
 #[test]

@@ -265,6 +265,21 @@ codes! {
     BAD_WEIGHT = "E0332";
     /// a condition of a formula that compares its variable with no number
     BAD_PIECE = "E0333";
+    // E034.: claims
+    /// a `let` of claims that is used before it is defined, or by itself
+    LET_ORDER = "E0340";
+    /// values of a claim that do not go together
+    CLAIM_TYPE = "E0341";
+    /// a condition that no point of the sweep meets
+    NO_POINT = "E0342";
+    /// a claim that says nothing about the runs
+    CLAIMS_NOTHING = "E0343";
+    /// too few evaluations to decide a claim
+    FEW_EVALUATIONS = "E0344";
+    /// arms that have too few trials to choose from, or different numbers of them
+    UNEQUAL_TRIALS = "E0345";
+    /// arms of one claim that are not evaluated alike
+    UNPAIRED_ARMS = "E0346";
     // E04..: the model graph
     /// tensors whose shapes do not fit
     SHAPE_MISMATCH = "E0401";
@@ -286,6 +301,12 @@ codes! {
     RETURN_COUNT = "E0409";
     /// a model that reads the noise level `t` under an objective without one
     NO_NOISE_LEVEL = "E0410";
+    /// a name that has no value on the way that is taken
+    UNASSIGNED = "E0411";
+    /// a requirement of a block that is not met
+    REQUIREMENT = "E0412";
+    /// a block given as an argument that does not fit its parameter
+    BLOCK_ARGUMENT = "E0413";
     // E05..: data
     /// a corpus that is not there
     MISSING_CORPUS = "E0501";
@@ -300,4 +321,6 @@ codes! {
     NOT_A_BOUND = "W0302";
     /// too few validation documents for an interval
     FEW_DOCUMENTS = "W0303";
+    /// a claim about an axis that `--set` took away
+    CLAIM_LEFT_OUT = "W0304";
 }

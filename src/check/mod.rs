@@ -102,11 +102,13 @@ fn check_variants(
         merged.add(i, found);
     }
     let mut cx = Cx::new(spec, map, out);
-    let claims = claims::read(&spec.expect, &arm_names, &mut cx);
+    let subject = claims::Subject { spec, arms: &arm_names, variants: &variants };
+    let claims = claims::read(&subject, &mut cx);
     if !claims.is_empty() {
+        let halved = claims.iter().any(spec::Claim::chooses);
         for (i, arms) in variants.chunks(arm_names.len().max(1)).enumerate() {
             let mut found = Diagnostics::default();
-            arms.iter().for_each(|arm| few_documents(arm, &mut found));
+            arms.iter().for_each(|arm| few_documents(arm, halved, &mut found));
             merged.add(i, found);
         }
     }
@@ -154,15 +156,17 @@ fn too_many_evaluations(spec: &ResolvedSpec, variants: &[Arm], out: &mut Diagnos
 
 /// A claim needs an interval, and resampling needs documents. How many there are only the corpus
 /// says, but a validation chunk never spans documents, so there cannot be more than chunks.
-fn few_documents(arm: &Arm, out: &mut Diagnostics) {
+fn few_documents(arm: &Arm, halved: bool, out: &mut Diagnostics) {
     let spec::Amount::Tokens(tokens) = arm.data.valid else { return };
     let chunks = tokens / arm.data.seq;
-    if arm.data.split == spec::Split::Documents && chunks < FEW_DOCUMENTS {
+    let needed = if halved { 2 * FEW_DOCUMENTS } else { FEW_DOCUMENTS };
+    if arm.data.split == spec::Split::Documents && chunks < needed {
+        let halves = if halved { "; `best` and `best_over` choose on one half and judge on the other" } else { "" };
         out.push(
             Diagnostic::warning(code::FEW_DOCUMENTS, format!("at most {chunks} validation documents"))
                 .at(arm.data.source_span, format!("{tokens} tokens in sequences of {} are validated on", arm.data.seq))
                 .note(format!(
-                    "with fewer than {FEW_DOCUMENTS}, resampling gives no interval and a claim stays undecided"
+                    "with fewer than {needed}, resampling gives no interval and a claim stays undecided{halves}"
                 ))
                 .help("raise `data.valid`"),
         );

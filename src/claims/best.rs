@@ -1,7 +1,9 @@
 //! The other reading of a race: each arm's best checkpoint, chosen on one half of the validation
-//! documents and reported on the other, so that the choice does not flatter the figure.
+//! documents and reported on the other, so that the choice does not flatter the figure. With replicates
+//! each has a best checkpoint of its own, and their mean is compared.
 
-use super::bootstrap::{Interval, N_RESAMPLES, Resamples, interval, mean_loss};
+use super::bootstrap::{Bootstrap, Documents, Interval, interval, mean_loss};
+use super::evaluate::best_by_choosing_half;
 use super::series::{Completion, Point, Series};
 
 /// An arm's best checkpoint and its loss on the documents that did not choose it.
@@ -9,8 +11,9 @@ use super::series::{Completion, Point, Series};
 pub struct Best {
     pub arm: String,
     pub exact: bool,
-    pub step: u64,
-    pub epoch: f64,
+    /// One for each replicate.
+    pub steps: Vec<u64>,
+    pub epochs: Vec<f64>,
     pub loss: f64,
     pub interval: Interval,
 }
@@ -24,7 +27,7 @@ pub struct BestAgainstBest {
     pub interval: Interval,
     /// In the half that reports.
     pub n_documents: usize,
-    /// Whether both runs are finished: the best so far is not the best.
+    /// Whether all runs are finished: the best so far is not the best.
     pub complete: bool,
 }
 
@@ -49,47 +52,63 @@ impl BestAgainstBest {
 }
 
 /// Chooses on documents 0, 2, 4, ... and reports on 1, 3, 5, ... . The error is the reason it cannot.
-pub fn best_against_best(of: &Series, than: &Series) -> Result<BestAgainstBest, String> {
-    let of_best = choose(of)?;
-    let than_best = choose(than)?;
-    let (p, q) = (half(&of_best.documents, 1), half(&than_best.documents, 1));
-    if of_best.documents.len() != than_best.documents.len() || of.valid_hash != than.valid_hash {
+/// `of` and `than` are the replicates of two arms, in one order.
+pub fn best_against_best(
+    of: &[&Series],
+    than: &[&Series],
+    bootstrap: &mut Bootstrap,
+) -> Result<BestAgainstBest, String> {
+    let (p, q) = (choose(of)?, choose(than)?);
+    let Some((first_series, first)) = p.first().copied() else { return Err("no run".into()) };
+    let alike = |(series, point): &(&Series, &Point)| {
+        point.documents.len() == first.documents.len() && series.valid_hash == first_series.valid_hash
+    };
+    if p.len() != q.len() || !p.iter().chain(&q).all(alike) {
         return Err("the runs were evaluated on different documents".into());
     }
-    if p.len() < 2 {
-        return Err(format!("{} validation documents are too few to halve", of_best.documents.len()));
+    let n_documents = Documents::JudgingHalf.of(first).len();
+    if n_documents < 2 {
+        return Err(format!("{} validation documents are too few to halve", first.documents.len()));
     }
-    let resamples = Resamples::new(p.len(), N_RESAMPLES);
-    let (p_means, q_means) = (resamples.means(&p), resamples.means(&q));
+    let (p_best, p_means) = report(&p, bootstrap);
+    let (q_best, q_means) = report(&q, bootstrap);
     let paired = p_means.iter().zip(&q_means).map(|(p, q)| p - q).collect();
-    let report = |series: &Series, point: &Point, documents: &[[f64; 2]], means: Vec<f64>| Best {
-        arm: series.arm.clone(),
-        exact: series.exact,
-        step: point.step,
-        epoch: point.epoch,
-        loss: mean_loss(documents),
-        interval: interval(means),
-    };
     Ok(BestAgainstBest {
-        of: report(of, of_best, &p, p_means),
-        than: report(than, than_best, &q, q_means),
-        difference: mean_loss(&p) - mean_loss(&q),
+        difference: p_best.loss - q_best.loss,
+        of: p_best,
+        than: q_best,
         interval: interval(paired),
-        n_documents: p.len(),
-        complete: of.completion == Completion::Finished && than.completion == Completion::Finished,
+        n_documents,
+        complete: of.iter().chain(than).all(|series| series.completion == Completion::Finished),
     })
 }
 
-fn choose(series: &Series) -> Result<&Point, String> {
-    let loss = |point: &Point| mean_loss(&half(&point.documents, 0));
-    series
-        .points
-        .iter()
-        .filter(|p| p.documents.iter().flatten().all(|x| x.is_finite()) && loss(p).is_finite())
-        .min_by(|a, b| loss(a).total_cmp(&loss(b)))
-        .ok_or_else(|| format!("no evaluation of `{}` with a finite loss", series.arm))
+fn choose<'a>(runs: &[&'a Series]) -> Result<Vec<(&'a Series, &'a Point)>, String> {
+    let best = |series: &&'a Series| match best_by_choosing_half(series) {
+        Some((point, _)) => Ok((*series, point)),
+        None => Err(format!("no evaluation of `{}` with a finite loss", series.title())),
+    };
+    runs.iter().map(best).collect()
 }
 
-fn half(documents: &[[f64; 2]], offset: usize) -> Vec<[f64; 2]> {
-    documents.iter().skip(offset).step_by(2).copied().collect()
+fn report(runs: &[(&Series, &Point)], bootstrap: &mut Bootstrap) -> (Best, Vec<f64>) {
+    let weights = bootstrap.weights(runs.len());
+    let mut means = vec![0.0; weights.len()];
+    let mut loss = 0.0;
+    for (r, (series, point)) in runs.iter().enumerate() {
+        let own = bootstrap.means(series, point, Documents::JudgingHalf);
+        for ((sum, weights), mean) in means.iter_mut().zip(&*weights).zip(&*own) {
+            *sum += weights.get(r).copied().unwrap_or(0.0) * mean;
+        }
+        loss += mean_loss(&Documents::JudgingHalf.of(point)) / runs.len() as f64;
+    }
+    let best = Best {
+        arm: runs.first().map_or(String::new(), |(series, _)| series.arm.clone()),
+        exact: runs.iter().all(|(series, _)| series.exact),
+        steps: runs.iter().map(|(_, point)| point.step).collect(),
+        epochs: runs.iter().map(|(_, point)| point.epoch).collect(),
+        loss,
+        interval: interval(means.clone()),
+    };
+    (best, means)
 }

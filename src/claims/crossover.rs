@@ -1,11 +1,31 @@
 //! Design rule 11: from which evaluation on one arm's validation loss stays below (or above) another's.
 #![allow(clippy::indexing_slicing)] // one vector per evaluation, all of the length of `differences`
 
-use super::bootstrap::{Interval, N_RESAMPLES, Resamples, interval, mean_loss};
-use super::series::{Completion, Series};
+use super::bootstrap::{Bootstrap, Documents, Interval, N_RESAMPLES, interval, mean_loss};
+use super::estimate::{Bounds, Estimate};
+use super::outcome::Outcome;
+use super::series::{Completion, Point, Series};
+use crate::check::claims::types::Progress;
 
 /// Fewer documents than this carry no interval worth a verdict.
 pub const MIN_DOCUMENTS: usize = 30;
+
+impl Documents {
+    /// Whether those that judge suffice; the error is why not.
+    pub fn enough(self, point: Option<&Point>) -> Result<(), String> {
+        let n_all = point.map_or(0, |p| p.documents.len());
+        let n = point.map_or(0, |p| self.of(p).len());
+        if n >= MIN_DOCUMENTS {
+            return Ok(());
+        }
+        Err(match self {
+            Documents::All => format!("{n} validation documents; an interval needs at least {MIN_DOCUMENTS}"),
+            Documents::JudgingHalf => format!(
+                "{n_all} validation documents, of which half only choose; an interval needs at least {MIN_DOCUMENTS} that judge"
+            ),
+        })
+    }
+}
 
 /// `crossover(loss(valid), of: P, under: Q)`, or `over: Q`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,14 +84,6 @@ pub enum Verdict {
     },
 }
 
-/// What a verdict means for the claim, and for the exit code under `--strict`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    Held,
-    Failed,
-    Undecided,
-}
-
 impl Verdict {
     /// A crossing inside the decay window neither holds nor fails: the decay may have made it.
     pub fn outcome(&self) -> Outcome {
@@ -79,15 +91,6 @@ impl Verdict {
             Verdict::Held { .. } => Outcome::Held,
             Verdict::Censored { .. } | Verdict::NeverBehind { .. } => Outcome::Failed,
             Verdict::InsideDecay { .. } | Verdict::Undecided { .. } => Outcome::Undecided,
-        }
-    }
-
-    /// With one seed the words claim no more than the run at hand.
-    pub fn headline(&self) -> &'static str {
-        match self.outcome() {
-            Outcome::Held => "held in this run",
-            Outcome::Failed => "failed in this run",
-            Outcome::Undecided => "undecided",
         }
     }
 }
@@ -103,15 +106,66 @@ pub struct Crossover {
     pub differences: Vec<Difference>,
     pub n_documents: usize,
     pub n_resamples: usize,
+    pub n_replicates: usize,
+    /// Where the learning rate starts to fall.
+    pub decay_from_epoch: Option<f64>,
     /// What a reader of the verdict must know too.
     pub remarks: Vec<String>,
 }
 
-/// Decides the question on two validation curves. `None` stands for a run that is not there.
+/// The two curves on every resample: what a crossing is read off.
+#[derive(Clone, Debug)]
+pub struct Race {
+    /// How far training was at each evaluation.
+    places: Vec<(f64, f64, f64)>,
+    /// At each evaluation; positive where `than` is ahead, whichever way the claim is worded.
+    gap: Vec<f64>,
+    /// The same, by resample.
+    resampled: Vec<Vec<f64>>,
+    /// Evaluations before the learning rate falls.
+    n_before: usize,
+}
+
+impl Race {
+    /// Where the difference last changes to `of`'s side before the learning rate falls: a place between
+    /// evaluations, or before the first, or after the last.
+    pub fn crossing(&self, progress: Progress) -> Estimate {
+        self.crossing_among(self.n_before, progress)
+    }
+
+    fn crossing_among(&self, n: usize, progress: Progress) -> Estimate {
+        let along: Vec<f64> = self.places[..n]
+            .iter()
+            .map(|(epoch, tokens, step)| match progress {
+                Progress::Epoch => *epoch,
+                Progress::Tokens => *tokens,
+                Progress::Step => *step,
+            })
+            .collect();
+        Estimate {
+            value: last_crossing(&along, &self.gap[..n]),
+            resampled: self.resampled.iter().map(|gap| last_crossing(&along, &gap[..n])).collect(),
+        }
+    }
+
+    /// The last evaluation that counts, in epochs.
+    pub fn last_epoch(&self) -> Option<f64> {
+        Some(self.places.get(self.n_before.checked_sub(1)?)?.0)
+    }
+}
+
+/// Decides the question on the validation curves of two arms, replicate by replicate in one order; more than
+/// one are averaged.
 ///
-/// Assumes that documents are in one order in both; checks that their counts, targets and the
-/// evaluations' steps agree, and is undecided where they do not.
-pub fn crossover(question: Question<'_>, of: Option<&Series>, than: Option<&Series>) -> Crossover {
+/// Assumes at least one of each and that documents are in one order in all; checks that their counts, targets and
+/// the evaluations' steps agree, and is undecided where they do not.
+pub fn crossover(
+    question: Question<'_>,
+    of: &[&Series],
+    than: &[&Series],
+    documents: Documents,
+    bootstrap: &mut Bootstrap,
+) -> (Crossover, Option<Race>) {
     let mut result = Crossover {
         of: question.of.to_owned(),
         than: question.than.to_owned(),
@@ -120,71 +174,59 @@ pub fn crossover(question: Question<'_>, of: Option<&Series>, than: Option<&Seri
         differences: vec![],
         n_documents: 0,
         n_resamples: N_RESAMPLES,
+        n_replicates: of.len(),
+        decay_from_epoch: of.iter().chain(than).find_map(|series| series.decay_from_epoch()),
         remarks: vec![],
     };
-    let (of, than) = match (of, than) {
-        (Some(of), Some(than)) => (of, than),
-        (None, None) => return undecided(result, format!("no run of `{}` or `{}`", question.of, question.than)),
-        (None, _) => return undecided(result, format!("no run of `{}`", question.of)),
-        (_, None) => return undecided(result, format!("no run of `{}`", question.than)),
-    };
-    let incomplete = [of, than]
-        .into_iter()
-        .find(|series| series.completion != Completion::Finished)
-        .map(|series| format!("the run of `{}` is not complete: {}", series.arm, series.completion.words()));
+    let incomplete = of.iter().chain(than).find_map(|series| series.incomplete());
     if let Err(why) = paired(of, than) {
-        return undecided(result, incomplete.unwrap_or(why));
+        return (undecided(result, incomplete.unwrap_or(why)), None);
     }
-    let n_documents = of.points.first().map_or(0, |p| p.documents.len());
-    let resamples = Resamples::new(n_documents, N_RESAMPLES);
+    let n_documents = of[0].points.first().map_or(0, |p| documents.of(p).len());
     result.n_documents = n_documents;
     // Positive where `than` is ahead, whichever way the claim is worded.
     let sign = if question.under { 1.0 } else { -1.0 };
-    // By resample, then evaluation.
-    let mut gaps: Vec<Vec<f64>> = vec![vec![]; N_RESAMPLES];
-    for (p, q) in of.points.iter().zip(&than.points) {
-        let resampled: Vec<f64> =
-            resamples.means(&p.documents).into_iter().zip(resamples.means(&q.documents)).map(|(p, q)| p - q).collect();
-        for (gap, value) in gaps.iter_mut().zip(&resampled) {
-            gap.push(sign * value);
+    let weights = bootstrap.weights(of.len());
+    let n_evaluations = of.iter().chain(than).map(|series| series.points.len()).min().unwrap_or(0);
+    let mut race = Race { places: vec![], gap: vec![], resampled: vec![vec![]; N_RESAMPLES], n_before: 0 };
+    for e in 0..n_evaluations {
+        let mut resampled = vec![0.0; N_RESAMPLES];
+        let mut value = 0.0;
+        for (r, (p, q)) in of.iter().zip(than).enumerate() {
+            let (p_point, q_point) = (&p.points[e], &q.points[e]);
+            let (p_means, q_means) = (bootstrap.means(p, p_point, documents), bootstrap.means(q, q_point, documents));
+            for ((sum, weights), (p, q)) in resampled.iter_mut().zip(&*weights).zip(p_means.iter().zip(&*q_means)) {
+                *sum += weights[r] * (p - q);
+            }
+            value += (mean_loss(&documents.of(p_point)) - mean_loss(&documents.of(q_point))) / of.len() as f64;
         }
+        for (gaps, value) in race.resampled.iter_mut().zip(&resampled) {
+            gaps.push(sign * value);
+        }
+        let point = &of[0].points[e];
+        race.gap.push(sign * value);
+        race.places.push((point.epoch, point.tokens as f64, point.step as f64));
         let interval = interval(resampled);
+        let ahead = if question.under { Side::Of } else { Side::Than };
+        let behind = if question.under { Side::Than } else { Side::Of };
         let side = match (interval.low > 0.0, interval.high < 0.0) {
-            (true, _) => {
-                if question.under {
-                    Side::Than
-                } else {
-                    Side::Of
-                }
-            }
-            (_, true) => {
-                if question.under {
-                    Side::Of
-                } else {
-                    Side::Than
-                }
-            }
+            (true, _) => behind,
+            (_, true) => ahead,
             _ => Side::Neither,
         };
-        result.differences.push(Difference {
-            step: p.step,
-            epoch: p.epoch,
-            value: mean_loss(&p.documents) - mean_loss(&q.documents),
-            interval,
-            side,
-            in_decay: p.in_decay || q.in_decay,
-        });
+        let in_decay = of.iter().chain(than).any(|series| series.points[e].in_decay);
+        result.differences.push(Difference { step: point.step, epoch: point.epoch, value, interval, side, in_decay });
     }
+    race.n_before = result.differences.iter().take_while(|d| !d.in_decay).count();
     if let Some(why) = incomplete {
-        return undecided(result, why);
+        return (undecided(result, why), None);
     }
-    if n_documents < MIN_DOCUMENTS {
-        let why = format!("{n_documents} validation documents; an interval needs at least {MIN_DOCUMENTS}");
-        return undecided(result, why);
+    if let Err(why) = documents.enough(of[0].points.first()) {
+        return (undecided(result, why), None);
     }
-    result.verdict = decide(&result.differences, &gaps, sign);
+    result.verdict = decide(&result.differences, &race);
     result.remarks = remarks(&result);
-    result
+    (result, Some(race))
 }
 
 fn undecided(mut result: Crossover, why: String) -> Crossover {
@@ -192,44 +234,56 @@ fn undecided(mut result: Crossover, why: String) -> Crossover {
     result
 }
 
-fn paired(of: &Series, than: &Series) -> Result<(), String> {
-    if of.points.is_empty() && than.points.is_empty() {
+fn paired(of: &[&Series], than: &[&Series]) -> Result<(), String> {
+    let all = || of.iter().chain(than).copied();
+    if of.is_empty() || of.len() != than.len() {
+        return Err("the arms have different numbers of replicates".into());
+    }
+    if all().all(|series| series.points.is_empty()) {
         return Err("no evaluation yet".into());
     }
-    for series in [of, than] {
+    for series in all() {
         if series.points.is_empty() {
-            return Err(format!("no evaluation of `{}` yet ({})", series.arm, series.completion.words()));
+            return Err(format!("no evaluation of `{}` yet ({})", series.title(), series.completion.words()));
         }
         if series.points.iter().flat_map(|p| &p.documents).any(|d| !d[0].is_finite() || d[1] <= 0.0) {
-            return Err(format!("`{}` has a validation loss that is not a finite number", series.arm));
+            return Err(format!("`{}` has a validation loss that is not a finite number", series.title()));
         }
     }
-    if of.valid_hash != than.valid_hash {
+    let first = of[0];
+    if all().any(|series| series.valid_hash != first.valid_hash) {
         return Err("the runs were evaluated on different validation data".into());
     }
-    let complete = of.completion == Completion::Finished && than.completion == Completion::Finished;
-    let same_steps = of.points.iter().zip(&than.points).all(|(p, q)| p.step == q.step && p.tokens == q.tokens);
-    if !same_steps || (complete && of.points.len() != than.points.len()) {
+    let complete = all().all(|series| series.completion == Completion::Finished);
+    let same_step = |(p, q): (&Point, &Point)| p.step == q.step && p.tokens == q.tokens;
+    let same_steps = all().all(|series| {
+        (!complete || series.points.len() == first.points.len())
+            && first.points.iter().zip(&series.points).all(same_step)
+    });
+    if !same_steps {
         return Err("the runs were not evaluated at the same steps".into());
     }
-    let targets = |series: &Series| series.points.first().map(|p| p.documents.iter().map(|d| d[1]).collect::<Vec<_>>());
-    let first = targets(of);
-    let all_alike = [of, than]
-        .iter()
-        .all(|series| series.points.iter().all(|p| Some(p.documents.iter().map(|d| d[1]).collect()) == first));
-    if !all_alike {
+    let targets = |point: &Point| point.documents.iter().map(|d| d[1]).collect::<Vec<_>>();
+    let of_first = first.points.first().map(targets);
+    if !all().all(|series| series.points.iter().all(|p| Some(targets(p)) == of_first)) {
         return Err("the evaluations do not cover the same documents and targets".into());
     }
     Ok(())
 }
 
-fn decide(differences: &[Difference], gaps: &[Vec<f64>], sign: f64) -> Verdict {
-    let n_before = differences.iter().take_while(|d| !d.in_decay).count();
+fn decide(differences: &[Difference], race: &Race) -> Verdict {
+    let n_before = race.n_before;
     if n_before == 0 {
         return Verdict::Undecided { why: "every evaluation lies inside the learning-rate decay".into() };
     }
+    let crossing = |n: usize| {
+        let estimate = race.crossing_among(n, Progress::Epoch);
+        let Interval { low, high } = estimate.interval();
+        // Settled on both sides: the crossing is between evaluations.
+        (estimate.value.low, low, high)
+    };
     if let Some(from) = settled(&differences[..n_before]) {
-        let (epoch, low, high) = crossing(differences, gaps, sign, n_before);
+        let (epoch, low, high) = crossing(n_before);
         return Verdict::Held { epoch, low, high, from_epoch: differences[from].epoch };
     }
     let ahead = differences[..n_before].iter().rev().take_while(|d| d.side == Side::Of).count();
@@ -237,7 +291,7 @@ fn decide(differences: &[Difference], gaps: &[Vec<f64>], sign: f64) -> Verdict {
         return Verdict::NeverBehind { from_epoch: differences[n_before - ahead].epoch };
     }
     if let Some(from) = settled(differences) {
-        let (epoch, low, high) = crossing(differences, gaps, sign, differences.len());
+        let (epoch, low, high) = crossing(differences.len());
         return Verdict::InsideDecay { epoch, low, high, from_epoch: differences[from].epoch };
     }
     Verdict::Censored { last_epoch: differences[n_before - 1].epoch }
@@ -251,22 +305,16 @@ fn settled(differences: &[Difference]) -> Option<usize> {
     (from < differences.len() && behind).then_some(from)
 }
 
-/// Where the difference last changes to `of`'s side among the first `n` evaluations, and the same on
-/// every resample.
-fn crossing(differences: &[Difference], gaps: &[Vec<f64>], sign: f64, n: usize) -> (f64, f64, f64) {
-    let epochs: Vec<f64> = differences[..n].iter().map(|d| d.epoch).collect();
-    let point: Vec<f64> = differences[..n].iter().map(|d| sign * d.value).collect();
-    let resampled = gaps.iter().map(|gap| last_crossing(&epochs, &gap[..n])).collect();
-    let Interval { low, high } = interval(resampled);
-    (last_crossing(&epochs, &point), low, high)
-}
-
-/// Linear between evaluations. Minus infinity where `of` was never behind, plus infinity where it still is.
-fn last_crossing(epochs: &[f64], gap: &[f64]) -> f64 {
-    let Some(behind) = gap.iter().rposition(|g| *g >= 0.0) else { return f64::NEG_INFINITY };
-    let Some(ahead) = gap.get(behind + 1) else { return f64::INFINITY };
+/// Linear between evaluations. Before the first where `of` was never behind, after the last where it still is.
+fn last_crossing(along: &[f64], gap: &[f64]) -> Bounds {
+    let first = along.first().copied().unwrap_or(f64::INFINITY);
+    let last = along.last().copied().unwrap_or(f64::NEG_INFINITY);
+    let Some(behind) = gap.iter().rposition(|g| *g >= 0.0) else {
+        return Bounds { low: f64::NEG_INFINITY, high: first };
+    };
+    let Some(ahead) = gap.get(behind + 1) else { return Bounds { low: last, high: f64::INFINITY } };
     let share = gap[behind] / (gap[behind] - ahead);
-    epochs[behind] + share * (epochs[behind + 1] - epochs[behind])
+    Bounds::exactly(along[behind] + share * (along[behind + 1] - along[behind]))
 }
 
 fn remarks(result: &Crossover) -> Vec<String> {

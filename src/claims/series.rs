@@ -71,6 +71,8 @@ impl Completion {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
     pub arm: String,
+    /// The name of its point of the sweep; empty without one.
+    pub point: String,
     /// True where the loss is the exact likelihood, false where it is an upper bound.
     pub exact: bool,
     pub unit: String,
@@ -84,7 +86,7 @@ pub struct Series {
 impl Series {
     /// `None` where the log holds no start. An evaluation that was done twice (killed before the next
     /// checkpoint) counts once, as last done.
-    pub fn from_records(arm: &str, records: &[Record]) -> Option<Series> {
+    pub fn from_records(arm: &str, point: &str, records: &[Record]) -> Option<Series> {
         let start: &Start = records.iter().rev().find_map(|r| if let Record::Start(s) = r { Some(s) } else { None })?;
         let mut points: Vec<Point> = vec![];
         for record in records {
@@ -104,6 +106,7 @@ impl Series {
         points.sort_by_key(|p| p.step);
         Some(Series {
             arm: arm.to_owned(),
+            point: point.to_owned(),
             exact: start.exact,
             unit: start.loss_unit.clone(),
             valid_hash: start.valid_hash.clone(),
@@ -112,6 +115,17 @@ impl Series {
             completion: Completion::of(records),
             points,
         })
+    }
+
+    /// `mdm`, or `mdm at unique=0.5B`.
+    pub fn title(&self) -> String {
+        title(&self.arm, &self.point)
+    }
+
+    /// Why it decides nothing, if its run is not finished.
+    pub fn incomplete(&self) -> Option<String> {
+        (self.completion != Completion::Finished)
+            .then(|| format!("the run of `{}` is not complete: {}", self.title(), self.completion.words()))
     }
 
     /// The evaluation with the lowest loss; the earliest of equals.
@@ -129,4 +143,9 @@ impl Series {
         (self.decay_from_step < self.steps && last.step > 0)
             .then(|| last.epoch * self.decay_from_step as f64 / last.step as f64)
     }
+}
+
+/// `mdm`, or `mdm at unique=0.5B`: an arm at a point of the sweep.
+pub fn title(arm: &str, point: &str) -> String {
+    if point.is_empty() { arm.to_owned() } else { format!("{arm} at {point}") }
 }

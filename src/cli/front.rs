@@ -17,7 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Nodes of all models of an experiment.
-const MAX_NODES: usize = 1_000_000;
+const MAX_NODES: usize = 100_000;
 /// Room for the deepest nesting that the limits allow, in any build.
 const STACK: usize = 64 << 20;
 
@@ -247,8 +247,8 @@ fn new_models(models: &[Option<Arc<ValidGraph>>]) -> usize {
     all.len()
 }
 
-fn values(call: &check::spec::ModelCall) -> Vec<(&String, check::spec::Static)> {
-    call.args.iter().map(|(name, arg)| (name, arg.value)).collect()
+fn values(call: &check::spec::ModelCall) -> Vec<(&String, &check::spec::Static)> {
+    call.args.iter().map(|(name, arg)| (name, &arg.value)).collect()
 }
 
 /// What an arm's model is built for.

@@ -26,8 +26,7 @@ pub fn text(spec: &CheckedSpec, plans: &[Planned<'_>]) -> String {
     out.line("  FLOPs of training: 6ND counts 6 x parameters x tokens, without the embedding, without or with the");
     out.line("  head's product; counted: matrix products and attention of the training graph, forward and backward.");
     for claim in spec.claims() {
-        let crate::check::spec::Claim::Crossover { text, .. } = claim;
-        out.line(format!("  claim       {text}"));
+        out.line(format!("  claim       {}", claim.text));
     }
     out.0
 }

@@ -162,9 +162,10 @@ fn flat_text(compiled: &Compiled) -> String {
     out
 }
 
+/// With the `let`s that it uses: they are a part of what is claimed.
 fn claim(claim: &crate::check::spec::Claim) -> String {
-    let crate::check::spec::Claim::Crossover { text, .. } = claim;
-    text.clone()
+    let lets = claim.lets.iter().map(|(name, meaning)| format!("\n    {name} = {meaning}"));
+    claim.text.clone() + &lets.collect::<String>()
 }
 
 fn line(field: &FlatField) -> String {

@@ -2,88 +2,131 @@
 
 use super::matched::{Matched, names};
 use super::{ReportInput, RunRecord};
-use crate::check::spec::Claim;
-use crate::claims::{BestAgainstBest, Crossover, Question, Series, Verdict, best_against_best, crossover};
+use crate::check::claims::types::Reads;
+use crate::claims::{
+    BestAgainstBest, Bootstrap, ClaimResult, Crossover, Evidence, Outcome, Runs, Series, Slot, best_against_best,
+    judge, series::title,
+};
 
-/// A claim with its verdict.
-#[derive(Clone, Debug)]
-pub struct ClaimFinding {
-    /// As the spec writes it.
-    pub text: String,
-    pub result: Crossover,
-}
-
-/// A pair of arms and the race between their best checkpoints, or why there is none.
+/// A pair of arms at a place of the sweep and the race between their best checkpoints, or why there is none.
 #[derive(Clone, Debug)]
 pub struct BestFinding {
+    /// `unique=0.5B`; empty without a sweep.
+    pub place: String,
     pub of: String,
     pub than: String,
     pub result: Result<BestAgainstBest, String>,
 }
 
+/// What the runs say about the claims.
+#[derive(Clone, Debug)]
+pub struct Verdicts {
+    pub claims: Vec<ClaimResult>,
+    pub best: Vec<BestFinding>,
+}
+
+impl Verdicts {
+    pub fn of(input: &ReportInput) -> Verdicts {
+        let record = &input.record;
+        let slots = slots(input);
+        let runs = Runs::new(record, &slots);
+        let mut bootstrap = Bootstrap::default();
+        let claims = record.claims();
+        let results = claims.iter().map(|claim| judge(claim, &runs, &mut bootstrap)).collect();
+        let mut pairs: Vec<(String, String)> = vec![];
+        for read in claims.iter().flat_map(|claim| claim.statement.reads()) {
+            let pair = match read {
+                Reads::Crossover(crossover) => (crossover.of.clone(), crossover.than.clone()),
+                Reads::Best(_) | Reads::BestAt(_) | Reads::Final(_) | Reads::Gap(_) => continue,
+            };
+            if !pairs.contains(&pair) {
+                pairs.push(pair);
+            }
+        }
+        if let (true, [first, second, ..]) = (pairs.is_empty(), record.arms.as_slice()) {
+            pairs.push((second.clone(), first.clone()));
+        }
+        let all: Vec<usize> = (0..record.points.len()).collect();
+        let mut best = vec![];
+        for place in runs.places(&all, &[]) {
+            for (of, than) in &pairs {
+                let found = |arm: &str| runs.of_arm(arm, &all, &place).map_err(|missing| missing.join("; "));
+                let result =
+                    found(of).and_then(|p| found(than).and_then(|q| best_against_best(&p, &q, &mut bootstrap)));
+                best.push(BestFinding { place: runs.name(&place), of: of.clone(), than: than.clone(), result });
+            }
+        }
+        Verdicts { claims: results, best }
+    }
+
+    /// What they say about one place of the sweep.
+    pub fn at(&self, place: &str) -> Verdicts {
+        let claim = |claim: &ClaimResult| {
+            let places: Vec<_> = claim.places.iter().filter(|found| found.place == place).cloned().collect();
+            let outcome = Outcome::of_all(places.iter().map(|found| found.outcome));
+            (!places.is_empty()).then(|| ClaimResult { places, outcome, ..claim.clone() })
+        };
+        Verdicts {
+            claims: self.claims.iter().filter_map(claim).collect(),
+            best: self.best.iter().filter(|best| best.place == place).cloned().collect(),
+        }
+    }
+
+    pub fn all_hold(&self) -> bool {
+        self.claims.iter().all(|claim| claim.outcome == Outcome::Held)
+    }
+}
+
+/// What there is to say about the runs of one point.
 #[derive(Clone, Debug)]
 pub struct Findings {
-    pub claims: Vec<ClaimFinding>,
-    pub best: Vec<BestFinding>,
+    pub verdicts: Verdicts,
     pub matched: Matched,
-    /// What each run is called: its arm, or its folder where an arm has several runs.
+    /// What each run is called: its arm, or its folder where an arm has several.
     pub names: Vec<String>,
     /// By run, in the input's order.
     pub series: Vec<Option<Series>>,
 }
 
 impl Findings {
+    /// Of an experiment without a sweep.
     pub fn of(input: &ReportInput) -> Findings {
-        let series: Vec<Option<Series>> = input.runs.iter().map(RunRecord::series).collect();
-        let claims: Vec<ClaimFinding> = input
-            .claims
-            .iter()
-            .map(|claim| match claim {
-                Claim::Crossover { metric: _, of, than, under, text } => {
-                    ClaimFinding { text: text.clone(), result: judge(input, &series, of, than, *under) }
-                }
-            })
-            .collect();
-        let mut pairs: Vec<(String, String)> =
-            claims.iter().map(|c| (c.result.of.clone(), c.result.than.clone())).collect();
-        if let (true, [first, second, ..]) = (pairs.is_empty(), input.runs.as_slice()) {
-            pairs.push((second.arm.clone(), first.arm.clone()));
+        Findings::new(input, Verdicts::of(input))
+    }
+
+    pub fn new(input: &ReportInput, verdicts: Verdicts) -> Findings {
+        let series = input.runs.iter().map(RunRecord::series).collect();
+        Findings { verdicts, matched: Matched::of(&input.runs), names: names(&input.runs), series }
+    }
+
+    /// The races that claims ask about, each once.
+    pub fn crossovers(&self) -> Vec<&Crossover> {
+        let mut races: Vec<&Crossover> = vec![];
+        for found in self.verdicts.claims.iter().flat_map(|claim| &claim.places) {
+            let Evidence::Crossover { result, .. } = &found.evidence else { continue };
+            let known =
+                |race: &&Crossover| (&race.of, &race.than, race.under) == (&result.of, &result.than, result.under);
+            if !races.iter().any(known) {
+                races.push(result);
+            }
         }
-        pairs.dedup();
-        let best = pairs
-            .into_iter()
-            .map(|(of, than)| {
-                let result = only(input, &series, &of)
-                    .and_then(|p| only(input, &series, &than).and_then(|q| best_against_best(p, q)));
-                BestFinding { of, than, result }
-            })
-            .collect();
-        Findings { claims, best, matched: Matched::of(&input.runs), names: names(&input.runs), series }
+        races
     }
 }
 
-fn judge(input: &ReportInput, series: &[Option<Series>], of: &str, than: &str, under: bool) -> Crossover {
-    let question = Question { of, than, under };
-    let (p, q) = (only(input, series, of), only(input, series, than));
-    let mut result = crossover(question, p.as_ref().ok().copied(), q.as_ref().ok().copied());
-    let whys: Vec<String> = [p.err(), q.err()].into_iter().flatten().collect();
-    if !whys.is_empty() {
-        result.verdict = Verdict::Undecided { why: whys.join("; ") };
-    }
-    result
-}
-
-/// The one curve of an arm; two runs of one arm are two different specs, and no claim can mean both.
-fn only<'a>(input: &ReportInput, series: &'a [Option<Series>], arm: &str) -> Result<&'a Series, String> {
-    let of_arm: Vec<(&RunRecord, &'a Option<Series>)> =
-        input.runs.iter().zip(series).filter(|(run, _)| run.arm == arm).collect();
-    match of_arm.as_slice() {
-        [] => Err(format!("no run of `{arm}`")),
-        [(_, Some(series))] => Ok(series),
-        [(run, None)] => Err(match run.problems.first() {
-            Some(problem) => format!("the run of `{arm}` cannot be read: {problem}"),
-            None => format!("the run of `{arm}` has not started"),
-        }),
-        several => Err(format!("{} runs of `{arm}`; a claim needs one", several.len())),
-    }
+/// What became of each variant: two runs of one are two different specs, and no claim can mean both.
+fn slots(input: &ReportInput) -> Vec<(String, String, Slot)> {
+    let several =
+        |run: &RunRecord| input.runs.iter().filter(|other| other.arm == run.arm && other.point == run.point).count();
+    let slot = |run: &RunRecord| {
+        let name = title(&run.arm, &run.point);
+        let slot = match (several(run), run.series(), run.problems.first()) {
+            (2.., _, _) => Slot::Unusable(format!("{} runs of `{name}`; a claim needs one", several(run))),
+            (_, Some(series), _) => Slot::Run(series),
+            (_, None, Some(problem)) => Slot::Unusable(format!("the run of `{name}` cannot be read: {problem}")),
+            (_, None, None) => Slot::Unusable(format!("the run of `{name}` has not started")),
+        };
+        (run.arm.clone(), run.point.clone(), slot)
+    };
+    input.runs.iter().map(slot).collect()
 }

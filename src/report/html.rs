@@ -3,13 +3,14 @@
 
 use super::findings::Findings;
 use super::matched::{Mark, Matched, Row, costs};
-use super::{ReportError, ReportInput, RunRecord, plot, table, words};
-use crate::claims::{Completion, Outcome, Series};
+use super::{ReportError, ReportInput, RunRecord, html_claims, plot, table, words};
+use crate::claims::{Completion, Series};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 pub(super) const STYLE: &str = include_str!("report.css");
 
 pub fn render(input: &ReportInput, findings: &Findings) -> Result<String, ReportError> {
+    let record = &input.record;
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -17,16 +18,16 @@ pub fn render(input: &ReportInput, findings: &Findings) -> Result<String, Report
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (input.experiment) " - dlmc" }
+                title { (record.name) " - dlmc" }
                 style { (PreEscaped(STYLE)) }
             }
             body {
                 header {
-                    h1 { (input.experiment) }
-                    @if let Some(doc) = &input.doc { p.doc { (doc) } }
-                    p.quiet { (table::headline(input).trim_end().trim_start_matches(&input.experiment).trim_start_matches(": ")) }
+                    h1 { (record.name) }
+                    @if let Some(doc) = &record.doc { p.doc { (doc) } }
+                    p.quiet { (table::headline(input).trim_end().trim_start_matches(&record.name).trim_start_matches(": ")) }
                 }
-                (claims(input, findings)?)
+                (html_claims::render(input, &findings.verdicts)?)
                 (problems(input))
                 section #curves {
                     h2 { "Loss" }
@@ -50,34 +51,6 @@ pub fn render(input: &ReportInput, findings: &Findings) -> Result<String, Report
     Ok(page.into_string())
 }
 
-fn claims(input: &ReportInput, findings: &Findings) -> Result<Markup, ReportError> {
-    let mut shown = vec![];
-    for finding in &findings.claims {
-        shown.push((finding, plot::difference(input, findings, &finding.result)?));
-    }
-    Ok(html! {
-        section #claims {
-            h2 { @if shown.len() == 1 { "Claim" } @else { "Claims" } }
-            @if shown.is_empty() { p.quiet { "The spec expects nothing." } }
-            @for (finding, evidence) in shown {
-                @let verdict = &finding.result.verdict;
-                div.claim.(class_of(verdict.outcome())) {
-                    p.verdict { (verdict.headline()) }
-                    p { code { (finding.text) } }
-                    p { (ticked(&capital(&words::finding(&finding.result)))) "." }
-                    @for remark in &finding.result.remarks { p { (ticked(&capital(remark))) "." } }
-                    @if verdict.outcome() != Outcome::Undecided {
-                        p.quiet { "One seed: three replicates would make it a verdict." }
-                    }
-                }
-                @if evidence.is_some() {
-                    (figure(evidence, "Paired difference on the same documents, with its 95% bootstrap interval. The crossover is the last change of sign before the learning rate falls, if every evaluation from there on is clear."))
-                }
-            }
-        }
-    })
-}
-
 fn problems(input: &ReportInput) -> Markup {
     let unfinished: Vec<&RunRecord> =
         input.runs.iter().filter(|r| r.completion() != Completion::Finished || !r.problems.is_empty()).collect();
@@ -86,7 +59,7 @@ fn problems(input: &ReportInput) -> Markup {
             section #problems {
                 h2 { "Not complete" }
                 ul {
-                    @for arm in &input.missing { li { b { (arm) } ": missing, no run yet" } }
+                    @for (arm, _) in &input.missing { li { b { (arm) } ": missing, no run yet" } }
                     @for run in unfinished {
                         @if run.completion() != Completion::Finished { li { b { (run.name()) } ": " (run.completion().words()) } }
                         @for problem in &run.problems { li { b { (run.name()) } ": " (problem) } }
@@ -114,7 +87,7 @@ pub(super) fn arms(input: &ReportInput, findings: &Findings) -> Markup {
                             td { (table::note(run, series.as_ref())) }
                         }
                     }
-                    @for arm in &input.missing {
+                    @for (arm, _) in &input.missing {
                         tr { th scope="row" { (arm) } td { "-" } td.number { "-" } td.number { "-" } td { "missing: no run yet" } }
                     }
                 }
@@ -131,8 +104,8 @@ fn best(findings: &Findings) -> Markup {
         section #best {
             h2 { "Best against best" }
             p.quiet { "Each arm's best checkpoint, chosen on one half of the validation documents and reported on the other." }
-            @if findings.best.is_empty() { p { "There are not two arms to compare." } }
-            @for finding in &findings.best {
+            @if findings.verdicts.best.is_empty() { p { "There are not two arms to compare." } }
+            @for finding in &findings.verdicts.best {
                 @match &finding.result {
                     Err(why) => p { (finding.of) " against " (finding.than) ": " (ticked(why)) "." },
                     Ok(result) => {
@@ -143,8 +116,8 @@ fn best(findings: &Findings) -> Markup {
                                 @for best in [&result.of, &result.than] {
                                     tr {
                                         th scope="row" { (best.arm) }
-                                        td.number { (words::epoch(best.epoch)) }
-                                        td.number { (words::count(best.step)) }
+                                        td.number { (best.epochs.iter().map(|x| words::epoch(*x)).collect::<Vec<_>>().join(", ")) }
+                                        td.number { (best.steps.iter().map(|n| words::count(*n)).collect::<Vec<_>>().join(", ")) }
                                         td.number { (words::fixed(best.loss, 3)) }
                                         td.number { (words::interval(best.interval, 3)) }
                                     }
@@ -285,14 +258,6 @@ pub(super) fn figure(svg: Option<String>, caption: &str) -> Markup {
     }
 }
 
-fn class_of(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Held => "held",
-        Outcome::Failed => "failed",
-        Outcome::Undecided => "undecided",
-    }
-}
-
 fn mark_class(mark: Mark) -> &'static str {
     match mark {
         Mark::Equal => "equal",
@@ -302,7 +267,7 @@ fn mark_class(mark: Mark) -> &'static str {
 }
 
 /// Names between backticks in the typewriter face.
-fn ticked(text: &str) -> Markup {
+pub(super) fn ticked(text: &str) -> Markup {
     html! {
         @for (i, part) in text.split('`').enumerate() {
             @if i % 2 == 1 { code { (part) } } @else { (part) }
@@ -310,7 +275,7 @@ fn ticked(text: &str) -> Markup {
     }
 }
 
-fn capital(text: &str) -> String {
+pub(super) fn capital(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
 }

@@ -1,22 +1,26 @@
 //! What the runs of an experiment say: a table for the terminal, one self-contained HTML page, curves
 //! as SVG and CSV. Reads run folders only; missing, failed and unfinished runs are shown as such.
+pub mod document;
+pub mod evidence;
 pub mod findings;
 mod frame;
 pub mod html;
+mod html_claims;
 pub mod matched;
 pub mod plot;
 pub mod points;
 pub mod table;
 pub mod words;
 
-pub use findings::Findings;
+pub use findings::{Findings, Verdicts};
 pub use matched::{Mark, Matched};
+pub use points::Sweep;
 
-use crate::check::spec::Claim;
 use crate::claims::{Completion, Series};
 use crate::store::metrics::{End, Record, Start, Step};
 use crate::store::run_folder::write_atomic;
-use crate::store::{Lock, RunFolder, StoreError, read_metrics};
+use crate::store::{ExperimentRecord, Lock, RunFolder, StoreError, read_metrics};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, thiserror::Error)]
@@ -30,12 +34,51 @@ pub enum ReportError {
 /// What a report is about. Runs stand in the order in which they are to be shown.
 #[derive(Clone, Debug)]
 pub struct ReportInput {
-    pub experiment: String,
-    pub doc: Option<String>,
-    pub claims: Vec<Claim>,
+    /// The experiment with its arms, points and claims.
+    pub record: ExperimentRecord,
     pub runs: Vec<RunRecord>,
-    /// Arms that the spec expects and no folder holds.
-    pub missing: Vec<String>,
+    /// Variants that the spec expects and no folder holds: (arm, point).
+    pub missing: Vec<(String, String)>,
+}
+
+impl ReportInput {
+    /// Takes the run of each variant, in the order of the spec: the one that the record names, else the newest;
+    /// `runs` begin with the newest. Also gives the names of the runs that are left out, with the reason.
+    pub fn gather(record: ExperimentRecord, runs: Vec<RunRecord>) -> (ReportInput, Vec<String>) {
+        let (mut taken, mut missing): (Vec<RunRecord>, Vec<(String, String)>) = (vec![], vec![]);
+        let mut used: BTreeSet<String> = BTreeSet::new();
+        for point in record.points.iter().map(|point| record.point_name(point)) {
+            for arm in &record.arms {
+                let entry = record.runs.iter().find(|run| run.arm == *arm && run.point == point);
+                let named = entry.and_then(|entry| runs.iter().find(|run| run.name() == entry.folder));
+                let newest = || runs.iter().find(|run| run.arm == *arm && run.point == point);
+                match named.or_else(newest) {
+                    Some(run) => {
+                        used.insert(run.name());
+                        // A run that several variants share goes by the name of each.
+                        taken.push(RunRecord { arm: arm.clone(), point: point.clone(), ..run.clone() });
+                    }
+                    None => missing.push((arm.clone(), point.clone())),
+                }
+            }
+        }
+        let known = |run: &RunRecord| taken.iter().any(|taken| taken.arm == run.arm && taken.point == run.point);
+        let why = |run: &RunRecord| {
+            if known(run) { "an older run of an arm; the newest is shown" } else { "of no arm and point of the spec" }
+        };
+        let unused = runs.iter().filter(|run| !used.contains(&run.name()));
+        let unused = unused.map(|run| format!("{} ({})", run.name(), why(run))).collect();
+        (ReportInput { record, runs: taken, missing }, unused)
+    }
+
+    /// What there is of one point; its claims are those of the whole.
+    pub fn at(&self, point: &[usize]) -> ReportInput {
+        let name = self.record.point_name(point);
+        let record = ExperimentRecord { points: vec![point.to_vec()], claims: vec![], ..self.record.clone() };
+        let runs = self.runs.iter().filter(|run| run.point == name).cloned().collect();
+        let missing = self.missing.iter().filter(|(_, point)| *point == name).cloned().collect();
+        ReportInput { record, runs, missing }
+    }
 }
 
 /// Everything a run folder says, and what could not be read of it.
@@ -63,12 +106,12 @@ impl RunRecord {
         let samples = std::fs::read_to_string(folder.samples_path()).ok();
         let name = folder.name();
         let from_start = records.iter().rev().find_map(|r| match r {
-            Record::Start(start) => Some(start.arm.clone()),
+            Record::Start(start) => Some((start.arm.clone(), start.point.clone())),
             _ => None,
         });
-        let from_name = || name.split_once('-').map_or(name.clone(), |(arm, _)| arm.to_owned());
-        let arm = lock.as_ref().map(|lock| lock.arm.clone()).or(from_start).unwrap_or_else(from_name);
-        let point = lock.as_ref().map_or(String::new(), |lock| lock.point.clone());
+        let from_name = || (name.split_once('-').map_or(name.clone(), |(arm, _)| arm.to_owned()), String::new());
+        let from_lock = lock.as_ref().map(|lock| (lock.arm.clone(), lock.point.clone()));
+        let (arm, point) = from_lock.or(from_start).unwrap_or_else(from_name);
         RunRecord { folder: run_dir.to_owned(), arm, point, records, lock, samples, problems }
     }
 
@@ -95,37 +138,31 @@ impl RunRecord {
     }
 
     pub fn series(&self) -> Option<Series> {
-        Series::from_records(&self.arm, &self.records)
+        Series::from_records(&self.arm, &self.point, &self.records)
     }
 }
 
-/// Writes `report.html`, `valid_loss.svg` and `curves.csv` into the experiment's folder; returns the
-/// page's path.
-pub fn write(experiment_dir: &Path, spec_view: &ReportInput) -> Result<PathBuf, ReportError> {
-    let findings = Findings::of(spec_view);
+/// Writes `report.html`, `valid_loss.svg` and `curves.csv` into the folder; returns the page's path.
+pub fn write(experiment_dir: &Path, input: &ReportInput, findings: &Findings) -> Result<PathBuf, ReportError> {
     make_folder(experiment_dir)?;
-    if let Some(svg) = plot::validation(spec_view, &findings)? {
+    if let Some(svg) = plot::validation(input, findings)? {
         write_atomic(&experiment_dir.join("valid_loss.svg"), plot::standalone(&svg).as_bytes())?;
     }
-    write_atomic(&experiment_dir.join("curves.csv"), table::curves_csv(spec_view).as_bytes())?;
+    write_atomic(&experiment_dir.join("curves.csv"), table::curves_csv(input).as_bytes())?;
     let page = experiment_dir.join("report.html");
-    write_atomic(&page, html::render(spec_view, &findings)?.as_bytes())?;
+    write_atomic(&page, html::render(input, findings)?.as_bytes())?;
     Ok(page)
 }
 
-/// The same of a sweep: a page with a section for each point, and a folder of its own for each.
-pub fn write_points(experiment_dir: &Path, points: &[points::PointReport]) -> Result<PathBuf, ReportError> {
+/// The same of a sweep: a page with the verdicts and a section for each point, and a folder of its own for each.
+pub fn write_sweep(experiment_dir: &Path, input: &ReportInput, sweep: &Sweep) -> Result<PathBuf, ReportError> {
     make_folder(experiment_dir)?;
-    let mut curves = String::new();
-    for point in points {
-        write(&experiment_dir.join("points").join(point.folder_name()), &point.input)?;
-        let rows = table::curves_csv(&point.input);
-        let body = rows.split_once('\n').map_or("", |(_, body)| body);
-        curves.push_str(if curves.is_empty() { &rows } else { body });
+    for point in &sweep.points {
+        write(&experiment_dir.join("points").join(point.folder_name()), &point.input, &point.findings)?;
     }
-    write_atomic(&experiment_dir.join("curves.csv"), curves.as_bytes())?;
+    write_atomic(&experiment_dir.join("curves.csv"), table::curves_csv(input).as_bytes())?;
     let page = experiment_dir.join("report.html");
-    write_atomic(&page, points::html(points)?.as_bytes())?;
+    write_atomic(&page, points::html(input, sweep)?.as_bytes())?;
     Ok(page)
 }
 

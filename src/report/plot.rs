@@ -18,9 +18,9 @@ pub fn validation(input: &ReportInput, findings: &Findings) -> Result<Option<Str
     let mut range = Range::default();
     let mut x_end: f64 = 0.0;
     let (mut under, mut bands, mut lines, mut keys) = (vec![], vec![], vec![], vec![]);
-    for (i, ((run, series), name)) in runs(input, findings).enumerate() {
+    for (i, run, series, name) in runs(input, findings) {
         let Some(series) = series else { continue };
-        let colour = arm_colour(i);
+        let colour = colour_of(input, run, i);
         let curve: Vec<(f64, f64)> = series.points.iter().map(|p| (p.epoch, p.loss)).collect();
         let band: Vec<(f64, f64, f64)> =
             series.points.iter().map(|p| (p.epoch, p.loss - p.se, p.loss + p.se)).collect();
@@ -55,14 +55,14 @@ pub fn validation(input: &ReportInput, findings: &Findings) -> Result<Option<Str
     }
     layers.extend(under);
     layers.extend(bands);
-    for finding in &findings.claims {
-        if let Some((epoch, low, high)) = crossing(&finding.result) {
+    for result in findings.crossovers() {
+        if let Some((epoch, low, high)) = crossing(result) {
             layers.push(Layer::Strip { from: low, to: high, colour: MARK, alpha: 0.2 });
             let points = vec![(epoch, y.0), (epoch, y.1)];
             layers.push(Layer::Line { points, colour: MARK, width: 1.6, alpha: 1.0, dashed: true });
-            let last = finding.result.differences.last().map_or(0.0, |d| d.epoch);
+            let last = result.differences.last().map_or(0.0, |d| d.epoch);
             let where_ = words::epoch_interval(epoch, low, high, 0.0, last);
-            let inside = matches!(finding.result.verdict, Verdict::InsideDecay { .. });
+            let inside = matches!(result.verdict, Verdict::InsideDecay { .. });
             let text = if inside { "crossing inside the decay" } else { "crossover" };
             keys.push(Key {
                 text: format!("{text}: {where_}"),
@@ -87,7 +87,7 @@ pub fn validation(input: &ReportInput, findings: &Findings) -> Result<Option<Str
 }
 
 /// A claim's evidence: the paired difference with its interval at every evaluation.
-pub fn difference(input: &ReportInput, findings: &Findings, result: &Crossover) -> Result<Option<String>, ReportError> {
+pub fn difference(input: &ReportInput, result: &Crossover) -> Result<Option<String>, ReportError> {
     let mut range = Range::default();
     range.include(0.0);
     for d in &result.differences {
@@ -95,7 +95,7 @@ pub fn difference(input: &ReportInput, findings: &Findings, result: &Crossover) 
         range.include(d.interval.high);
     }
     let (Some(y), Some(last)) = (range.padded(), result.differences.last()) else { return Ok(None) };
-    let colour = |arm: &str| input.runs.iter().position(|run| run.arm == arm).map_or(INK, arm_colour);
+    let colour = |arm: &str| input.record.arms.iter().position(|known| known == arm).map_or(INK, arm_colour);
     let (of, than) = (colour(&result.of), colour(&result.than));
     let side = |side: Side| -> Vec<(f64, f64)> {
         result.differences.iter().filter(|d| d.side == side).map(|d| (d.epoch, d.value)).collect()
@@ -110,7 +110,7 @@ pub fn difference(input: &ReportInput, findings: &Findings, result: &Crossover) 
         line_key("no clear difference".into(), INK, 5.0, 0.8),
         box_key("95% interval".into(), INK, 0.45),
     ];
-    if let Some(from) = decay_from(findings).filter(|from| *from < last.epoch) {
+    if let Some(from) = result.decay_from_epoch.filter(|from| *from < last.epoch) {
         layers.push(Layer::Strip { from, to: f64::INFINITY, colour: INK, alpha: 0.14 });
         keys.push(box_key("learning-rate decay".into(), INK, 0.3));
     }
@@ -154,7 +154,7 @@ pub fn difference(input: &ReportInput, findings: &Findings, result: &Crossover) 
 pub fn deciles(input: &ReportInput, findings: &Findings) -> Result<Option<String>, ReportError> {
     let mut range = Range::default();
     let (mut layers, mut keys) = (vec![], vec![]);
-    for (i, ((run, series), name)) in runs(input, findings).enumerate() {
+    for (i, run, series, name) in runs(input, findings) {
         let points = end_deciles(run);
         if points.is_empty() {
             continue;
@@ -162,7 +162,7 @@ pub fn deciles(input: &ReportInput, findings: &Findings) -> Result<Option<String
         points.iter().for_each(|(_, y)| range.include(*y));
         let masked = run.steps().any(|s| s.masked_fraction < 1.0) || series.is_some_and(|s| !s.exact);
         let of = if masked { "mask rate" } else { "position" };
-        let colour = arm_colour(i);
+        let colour = colour_of(input, run, i);
         keys.push(line_key(format!("{name}: by {of}"), colour, 2.4, 1.0));
         layers.push(Layer::Line { points: points.clone(), colour, width: 2.4, alpha: 1.0, dashed: false });
         layers.push(Layer::Dots { points, colour, filled: true });
@@ -187,7 +187,7 @@ pub fn gradient_norm(input: &ReportInput, findings: &Findings) -> Result<Option<
     let mut range = Range::default();
     let mut x_end: f64 = 0.0;
     let (mut layers, mut keys) = (vec![], vec![]);
-    for (i, ((run, _), name)) in runs(input, findings).enumerate() {
+    for (i, run, _, name) in runs(input, findings) {
         let points: Vec<(f64, f64)> = binned(run, |s| s.grad_norm).into_iter().filter(|(_, y)| *y > 0.0).collect();
         if points.is_empty() {
             continue;
@@ -196,7 +196,7 @@ pub fn gradient_norm(input: &ReportInput, findings: &Findings) -> Result<Option<
             range.include(*y);
             x_end = x_end.max(*x);
         }
-        let colour = arm_colour(i);
+        let colour = colour_of(input, run, i);
         keys.push(line_key(name.to_owned(), colour, 1.6, 1.0));
         layers.push(Layer::Line { points, colour, width: 1.6, alpha: 1.0, dashed: false });
     }
@@ -240,9 +240,14 @@ pub fn standalone(svg: &str) -> String {
 fn runs<'a>(
     input: &'a ReportInput,
     findings: &'a Findings,
-) -> impl Iterator<Item = ((&'a RunRecord, Option<&'a crate::claims::Series>), &'a str)> {
-    let series = findings.series.iter().map(Option::as_ref);
-    input.runs.iter().zip(series).zip(findings.names.iter().map(String::as_str))
+) -> impl Iterator<Item = (usize, &'a RunRecord, Option<&'a crate::claims::Series>, &'a str)> {
+    let all = input.runs.iter().zip(&findings.series).zip(&findings.names).enumerate();
+    all.map(|(i, ((run, series), name))| (i, run, series.as_ref(), name.as_str()))
+}
+
+/// An arm has one colour at all points; a run of no arm of the spec takes its own.
+fn colour_of(input: &ReportInput, run: &RunRecord, i: usize) -> RGBColor {
+    arm_colour(input.record.arms.iter().position(|arm| *arm == run.arm).unwrap_or(i))
 }
 
 fn unit(input: &ReportInput) -> String {

@@ -1,8 +1,8 @@
-//! The report of a sweep: one table over all points, and a section for each with the arms at it.
+//! The report of a sweep: the claims, one table over all points, and a section for each with the arms at it.
 
-use super::findings::Findings;
+use super::findings::{Findings, Verdicts};
 use super::html::{STYLE, arms, figure};
-use super::{ReportError, ReportInput, plot, table};
+use super::{ReportError, ReportInput, html_claims, plot, table};
 use crate::claims::Series;
 use maud::{DOCTYPE, PreEscaped, html};
 
@@ -19,12 +19,39 @@ pub struct PointReport {
     pub findings: Findings,
 }
 
-impl PointReport {
-    pub fn new(point: String, input: ReportInput) -> PointReport {
-        let findings = Findings::of(&input);
-        PointReport { point, input, findings }
+/// What there is to say about a sweep.
+pub struct Sweep {
+    pub verdicts: Verdicts,
+    pub points: Vec<PointReport>,
+}
+
+impl Sweep {
+    pub fn of(input: &ReportInput) -> Sweep {
+        let verdicts = Verdicts::of(input);
+        let report = |point: &Vec<usize>| {
+            let own = input.at(point);
+            let findings = Findings::new(&own, verdicts.at(&input.record.place_name(point)));
+            PointReport { point: input.record.point_name(point), input: own, findings }
+        };
+        Sweep { points: input.record.points.iter().map(report).collect(), verdicts }
     }
 
+    /// Whether the arms are twins at each point, from the runs' own logs.
+    fn matched(&self) -> Option<String> {
+        let points = || self.points.iter().filter_map(|p| Some((p, p.findings.matched.summary()?)));
+        let different: Vec<String> = points()
+            .filter(|(point, _)| point.findings.matched.different().next().is_some())
+            .map(|(point, summary)| format!("at {}, {summary}", point.point))
+            .collect();
+        match (points().count(), different.is_empty()) {
+            (0, _) => None,
+            (n, true) => Some(format!("matched: the runs' own logs agree at each of {n} points")),
+            (_, false) => Some(different.join("; ")),
+        }
+    }
+}
+
+impl PointReport {
     /// The point's name where only safe characters are allowed.
     pub fn folder_name(&self) -> String {
         let safe = |c: char| if c.is_ascii_alphanumeric() || "._=,+-".contains(c) { c } else { '_' };
@@ -42,42 +69,31 @@ impl PointReport {
     }
 }
 
-fn arm_names(points: &[PointReport]) -> Vec<String> {
-    let mut names: Vec<String> = vec![];
-    for point in points {
-        for arm in point.input.runs.iter().map(|run| &run.arm).chain(&point.input.missing) {
-            if !names.contains(arm) {
-                names.push(arm.clone());
-            }
-        }
-    }
-    names
-}
-
 /// One row a point: the best loss of each arm.
-fn rows(points: &[PointReport]) -> Vec<Vec<String>> {
-    let names = arm_names(points);
+fn rows(input: &ReportInput, points: &[PointReport]) -> Vec<Vec<String>> {
+    let names = &input.record.arms;
     let head = std::iter::once("point".to_owned()).chain(names.iter().map(|arm| format!("best loss(valid) of {arm}")));
     let mut rows: Vec<Vec<String>> = vec![head.collect()];
     for point in points {
-        rows.push(std::iter::once(point.point.clone()).chain(point.best(&names)).collect());
+        rows.push(std::iter::once(point.point.clone()).chain(point.best(names)).collect());
     }
     rows
 }
 
 /// For the terminal.
-pub fn text(points: &[PointReport]) -> String {
-    let Some(first) = points.first() else { return String::new() };
-    let n_missing: usize = points.iter().map(|point| point.input.missing.len()).sum();
-    let n_runs: usize = points.iter().map(|point| point.input.runs.len()).sum();
+pub fn text(input: &ReportInput, sweep: &Sweep) -> String {
+    let points = &sweep.points;
+    let n_missing = input.missing.len();
     let missing = if n_missing > 0 { format!(", {n_missing} missing") } else { String::new() };
-    let mut out = format!(
-        "{}: {} points, {n_runs} runs{missing}; {}\n",
-        first.input.experiment,
-        points.len(),
-        table::legend(&first.input)
-    );
-    let rows = rows(points);
+    let legend = table::legend(input);
+    let legend = if legend.is_empty() { legend } else { format!("; {legend}") };
+    let mut out =
+        format!("{}: {} points, {} runs{missing}{legend}\n", input.record.name, points.len(), input.runs.len(),);
+    out.push_str(&table::verdicts(&sweep.verdicts));
+    if let Some(summary) = sweep.matched() {
+        out.push_str(&format!("        {summary}\n"));
+    }
+    let rows = rows(input, points);
     let n_columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max();
     let widths: Vec<usize> = (0..n_columns).map(|column| width(column).unwrap_or(0) + GAP).collect();
@@ -89,10 +105,10 @@ pub fn text(points: &[PointReport]) -> String {
 }
 
 /// The page of a sweep.
-pub fn html(points: &[PointReport]) -> Result<String, ReportError> {
-    let rows = rows(points);
-    let input = points.first().map(|point| &point.input);
-    let name = input.map_or("", |input| input.experiment.as_str());
+pub fn html(input: &ReportInput, sweep: &Sweep) -> Result<String, ReportError> {
+    let points = &sweep.points;
+    let rows = rows(input, points);
+    let name = &input.record.name;
     let mut figures = vec![];
     for point in points {
         let wanted = points.len() <= MAX_FIGURES;
@@ -111,9 +127,10 @@ pub fn html(points: &[PointReport]) -> Result<String, ReportError> {
             body {
                 header {
                     h1 { (name) }
-                    @if let Some(doc) = input.and_then(|input| input.doc.as_ref()) { p.doc { (doc) } }
+                    @if let Some(doc) = &input.record.doc { p.doc { (doc) } }
                     p.quiet { (points.len()) " points" }
                 }
+                (html_claims::render(input, &sweep.verdicts)?)
                 section #points {
                     h2 { "Points" }
                     div.wide { table {

@@ -1,34 +1,21 @@
 //! The verdict in the terminal, and the curves as CSV.
 
-use super::findings::Findings;
+use super::findings::{Findings, Verdicts};
+use super::html_claims::few_seeds;
 use super::words::{self, count};
-use super::{ReportInput, RunRecord};
-use crate::claims::{Completion, Point, Series, Verdict};
+use super::{ReportInput, RunRecord, evidence};
+use crate::claims::{ClaimResult, Completion, Evidence, PlaceResult, Point, Series, Verdict};
 use crate::store::metrics::Record;
 use std::path::Path;
+
+/// `held in this run`
+const MIN_HEADLINE: usize = 16;
 
 /// The block that `dlmc run` and `dlmc report` print at the end.
 pub fn render(input: &ReportInput, findings: &Findings, report: Option<&Path>) -> String {
     let mut out = headline(input);
     out.push_str(&arms(input, findings));
-    for claim in &findings.claims {
-        let verdict = &claim.result.verdict;
-        out.push_str(&format!("  {:<16}   {}: {}\n", verdict.headline(), claim.text, words::finding(&claim.result)));
-        for remark in &claim.result.remarks {
-            out.push_str(&format!("        {remark}\n"));
-        }
-    }
-    let best: Vec<String> = findings
-        .best
-        .iter()
-        .filter_map(|best| best.result.as_ref().ok())
-        .map(|result| format!("Best against best, {}", words::best_against_best(result)))
-        .collect();
-    let decided = findings.claims.iter().any(|c| !matches!(c.result.verdict, Verdict::Undecided { .. }));
-    let seed = if decided { "one seed: three replicates would make it a verdict. " } else { "" };
-    if !best.is_empty() || decided {
-        out.push_str(&format!("        {seed}{}\n", best.join(". ")));
-    }
+    out.push_str(&verdicts(&findings.verdicts));
     if let Some(summary) = findings.matched.summary() {
         out.push_str(&format!("        {summary}\n"));
     }
@@ -36,6 +23,81 @@ pub fn render(input: &ReportInput, findings: &Findings, report: Option<&Path>) -
         out.push_str(&format!("  {}\n", path.display()));
     }
     out
+}
+
+/// Every claim, then what is to be read beside them. A `let` is explained where it is first used.
+pub fn verdicts(verdicts: &Verdicts) -> String {
+    let width = verdicts.claims.iter().map(|claim| claim.headline().len()).fold(MIN_HEADLINE, usize::max);
+    let mut explained: Vec<&(String, String)> = vec![];
+    let mut out = String::new();
+    for claim in &verdicts.claims {
+        let new: Vec<&(String, String)> = claim.lets.iter().filter(|bound| !explained.contains(bound)).collect();
+        out.push_str(&verdict(claim, &new, width));
+        explained.extend(new);
+    }
+    out + &best(verdicts)
+}
+
+/// A claim on one line where it is about one place; else its places below it, a line for each number.
+fn verdict(claim: &ClaimResult, lets: &[&(String, String)], width: usize) -> String {
+    let mut out = format!("  {:<width$}   {}", claim.headline(), claim.text);
+    let mut below: Vec<String> = lets.iter().map(|(name, meaning)| format!("{name} = {meaning}")).collect();
+    let (common, own) = evidence::remarks(claim);
+    let mut method = evidence::method(claim);
+    match claim.places.as_slice() {
+        [only] => match evidence::lines(only, true).as_slice() {
+            [line] => {
+                out.push_str(&format!(": {line}"));
+                if let Some(method) = method.take() {
+                    out.push_str(&format!(", {method}"));
+                }
+            }
+            lines => below.extend(lines.iter().cloned()),
+        },
+        places => {
+            for (place, remarks) in places.iter().zip(own) {
+                let head = format!("{:<9}  {}", place.outcome.word(), place.place);
+                match evidence::lines(place, false).as_slice() {
+                    [line] => below.push(format!("{head}: {line}")),
+                    lines => {
+                        below.push(head);
+                        below.extend(lines.iter().map(|line| format!("           {line}")));
+                    }
+                }
+                below.extend(remarks.iter().map(|remark| format!("           {remark}")));
+            }
+        }
+    }
+    below.extend(method);
+    below.extend(common.into_iter().cloned());
+    out.push('\n');
+    below.iter().for_each(|line| out.push_str(&format!("        {line}\n")));
+    out
+}
+
+/// The other reading of the races, and how far one seed reaches.
+fn best(verdicts: &Verdicts) -> String {
+    let races = verdicts.best.iter().filter_map(|best| Some((best, best.result.as_ref().ok()?)));
+    let mut best: Vec<String> = races
+        .map(|(best, result)| {
+            let place = if best.place.is_empty() { String::new() } else { format!(" at {}", best.place) };
+            format!("Best against best{place}, {}", words::best_against_best(result))
+        })
+        .collect();
+    let decides = |place: &PlaceResult| match &place.evidence {
+        Evidence::Crossover { result, .. } => !matches!(result.verdict, Verdict::Undecided { .. }),
+        Evidence::Nothing { .. } => false,
+        Evidence::Comparison { .. } | Evidence::Monotone { .. } => true,
+    };
+    let decided = verdicts.claims.iter().filter(|claim| claim.places.iter().any(decides));
+    let seeds = decided.map(ClaimResult::n_replicates).min().and_then(few_seeds);
+    let seeds = seeds.map(|seeds| format!("{seeds}: three replicates would make it a verdict"));
+    if verdicts.best.iter().all(|best| best.place.is_empty()) {
+        let joined: Vec<String> = seeds.into_iter().chain(best).collect();
+        return if joined.is_empty() { String::new() } else { format!("        {}\n", joined.join(". ")) };
+    }
+    best.splice(0..0, seeds);
+    best.iter().map(|line| format!("        {line}\n")).collect()
 }
 
 /// One row an evaluation, for whoever wants to plot it elsewhere.
@@ -46,7 +108,7 @@ pub fn curves_csv(input: &ReportInput) -> String {
         for p in &series.points {
             out.push_str(&format!(
                 "{},{},{},{},{},{},{},{},{},{},{},{}\n",
-                input.experiment,
+                input.record.name,
                 run.arm,
                 quoted(&run.point),
                 quoted(&run.name()),
@@ -77,7 +139,10 @@ pub fn headline(input: &ReportInput) -> String {
         let epochs = (start.steps * start.tokens_per_step) as f64 / start.unique_tokens.max(1) as f64;
         format!(", {} epochs of {} unique tokens", words::epoch(epochs), count(start.unique_tokens))
     });
-    format!("{}: {n_arms} {plural}{}\n", input.experiment, budget.unwrap_or_default())
+    let record = &input.record;
+    let point = record.points.first().map_or(String::new(), |point| record.point_name(point));
+    let at = if point.is_empty() { String::new() } else { format!(" at {point}") };
+    format!("{}: {n_arms} {plural}{at}{}\n", record.name, budget.unwrap_or_default())
 }
 
 /// What follows an arm's figures: that they are bounds, or that the run is not what it should be.
@@ -127,7 +192,7 @@ fn arms(input: &ReportInput, findings: &Findings) -> String {
             note(run, series),
         ]);
     }
-    for arm in &input.missing {
+    for (arm, _) in &input.missing {
         rows.push([arm.clone(), "-".into(), "-".into(), "missing: no run yet".into()]);
     }
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max();

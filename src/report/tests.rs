@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 use super::frame::{clip, ticks};
 use super::*;
+use crate::check::claims::{Claim, types};
+use crate::store::experiment::EXPERIMENT_VERSION;
 use crate::store::metrics::{Checkpoint, EndReason, Eval};
 use crate::store::{LockField, lock::LOCK_VERSION};
 use std::f64::consts::PI;
@@ -49,6 +51,7 @@ fn start(arm: &Arm, from_step: u64) -> Record {
         run: format!("{}-0123456789abcdef", arm.name),
         experiment: "quickstart".into(),
         arm: arm.name.into(),
+        point: String::new(),
         objective: if arm.name == "ar" { "next_token" } else { "masked_diffusion" }.into(),
         exact: arm.name == "ar",
         from_step,
@@ -164,13 +167,32 @@ fn lock(arm: &Arm) -> Lock {
     }
 }
 
-fn claim() -> Claim {
-    Claim::Crossover {
-        metric: crate::check::spec::Metric::ValidLoss,
+/// `crossover(loss(valid), of: mdm, under: ar)` of two arms, without a sweep.
+fn record(arms: &[&str]) -> ExperimentRecord {
+    let crossover = types::Crossover {
+        metric: types::Metric::ValidLoss,
         of: "mdm".into(),
         than: "ar".into(),
         under: true,
+        each: vec![],
+    };
+    let claim = Claim {
         text: "crossover(loss(valid), of: mdm, under: ar)".into(),
+        lets: vec![],
+        negated: false,
+        statement: types::Statement::Crossover(crossover),
+        points: vec![0],
+    };
+    ExperimentRecord {
+        version: EXPERIMENT_VERSION,
+        name: "quickstart".into(),
+        doc: Some("Does repeating a hundred thousand bytes of Python code favour diffusion?".into()),
+        cite: None,
+        arms: arms.iter().map(|s| (*s).to_owned()).collect(),
+        axes: vec![],
+        points: vec![vec![]],
+        claims: vec![(&claim).into()],
+        runs: vec![],
     }
 }
 
@@ -188,13 +210,9 @@ fn input(runs: &Path, arms: &[Arm], missing: &[&str]) -> ReportInput {
         folder.write_samples("def forward(self, x):\n    return self.<module>(x) & mask\n").unwrap();
         loaded.push(RunRecord::load(folder.path()));
     }
-    ReportInput {
-        experiment: "quickstart".into(),
-        doc: Some("Does repeating a hundred thousand bytes of Python code favour diffusion?".into()),
-        claims: vec![claim()],
-        runs: loaded,
-        missing: missing.iter().map(|s| (*s).to_owned()).collect(),
-    }
+    let names: Vec<&str> = arms.iter().map(|arm| arm.name).chain(missing.iter().copied()).collect();
+    let missing = missing.iter().map(|s| ((*s).to_owned(), String::new())).collect();
+    ReportInput { record: record(&names), runs: loaded, missing }
 }
 
 /// The folder to write into, and what keeps a temporary one alive.
@@ -212,13 +230,16 @@ fn folder(name: &str) -> (PathBuf, Option<tempfile::TempDir>) {
 fn a_finished_experiment_reads_from_verdict_to_environment() {
     let (runs, _keep) = folder("finished");
     let input = input(&runs, &[AR, MDM], &[]);
-    let page = write(&runs.join("quickstart"), &input).unwrap();
+    let page = write(&runs.join("quickstart"), &input, &Findings::of(&input)).unwrap();
     let findings = Findings::of(&input);
     insta::assert_snapshot!(
         "finished",
         table::render(&input, &findings, Some(Path::new("runs/quickstart/report.html")))
     );
     insta::assert_snapshot!("matched", findings.matched.to_text());
+    let page_shown = Path::new("runs/quickstart/report.html");
+    let document = super::document::json(&input, &findings.verdicts, page_shown, &["mdm-0 (older)".into()]);
+    insta::assert_snapshot!("document", serde_json::to_string_pretty(&document).unwrap());
     let costs = matched::costs(&input.runs);
     let lines = costs
         .iter()
@@ -256,11 +277,12 @@ fn what_is_not_complete_is_shown_and_decides_nothing() {
     let torn = runs.join("quickstart/gidd-0000000000000000");
     std::fs::create_dir_all(&torn).unwrap();
     std::fs::write(torn.join("metrics.jsonl"), "what?\n{}\n").unwrap();
+    input.record.arms.push("gidd".into());
     input.runs.push(RunRecord::load(&torn));
     for run in &mut input.runs {
         run.problems.iter_mut().for_each(|p| *p = p.replace(&runs.display().to_string(), "runs"));
     }
-    let page = write(&runs.join("quickstart"), &input).unwrap();
+    let page = write(&runs.join("quickstart"), &input, &Findings::of(&input)).unwrap();
     let findings = Findings::of(&input);
     insta::assert_snapshot!("broken", table::render(&input, &findings, None));
     insta::assert_snapshot!("broken_matched", findings.matched.to_text());
@@ -273,14 +295,9 @@ fn what_is_not_complete_is_shown_and_decides_nothing() {
 #[test]
 fn an_experiment_without_runs_has_a_report_too() {
     let (runs, _keep) = folder("empty");
-    let input = ReportInput {
-        experiment: "quickstart".into(),
-        doc: None,
-        claims: vec![claim()],
-        runs: vec![],
-        missing: vec!["ar".into(), "mdm".into()],
-    };
-    let page = write(&runs.join("quickstart"), &input).unwrap();
+    let record = ExperimentRecord { doc: None, ..record(&["ar", "mdm"]) };
+    let (input, _) = ReportInput::gather(record, vec![]);
+    let page = write(&runs.join("quickstart"), &input, &Findings::of(&input)).unwrap();
     insta::assert_snapshot!("empty", table::render(&input, &Findings::of(&input), None));
     assert!(std::fs::read_to_string(page).unwrap().contains("missing: no run yet"));
     assert!(!runs.join("quickstart/valid_loss.svg").exists());
@@ -298,7 +315,7 @@ fn arms_that_are_no_twins_are_called_out() {
         }
     }
     input.runs[1].lock = None;
-    write(&runs.join("quickstart"), &input).unwrap();
+    write(&runs.join("quickstart"), &input, &Findings::of(&input)).unwrap();
     insta::assert_snapshot!("unmatched", Findings::of(&input).matched.to_text());
     let summary = Findings::of(&input).matched.summary().unwrap();
     assert_eq!(summary, "NOT MATCHED: the runs' own logs differ in initial weights, batches");

@@ -37,6 +37,16 @@ pub fn short(x: f64) -> String {
     }
 }
 
+/// A whole number, or one with an exponent where it has many digits: `976`, `1.80e9`.
+pub fn short_count(x: f64) -> String {
+    if x.abs() < 1e6 { count_signed(x) } else { short(x) }
+}
+
+/// The shortest text that reads back the same.
+pub fn exact(x: f64) -> String {
+    crate::base::Number::Real(x).to_string()
+}
+
 fn count_signed(x: f64) -> String {
     format!("{}{}", if x < 0.0 { "-" } else { "" }, count(x.abs().round() as u64))
 }
@@ -93,33 +103,33 @@ pub fn plain(x: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// What was found, after the claim's own text.
-pub fn finding(result: &Crossover) -> String {
+/// What a race came to, after the claim's own text; `method` says how intervals were made.
+pub fn finding(result: &Crossover, method: bool) -> String {
     let first = result.differences.first().map_or(0.0, |d| d.epoch);
     let last = result.differences.last().map_or(0.0, |d| d.epoch);
     let wanted = if result.under { "below" } else { "above" };
-    let resamplings = || format!("paired over {} resamplings of documents", count(result.n_resamples as u64));
-    match &result.verdict {
-        Verdict::Held { epoch, low, high, .. } => {
-            format!("{}, {}", epoch_interval(*epoch, *low, *high, first, last), resamplings())
-        }
+    let (found, separator) = match &result.verdict {
+        Verdict::Held { epoch, low, high, .. } => (epoch_interval(*epoch, *low, *high, first, last), ", "),
         Verdict::InsideDecay { epoch, low, high, .. } => {
             let where_ = epoch_interval(*epoch, *low, *high, first, last);
-            format!("{where_}, but settled only inside the learning-rate decay; {}", resamplings())
+            (format!("{where_}, but settled only inside the learning-rate decay"), "; ")
         }
         Verdict::Censored { last_epoch } => {
             let until = if result.differences.iter().any(|d| d.in_decay) { ", the last before the decay" } else { "" };
-            format!("no crossing up to epoch {}{until}; {}", epoch(*last_epoch), resamplings())
+            (format!("no crossing up to epoch {}{until}", epoch(*last_epoch)), "; ")
         }
-        Verdict::NeverBehind { from_epoch } => format!(
-            "`{}` is {wanted} `{}` from epoch {} on and never was on the other side, so nothing was crossed; {}",
-            result.of,
-            result.than,
-            epoch(*from_epoch),
-            resamplings()
-        ),
-        Verdict::Undecided { why } => why.clone(),
-    }
+        Verdict::NeverBehind { from_epoch } => {
+            let found = format!(
+                "`{}` is {wanted} `{}` from epoch {} on and never was on the other side, so nothing was crossed",
+                result.of,
+                result.than,
+                epoch(*from_epoch)
+            );
+            (found, "; ")
+        }
+        Verdict::Undecided { why } => return why.clone(),
+    };
+    if method { format!("{found}{separator}{}", super::evidence::resamplings(result.n_replicates)) } else { found }
 }
 
 /// `ar is ahead by at most 0.22 [0.15, 0.29]`

@@ -105,6 +105,7 @@ impl Assembly<'_, '_> {
             axes: sweep.axes.iter().cloned().chain(replicates).collect(),
             points,
             collapsed: std::mem::take(&mut sweep.collapsed),
+            is_part: false,
             sweep,
             overrides,
             opened: self.eval.opened.clone(),
@@ -192,6 +193,7 @@ impl Assembly<'_, '_> {
         self.known_fields(&mut fields);
         self.open_fields(&mut fields);
         if let Some((_, Node { value: Value::Record(arms), .. })) = fields.fields.get_mut("arms") {
+            self.bound_arms(&definition.name, arms);
             for (_, arm) in arms.fields.values_mut() {
                 if let Value::Record(fields) = &mut arm.value {
                     self.open_fields(fields);
@@ -270,6 +272,17 @@ impl Assembly<'_, '_> {
         }
     }
 
+    fn bound_arms(&mut self, name: &ast::Ident, arms: &mut Record) {
+        if let Some((_, (beyond, _))) = arms.fields.get_index(MAX_ARMS) {
+            self.eval.out.push(
+                Diagnostic::error(code::TOO_MANY, format!("experiment `{}` has {} arms", name.text, arms.fields.len()))
+                    .at(*beyond, format!("at most {MAX_ARMS} are possible"))
+                    .help("make several experiments of it"),
+            );
+            arms.fields.truncate(MAX_ARMS);
+        }
+    }
+
     fn arms(
         &mut self,
         name: &ast::Ident,
@@ -279,18 +292,9 @@ impl Assembly<'_, '_> {
     ) -> Vec<ResolvedArm> {
         const HELP: &str = "write `arms: { ar: { objective: ar }, mdm: { objective: mdm } }`";
         match arms {
-            Some((_, Node { value: Value::Record(record), .. })) if !record.fields.is_empty() => {
-                if let Some((_, (beyond, _))) = record.fields.get_index(MAX_ARMS) {
-                    self.eval.out.push(
-                        Diagnostic::error(
-                            code::TOO_MANY,
-                            format!("experiment `{}` has {} arms", name.text, record.fields.len()),
-                        )
-                        .at(*beyond, format!("at most {MAX_ARMS} are possible"))
-                        .help("make several experiments of it"),
-                    );
-                }
-                let arms = record.fields.into_iter().take(MAX_ARMS);
+            Some((_, Node { value: Value::Record(mut record), .. })) if !record.fields.is_empty() => {
+                self.bound_arms(name, &mut record);
+                let arms = record.fields.into_iter();
                 arms.map(|(arm, (span, node))| self.arm(arm, span, node, fields, overrides)).collect()
             }
             Some((span, node)) => {

@@ -6,7 +6,7 @@ use super::library::{DefId, Kind, Library, Lookup};
 use super::value::{Layer, Node, Record, Value};
 use crate::ast::{self, Expr, ExprKind, Item};
 use crate::base::diag::code;
-use crate::base::{Diagnostic, FileId, Span};
+use crate::base::{Diagnostic, Diagnostics, FileId, Span};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -124,6 +124,19 @@ fn definition_value(eval: &mut Eval<'_>, id: DefId, definition: &ast::Definition
         record.def = Some(id);
     }
     node
+}
+
+/// What claims name is used; what they say, `check` reads from the text.
+pub fn reach(eval: &mut Eval<'_>, claims: &[ast::Claim]) {
+    let mut unread = Diagnostics::default();
+    std::mem::swap(eval.out, &mut unread);
+    for claim in claims {
+        let parts = [Some(&claim.value), claim.at.as_ref(), claim.before.as_ref(), claim.within.as_ref()];
+        parts.into_iter().flatten().for_each(|expr| {
+            eval.expr(expr, None);
+        });
+    }
+    std::mem::swap(eval.out, &mut unread);
 }
 
 /// What has to be opened before something else.

@@ -16,11 +16,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Nodes of all values of a spec: a `let` that is used twice in the next, and so on, would double each time.
-const MAX_NODES: usize = 400_000;
+const MAX_NODES: usize = 200_000;
 /// `let`s that an origin lists.
 const MAX_LETS: usize = 8;
 /// Kinds of definitions that a value may name.
-pub const NAMED: &[Kind] = &[Kind::Schedule, Kind::Objective, Kind::Data, Kind::Train, Kind::Model];
+pub const NAMED: &[Kind] = &[Kind::Schedule, Kind::Objective, Kind::Data, Kind::Train, Kind::Block, Kind::Model];
 
 /// A definition or `let`, opened: its value and all that it names.
 #[derive(Clone, Debug)]
@@ -184,8 +184,8 @@ impl<'a> Eval<'a> {
             }
             ExprKind::Record(fields) => Value::Record(self.record(fields)),
             ExprKind::Claims(claims) => {
-                let bare = claims.iter().map(|claim| self.expr(&claim.value, None)).collect();
-                Value::Record(Record { bare, ..Record::default() })
+                super::definitions::reach(self, claims);
+                Value::Record(Record::default())
             }
             ExprKind::If { branches, otherwise } => return self.choose(branches, otherwise, expected),
             ExprKind::Range { low, high } => {
@@ -299,8 +299,11 @@ impl<'a> Eval<'a> {
         if FUNCTIONS.iter().any(|(name, _)| *name == callee.text) {
             return self.function(callee, args, span);
         }
-        if let Lookup::Found(id) = self.library.lookup(self.scope(callee.span), Kind::Model, &callee.text) {
-            self.reached.insert(id);
+        // A block is given to a model with some of its arguments.
+        for kind in [Kind::Model, Kind::Block] {
+            if let Lookup::Found(id) = self.library.lookup(self.scope(callee.span), kind, &callee.text) {
+                self.reached.insert(id);
+            }
         }
         let mut result = Args::default();
         for arg in args {

@@ -49,6 +49,8 @@ pub struct ResolvedSpec {
     pub points: Vec<Point>,
     /// Axes that `--set` took away, with the number of their values.
     pub collapsed: Vec<(String, usize)>,
+    /// Whether `--point` left points out.
+    pub is_part: bool,
     pub(super) sweep: Sweep,
     pub(super) overrides: Vec<SetValue>,
     pub(super) opened: Arc<BTreeMap<DefId, Opened>>,
@@ -130,6 +132,7 @@ impl ResolvedSpec {
             Ok(found) => {
                 let mut i = 0;
                 let found: BTreeSet<usize> = found.into_iter().collect();
+                self.is_part = found.len() < self.points.len();
                 self.points.retain(|_| {
                     i += 1;
                     found.contains(&(i - 1))

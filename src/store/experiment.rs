@@ -1,18 +1,22 @@
 //! What a folder of runs is about: written beside the runs, so that `dlmc report DIR` needs no spec.
 
+use super::claims::ClaimRecord;
 use super::error::{At, Result, StoreError};
 use super::run_folder::write_atomic;
 use crate::check::CheckedSpec;
-use crate::check::spec::{AxisKind, Claim, Metric};
+use crate::check::spec::{AxisKind, Claim};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The file's name in `runs/<experiment>/`.
 pub const FILE: &str = "experiment.json";
+/// Of the file's layout; a reader refuses one that it does not know. 1 had no version and one kind of claim.
+pub const EXPERIMENT_VERSION: u32 = 2;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ExperimentRecord {
+    pub version: u32,
     pub name: String,
     pub doc: Option<String>,
     pub cite: Option<String>,
@@ -46,33 +50,22 @@ pub struct RunEntry {
     pub folder: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum ClaimRecord {
-    /// Of the validation loss.
-    Crossover { of: String, than: String, under: bool, text: String },
-}
-
 impl ExperimentRecord {
     pub fn of(spec: &CheckedSpec) -> ExperimentRecord {
-        let claim = |claim: &Claim| match claim {
-            Claim::Crossover { metric: Metric::ValidLoss, of, than, under, text } => {
-                ClaimRecord::Crossover { of: of.clone(), than: than.clone(), under: *under, text: text.clone() }
-            }
-        };
         let axis = |axis: &crate::check::spec::Axis| AxisRecord {
             label: axis.label.clone(),
             values: axis.values.iter().map(|value| value.text.clone()).collect(),
             replicate: axis.kind == AxisKind::Replicate,
         };
         ExperimentRecord {
+            version: EXPERIMENT_VERSION,
             name: spec.name().into(),
             doc: spec.doc().map(Into::into),
             cite: spec.cite().map(Into::into),
             arms: spec.arm_names().to_vec(),
             axes: spec.axes().iter().map(axis).collect(),
             points: spec.points().iter().map(|p| p.coordinates.iter().map(|c| c.index).collect()).collect(),
-            claims: spec.claims().iter().map(claim).collect(),
+            claims: spec.claims().iter().map(ClaimRecord::from).collect(),
             runs: vec![],
         }
     }
@@ -94,16 +87,16 @@ impl ExperimentRecord {
     }
 
     pub fn claims(&self) -> Vec<Claim> {
-        let claim = |claim: &ClaimRecord| match claim {
-            ClaimRecord::Crossover { of, than, under, text } => Claim::Crossover {
-                metric: Metric::ValidLoss,
-                of: of.clone(),
-                than: than.clone(),
-                under: *under,
-                text: text.clone(),
-            },
+        self.claims.iter().map(Claim::from).collect()
+    }
+
+    /// The same without replicates.
+    pub fn place_name(&self, point: &[usize]) -> String {
+        let fixed = |(axis, value): (&AxisRecord, &usize)| {
+            let text = axis.values.get(*value).filter(|_| !axis.replicate)?;
+            Some(format!("{}={text}", axis.label))
         };
-        self.claims.iter().map(claim).collect()
+        self.axes.iter().zip(point).filter_map(fixed).collect::<Vec<_>>().join(",")
     }
 
     pub fn write(&self, folder: &Path) -> Result<()> {
@@ -114,7 +107,20 @@ impl ExperimentRecord {
     pub fn read(folder: &Path) -> Result<ExperimentRecord> {
         let path = folder.join(FILE);
         let text = std::fs::read_to_string(&path).at(&path)?;
-        serde_json::from_str(&text)
-            .map_err(|error| StoreError::Experiment { path: path.clone(), message: error.to_string() })
+        let refused = |message: String| StoreError::Experiment { path: path.clone(), message };
+        #[derive(Deserialize)]
+        struct Version {
+            #[serde(default = "first")]
+            version: u32,
+        }
+        fn first() -> u32 {
+            1
+        }
+        let Version { version } = serde_json::from_str(&text).map_err(|e| refused(e.to_string()))?;
+        if version != EXPERIMENT_VERSION {
+            let help = "`dlmc report SPEC` reads the claims from the spec";
+            return Err(refused(format!("version {version} (this dlmc reads {EXPERIMENT_VERSION}; {help})")));
+        }
+        serde_json::from_str(&text).map_err(|e| refused(e.to_string()))
     }
 }

@@ -44,6 +44,9 @@ pub struct Start {
     pub run: String,
     pub experiment: String,
     pub arm: String,
+    /// The name of its point of the sweep; empty without one.
+    #[serde(default)]
+    pub point: String,
     pub objective: String,
     /// True where validation loss is the exact likelihood, false where it is an upper bound on the NLL.
     pub exact: bool,

@@ -1,5 +1,6 @@
 //! The run folder: lock, metrics log, checkpoints. Tensors cross as name, dtype, shape, bytes.
 pub mod checkpoint;
+pub mod claims;
 pub mod error;
 pub mod experiment;
 pub mod lock;

@@ -229,6 +229,7 @@ fn start_record(setup: &Setup, experiment: &str, folder: &RunFolder) -> Start {
         run: folder.name(),
         experiment: experiment.into(),
         arm: arm.name.clone(),
+        point: arm.point.name(),
         objective: arm.objective.name().into(),
         exact: !arm.objective.needs_mask(),
         from_step: 0,

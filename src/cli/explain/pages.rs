@@ -9,6 +9,8 @@ const PAGES: &str = include_str!("../../../grammar/codes.md");
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Example {
     pub text: String,
+    /// A command line, where no text alone can show the mistake.
+    pub is_command: bool,
 }
 
 /// What there is to know about a code.
@@ -25,17 +27,17 @@ pub struct Page {
 /// The page of a code, written `E0402`.
 pub fn page(code: &str) -> Option<Page> {
     let (.., title) = CODES.iter().find(|(c, ..)| c.0 == code)?;
-    let section = PAGES.split("\n## ").skip(1).find(|s| s.starts_with(code))?;
+    let section = PAGES.split("\n## ").skip(1).find(|s| s.split_whitespace().next() == Some(code))?;
     let (_, body) = section.split_once('\n')?;
     let mut page = Page { code: code.into(), title: title.trim(), text: String::new(), wrong: vec![], right: vec![] };
     let mut rest = body;
     // Text, then a fenced example, and so on.
-    while let Some((before, after)) = rest.split_once("```dlm") {
+    while let Some((before, after)) = rest.split_once("\n```") {
         page.text.push_str(before);
         let (mark, after) = after.split_once('\n')?;
         let (example, after) = after.split_once("```")?;
-        let examples = if mark.trim() == "wrong" { &mut page.wrong } else { &mut page.right };
-        examples.push(Example { text: example.to_string() });
+        let examples = if mark.ends_with("wrong") { &mut page.wrong } else { &mut page.right };
+        examples.push(Example { text: example.to_string(), is_command: mark.starts_with("sh") });
         rest = after;
     }
     page.text.push_str(rest);

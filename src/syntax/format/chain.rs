@@ -80,8 +80,8 @@ fn nest(mut links: Vec<Link>) -> Doc {
             _ => parts.push(vec![link]),
         }
     }
-    // A range of plain ends needs no blanks.
-    let tight = loosest == RANGE && parts.iter().all(|part| part.len() == 1);
+    // Powers bind tightest and look it; a range of plain ends needs no blanks either.
+    let tight = loosest == POWER || loosest == RANGE && parts.iter().all(|part| part.len() == 1);
     let mut first = Doc::Concat(vec![]);
     let mut rest = vec![];
     for (i, mut part) in parts.into_iter().enumerate() {
@@ -105,6 +105,7 @@ fn nest(mut links: Vec<Link>) -> Doc {
 }
 
 const RANGE: u8 = 4;
+const POWER: u8 = 7;
 
 fn strength(pair: &Pair<'_, Rule>) -> Option<u8> {
     Some(match pair.as_rule() {
@@ -114,7 +115,7 @@ fn strength(pair: &Pair<'_, Rule>) -> Option<u8> {
         Rule::span_mark => RANGE,
         Rule::plus | Rule::minus => 5,
         Rule::times | Rule::divide | Rule::modulo => 6,
-        Rule::power => 7,
+        Rule::power => POWER,
         _ => return None,
     })
 }
