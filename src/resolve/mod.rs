@@ -6,6 +6,7 @@
 mod arithmetic;
 mod assemble;
 pub mod builtins;
+mod compute;
 mod definitions;
 pub mod eval;
 pub mod experiment;
