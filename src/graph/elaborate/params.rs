@@ -314,5 +314,6 @@ fn init_key(init: Init) -> (u8, u64) {
         Init::Zeros => (0, 0),
         Init::Ones => (1, 0),
         Init::Normal { std } => (2, std.to_bits()),
+        Init::Uniform { bound } => (3, bound.to_bits()),
     }
 }
