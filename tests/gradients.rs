@@ -145,7 +145,7 @@ fn of_every_activation_and_of_parts() {
         s = parameter()
         m = parameter(dim, dim, init: normal(0.3)) as mix
         x = x + 2 - gelu_tanh(gelu(g)) * s
-        x = concat(x, silu(g) * m_row(x))
+        x = concat(x, silu(g) * m_row(log(1 + exp(x))))
         (x, unread) = chunk(linear(x, 2 * dim) as mixed, 2)
         return unembed(layernorm(x, bias: true) as norm)
     }
@@ -204,4 +204,12 @@ fn of_a_parameter_that_two_regions_read() {
 #[test]
 fn of_layers_that_are_all_different() {
     check(&hand::all_different(4, VOCAB));
+}
+
+#[test]
+fn of_layers_that_differ_share_and_collect() {
+    for (name, text, call) in support::layers::MODELS {
+        println!("{name}");
+        check(&model(text, call, Pattern::Causal, VOCAB, 8));
+    }
 }

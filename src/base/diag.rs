@@ -301,6 +301,12 @@ codes! {
     RETURN_COUNT = "E0409";
     /// a model that reads the noise level `t` under an objective without one
     NO_NOISE_LEVEL = "E0410";
+    /// a name that has no value on the way that is taken
+    UNASSIGNED = "E0411";
+    /// a requirement of a block that is not met
+    REQUIREMENT = "E0412";
+    /// a block given as an argument that does not fit its parameter
+    BLOCK_ARGUMENT = "E0413";
     // E05..: data
     /// a corpus that is not there
     MISSING_CORPUS = "E0501";

@@ -1,11 +1,12 @@
 //! The `model` of an arm: which model, with which static arguments.
 
 use super::reader::{Cx, Takes, not_whole, quantity};
-use super::spec::{ModelCall, Static, StaticArg};
-use crate::ast::{ExprKind, ParamType};
+use super::spec::{BlockArg, ModelCall, Static, StaticArg};
+use crate::ast::{ExprKind, Ident, ParamType};
 use crate::base::diag::code;
 use crate::base::suggest::suggest;
 use crate::base::{Diagnostic, Span};
+use crate::resolve::blocks::{Target, Wanted, report_positional, report_unknown, scope_of};
 use crate::resolve::names::{n_arguments, short_list, takes};
 use crate::resolve::{DefId, Library, Node, Value};
 use indexmap::IndexMap;
@@ -65,7 +66,7 @@ pub fn read(node: &Node, model: DefId, library: &Arc<Library>, cx: &mut Cx<'_>) 
         let path = format!("model.{}", param.name.text);
         if let ParamType::Tensor(shape) = &param.ty {
             cx.out.push(
-                Diagnostic::error(code::TENSOR_OR_NUMBER, "a model's parameters are numbers and switches")
+                Diagnostic::error(code::TENSOR_OR_NUMBER, "a model's parameters are numbers, switches and blocks")
                     .at(shape.span, "a tensor here")
                     .help("a model reads `tokens` and `positions`; make this a block if it takes tensors"),
             );
@@ -73,7 +74,7 @@ pub fn read(node: &Node, model: DefId, library: &Arc<Library>, cx: &mut Cx<'_>) 
             continue;
         }
         match given.get(&param.name.text) {
-            Some((_, value)) => match static_arg(&path, value, &param.ty, cx) {
+            Some((_, value)) => match static_arg(&path, value, &param.ty, library, cx) {
                 Some(arg) => {
                     result.insert(param.name.text.clone(), arg);
                 }
@@ -107,13 +108,14 @@ pub fn read(node: &Node, model: DefId, library: &Arc<Library>, cx: &mut Cx<'_>) 
     sound.then(|| ModelCall { model, name, args: result, span: node.span, library: library.clone() })
 }
 
-fn static_arg(path: &str, node: &Node, ty: &ParamType, cx: &mut Cx<'_>) -> Option<StaticArg> {
+fn static_arg(path: &str, node: &Node, ty: &ParamType, library: &Library, cx: &mut Cx<'_>) -> Option<StaticArg> {
     let value = match (ty, &node.value) {
         (ParamType::Bool, Value::Bool(b)) => Static::Bool(*b),
         (ParamType::Bool, _) => {
             cx.wrong_type(node, path, "true or false");
             return None;
         }
+        (ParamType::Block { .. }, _) => Static::Block(block_arg(path, node, Wanted::of(ty)?, library, cx)?),
         _ => {
             let q = quantity(path, node, Takes::FRACTION, cx)?;
             if matches!(ty, ParamType::Int) && q.number.to_i64().is_none() {
@@ -123,10 +125,40 @@ fn static_arg(path: &str, node: &Node, ty: &ParamType, cx: &mut Cx<'_>) -> Optio
             Static::Number(q.number)
         }
     };
-    let text = match value {
-        Static::Number(n) => n.to_string(),
-        Static::Bool(b) => b.to_string(),
-    };
-    cx.note(path, text, Some(&node));
+    cx.note(path, &value, Some(node));
     Some(StaticArg { value, span: node.span })
+}
+
+/// A block or an operation for a model's parameter: names mean what they mean where they are written.
+fn block_arg(path: &str, node: &Node, wanted: Wanted, library: &Library, cx: &mut Cx<'_>) -> Option<BlockArg> {
+    let (name, span, args) = match &node.value {
+        Value::Word(word) => (word, node.span, None),
+        Value::Call { name, name_span, args } => (name, *name_span, Some(args)),
+        _ => {
+            cx.wrong_type(node, path, "a block or an operation: its name, or a call without the tensors");
+            return None;
+        }
+    };
+    let file = scope_of(node, library);
+    let name = Ident { text: name.clone(), span };
+    let Some(target) = Target::find(library, file, &name.text) else {
+        report_unknown(library, file, &name, &[], cx.out);
+        return None;
+    };
+    let before = cx.out.n_errors();
+    let mut given = vec![];
+    let mut result = IndexMap::new();
+    if let Some(first) = args.and_then(|args| args.positional.first()) {
+        report_positional(&name, first.span, args.map_or(0, |args| args.positional.len()), cx.out);
+    }
+    for (arg, (at, value)) in args.iter().flat_map(|args| &args.named) {
+        given.push(Ident { text: arg.clone(), span: *at });
+        if let Some(ty) = target.param_type(library, arg)
+            && let Some(value) = static_arg(&format!("{path}.{arg}"), value, &ty, library, cx)
+        {
+            result.insert(arg.clone(), value);
+        }
+    }
+    target.check(library, &name, &given, wanted, cx.out);
+    (cx.out.n_errors() == before).then_some(BlockArg { target, name: name.text, args: result })
 }

@@ -148,17 +148,53 @@ pub struct ModelCall {
     pub library: Arc<crate::resolve::Library>,
 }
 
-/// A number or switch that is known before the graph is built, and where it was written.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// What is known before the graph is built, and where it was written.
+#[derive(Clone)]
 pub struct StaticArg {
     pub value: Static,
     pub span: Span,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// Arguments are the same wherever they were written, and show the same: models are known by them.
+impl std::fmt::Debug for StaticArg {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Debug::fmt(&self.value, f)
+    }
+}
+
+impl PartialEq for StaticArg {
+    fn eq(&self, other: &StaticArg) -> bool {
+        self.value == other.value
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
 pub enum Static {
     Number(crate::base::Number),
     Bool(bool),
+    Block(BlockArg),
+}
+
+/// `swiglu(hidden: 344)`: a block or an operation for a parameter of type `block(...) -> ...`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BlockArg {
+    pub target: crate::resolve::blocks::Target,
+    pub name: String,
+    pub args: IndexMap<String, StaticArg>,
+}
+
+impl std::fmt::Display for Static {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Static::Number(n) => write!(f, "{n}"),
+            Static::Bool(b) => write!(f, "{b}"),
+            Static::Block(block) if block.args.is_empty() => f.write_str(&block.name),
+            Static::Block(block) => {
+                let args: Vec<String> = block.args.iter().map(|(name, arg)| format!("{name}: {}", arg.value)).collect();
+                write!(f, "{}({})", block.name, args.join(", "))
+            }
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -195,7 +231,7 @@ pub struct MaskedDiffusion {
     /// alpha(t), simplified: the chance that a token is still clean.
     pub schedule: Formula,
     /// What is proved of it, with alpha' and the weight of the bound.
-    pub proof: Proof,
+    pub proof: Arc<Proof>,
     pub ends: Ends,
     pub t: TSampling,
     pub weight: LossWeight,

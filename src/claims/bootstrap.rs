@@ -15,6 +15,8 @@ pub const N_RESAMPLES: usize = 1_000;
 pub const MIN_REPLICATES: usize = 3;
 /// Resamples are the same for every report, so a report gives the same figures twice.
 const SEED: u32 = 1;
+/// Evaluations whose resampled means are kept at a time, 8 KB each.
+const MAX_KEPT: usize = 8_192;
 /// Counters of the draws of seeds, apart from those of documents.
 const SEED_CHANNEL: u32 = 1;
 
@@ -193,6 +195,9 @@ impl Bootstrap {
             .or_insert_with(|| Arc::new(Resamples::of_set(chosen.len(), N_RESAMPLES, set as u32)))
             .clone();
         let means = Arc::new(resamples.means(&chosen));
+        if self.means.len() >= MAX_KEPT {
+            self.means.clear();
+        }
         self.means.insert(key, means.clone());
         means
     }

@@ -284,8 +284,8 @@ fn new_models(models: &[Option<Arc<ValidGraph>>]) -> usize {
     all.len()
 }
 
-fn values(call: &check::spec::ModelCall) -> Vec<(&String, check::spec::Static)> {
-    call.args.iter().map(|(name, arg)| (name, arg.value)).collect()
+fn values(call: &check::spec::ModelCall) -> Vec<(&String, &check::spec::Static)> {
+    call.args.iter().map(|(name, arg)| (name, &arg.value)).collect()
 }
 
 /// What an arm's model is built for.

@@ -154,12 +154,18 @@ fn flat_text(compiled: &Compiled) -> String {
             }
         }
     }
-    let claims: Vec<String> = spec.claims().iter().map(|claim| claim.text.clone()).collect();
+    let claims: Vec<String> = spec.claims().iter().map(claim).collect();
     if !claims.is_empty() {
         out.push_str("\n[claims]\n");
         claims.iter().for_each(|claim| out.push_str(&format!("{claim}\n")));
     }
     out
+}
+
+/// With the `let`s that it uses: they are a part of what is claimed.
+fn claim(claim: &crate::check::spec::Claim) -> String {
+    let lets = claim.lets.iter().map(|(name, meaning)| format!("\n    {name} = {meaning}"));
+    claim.text.clone() + &lets.collect::<String>()
 }
 
 fn line(field: &FlatField) -> String {

@@ -6,7 +6,7 @@ use super::library::{DefId, Kind, Library, Lookup};
 use super::value::{Layer, Node, Record, Value};
 use crate::ast::{self, Expr, ExprKind, Item};
 use crate::base::diag::code;
-use crate::base::{Diagnostic, FileId, Span};
+use crate::base::{Diagnostic, Diagnostics, FileId, Span};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -129,6 +129,19 @@ fn definition_value(eval: &mut Eval<'_>, id: DefId, definition: &ast::Definition
 /// All that an experiment names, without a look at what it makes of it.
 pub fn named_by(library: &Library, experiment: DefId) -> impl Iterator<Item = DefId> {
     made_of(library, experiment).into_iter().map(|need| need.id)
+}
+
+/// What claims name is used; what they say, `check` reads from the text.
+pub fn reach(eval: &mut Eval<'_>, claims: &[ast::Claim]) {
+    let mut unread = Diagnostics::default();
+    std::mem::swap(eval.out, &mut unread);
+    for claim in claims {
+        let parts = [Some(&claim.value), claim.at.as_ref(), claim.before.as_ref(), claim.within.as_ref()];
+        parts.into_iter().flatten().for_each(|expr| {
+            eval.expr(expr, None);
+        });
+    }
+    std::mem::swap(eval.out, &mut unread);
 }
 
 /// What has to be opened before something else.

@@ -19,7 +19,7 @@ const MAX_NODES: usize = 200_000;
 /// `let`s that an origin lists.
 const MAX_LETS: usize = 8;
 /// Kinds of definitions that a value may name.
-pub const NAMED: &[Kind] = &[Kind::Schedule, Kind::Objective, Kind::Data, Kind::Train, Kind::Model];
+pub const NAMED: &[Kind] = &[Kind::Schedule, Kind::Objective, Kind::Data, Kind::Train, Kind::Block, Kind::Model];
 
 /// A definition or `let`, opened: its value and all that it names.
 #[derive(Clone, Debug)]
@@ -183,7 +183,7 @@ impl<'a> Eval<'a> {
             }
             ExprKind::Record(fields) => Value::Record(self.record(fields)),
             ExprKind::Claims(claims) => {
-                claims.iter().for_each(|claim| self.reach(claim));
+                super::definitions::reach(self, claims);
                 Value::Record(Record::default())
             }
             ExprKind::If { branches, otherwise } => return self.choose(branches, otherwise, expected),
@@ -298,8 +298,11 @@ impl<'a> Eval<'a> {
         if FUNCTIONS.iter().any(|(name, _)| *name == callee.text) {
             return self.function(callee, args, span);
         }
-        if let Lookup::Found(id) = self.library.lookup(self.scope(callee.span), Kind::Model, &callee.text) {
-            self.reached.insert(id);
+        // A block is given to a model with some of its arguments.
+        for kind in [Kind::Model, Kind::Block] {
+            if let Lookup::Found(id) = self.library.lookup(self.scope(callee.span), kind, &callee.text) {
+                self.reached.insert(id);
+            }
         }
         let mut result = Args::default();
         for arg in args {
@@ -361,17 +364,6 @@ impl<'a> Eval<'a> {
             node.value = Value::Faulty;
         }
         node
-    }
-
-    /// What a claim names is used; what it says, `check` reads from the text.
-    fn reach(&mut self, claim: &ast::Claim) {
-        let mut unread = Diagnostics::default();
-        std::mem::swap(self.out, &mut unread);
-        let parts = [Some(&claim.value), claim.at.as_ref(), claim.before.as_ref(), claim.within.as_ref()];
-        for expr in parts.into_iter().flatten() {
-            self.expr(expr, None);
-        }
-        std::mem::swap(self.out, &mut unread);
     }
 
     fn names_of(&mut self, expr: &Expr, expected: Option<Kind>) {

@@ -3,8 +3,10 @@
 //! Resolve decides what every name means and who wins where several places set one value
 //! (default < definition < extension < experiment < arm < sweep < `--set`). What the values have to be is `check`'s.
 
+pub mod arguments;
 mod arithmetic;
 mod assemble;
+pub mod blocks;
 pub mod builtins;
 mod compute;
 mod definitions;
@@ -14,6 +16,7 @@ mod grid;
 pub mod library;
 pub mod names;
 pub mod point;
+pub mod scope;
 pub mod series;
 pub mod sweep;
 pub mod value;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 pub mod hand;
+pub mod layers;
 pub mod program;
 
 use dlmc::base::philox::{Purpose, Stream};

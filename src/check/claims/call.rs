@@ -193,6 +193,7 @@ impl Reader<'_, '_> {
                 axes.push(axis);
             }
         }
+        axes.sort_unstable();
         Some(axes)
     }
 

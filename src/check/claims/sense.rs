@@ -125,17 +125,14 @@ impl<'a> Reader<'a, '_> {
         }
         let chosen_by = |axis: usize| each.contains(&axis) || self.repeats(axis);
         // Points that share everything but what is chosen are one place, in which each arm has its trials.
-        let mut places: Vec<(Vec<usize>, Vec<usize>)> = vec![];
+        let mut places: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
         for i in &claim.points {
             let Some(point) = subject.points().get(*i) else { continue };
             let rest = |(axis, c): (usize, &Coordinate)| (!chosen_by(axis)).then_some(c.index);
             let key: Vec<usize> = point.coordinates.iter().enumerate().filter_map(rest).collect();
-            match places.iter_mut().find(|(known, _)| *known == key) {
-                Some((_, points)) => points.push(*i),
-                None => places.push((key, vec![*i])),
-            }
+            places.entry(key).or_default().push(*i);
         }
-        for (_, points) in &places {
+        for points in places.values() {
             let counts: Vec<(&str, usize)> = arms.iter().map(|arm| (*arm, self.n_trials(arm, points, each))).collect();
             let fewest = counts.iter().map(|(_, n)| *n).min().unwrap_or(0);
             let unequal = counts.iter().any(|(_, n)| *n != fewest);
@@ -256,31 +253,17 @@ impl<'a> Reader<'a, '_> {
 
     /// Arms of one claim are judged on the same documents; along an axis, in the same unit.
     fn is_paired(&mut self, claim: &Claim, span: Span) {
-        let arms: BTreeSet<&str> = claim
-            .statement
-            .reads()
-            .iter()
-            .flat_map(Reads::arms)
-            .map(|arm| {
-                // Borrowed from the subject, which outlives the claim's own reads.
-                self.subject.arms.iter().find(|known| *known == arm).map_or("", String::as_str)
-            })
-            .collect();
-        let each: BTreeSet<usize> = claim.statement.reads().iter().flat_map(|read| read.each().to_vec()).collect();
+        let reads = claim.statement.reads();
+        let arms: BTreeSet<&str> = reads.iter().flat_map(Reads::arms).collect();
+        let each: BTreeSet<usize> = reads.iter().flat_map(Reads::each).copied().collect();
         let mut first_of_all: Option<&Arm> = None;
-        let mut first_of_place: Vec<(Vec<usize>, &Arm)> = vec![];
+        let mut first_of_place: BTreeMap<Vec<usize>, &Arm> = BTreeMap::new();
         for point in &claim.points {
             let Some(place) = self.subject.points().get(*point) else { continue };
             let key: Vec<usize> =
                 place.coordinates.iter().enumerate().filter(|(i, _)| !each.contains(i)).map(|(_, c)| c.index).collect();
             for arm in arms.iter().filter_map(|arm| self.variant(arm, *point)) {
-                let first = match first_of_place.iter().find(|(known, _)| *known == key) {
-                    Some((_, first)) => *first,
-                    None => {
-                        first_of_place.push((key.clone(), arm));
-                        arm
-                    }
-                };
+                let first = *first_of_place.entry(key.clone()).or_insert(arm);
                 if !same_documents(first, arm) {
                     self.report(
                         Diagnostic::error(
@@ -317,10 +300,9 @@ fn before_decay(arm: &Arm) -> impl Iterator<Item = u64> {
 }
 
 fn same_documents(a: &Arm, b: &Arm) -> bool {
-    let of = |arm: &Arm| {
-        let data = arm.data.clone();
-        let seed = arm.train.seeds.split;
-        (data.files, data.base, data.tokenizer, data.seq, data.valid, data.max_valid_per_document, data.split, seed)
-    };
-    of(a) == of(b)
+    let (x, y) = (&a.data, &b.data);
+    (x.files == y.files && x.base == y.base)
+        && (x.tokenizer, x.seq, x.valid, x.max_valid_per_document, x.split)
+            == (y.tokenizer, y.seq, y.valid, y.max_valid_per_document, y.split)
+        && a.train.seeds.split == b.train.seeds.split
 }

@@ -31,8 +31,23 @@ pub fn run(args: &ExplainArgs) -> ExitCode {
     };
     let arms: Vec<&Arm> = chosen.iter().filter_map(|i| compiled.spec.variants().get(*i)).collect();
     let Some(path) = args.path.as_deref() else { return list(&arms, args.json) };
-    if let Some(named) = objective::named(path, &compiled, &arms) {
-        return show_objective(path, &named, args.json);
+    let objectives = objective::named(path, &compiled, &arms);
+    if !objectives.is_empty() {
+        if args.json {
+            let all: Vec<Value> = objectives.iter().map(objective::Named::to_json).collect();
+            print(&format!(
+                "{}
+",
+                json!({ "version": 1, "path": path, "objectives": all })
+            ));
+        } else {
+            let all: Vec<String> = objectives.iter().map(objective::Named::shown).collect();
+            print(&all.join(
+                "
+",
+            ));
+        }
+        return ExitCode::SUCCESS;
     }
     let paths = matching(path, &arms);
     if paths.is_empty() {
@@ -243,19 +258,5 @@ fn list(arms: &[&Arm], as_json: bool) -> ExitCode {
     let width = rows.iter().map(|(path, _)| path.len()).max().unwrap_or(0);
     let shown = rows.iter().map(|(path, values)| format!("{path:<width$}  {}\n", values.join(" | ")));
     print(&shown.collect::<String>());
-    ExitCode::SUCCESS
-}
-
-fn show_objective(path: &str, named: &objective::Named, as_json: bool) -> ExitCode {
-    if as_json {
-        let lines: Vec<Value> =
-            named.lines.iter().map(|l| json!({ "name": l.name, "text": l.text, "note": l.note })).collect();
-        let value = json!({
-            "version": 1, "path": path, "objective": named.title, "place": named.place, "arms": named.arms, "lines": lines,
-        });
-        print(&format!("{value}\n"));
-    } else {
-        print(&named.shown());
-    }
     ExitCode::SUCCESS
 }

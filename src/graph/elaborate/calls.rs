@@ -1,99 +1,136 @@
-//! Calls of blocks; those of operations are `operations.rs`'s.
+//! Calls: functions, operations, and blocks, whose nodes are made in a scope of their name.
 
+use super::params::Part;
 use super::{
-    Builder, Diagnostic, Dim, DimExpr, Elem, Env, Init, MAX_CALL_DEPTH, ParamType, Span, Tensor, Type, Val, code,
+    Builder, Diagnostic, Dim, DimExpr, Elem, Env, Expr, Init, MAX_CALL_DEPTH, ParamType, Span, Tensor, Type, Val, code,
 };
-use crate::ast::{self, Arg, Expr, Ident};
+use crate::ast::{self, Arg, Ident};
 use crate::graph::shape_text;
 use crate::resolve::builtins::{self, FUNCTIONS};
-use crate::resolve::{DefId, Kind, library::Lookup};
+use crate::resolve::{Kind, library::Lookup};
 use std::collections::BTreeMap;
 
+/// Where and as what something is called.
+#[derive(Clone, Copy)]
+pub(super) struct Site<'a> {
+    /// Of the scope: the callee's name, or its alias.
+    pub name: &'a Ident,
+    pub share: bool,
+    pub span: Span,
+}
+
+/// An argument of a block.
+pub(super) enum Passed<'a> {
+    /// As written, still to be typed; absent after an error.
+    Written(&'a Expr, Option<Val>),
+    /// Of the parameter's type; absent after an error.
+    Typed(Option<Val>),
+}
+
 impl Builder<'_> {
-    pub(super) fn call(
-        &mut self,
-        callee: &Ident,
-        args: &[Arg],
-        alias: Option<&Ident>,
-        span: Span,
-        env: &mut Env,
-    ) -> Option<Val> {
-        if FUNCTIONS.iter().any(|(name, _)| *name == callee.text) {
-            return self.function(callee, args, span, env);
+    pub(super) fn call(&mut self, callee: &Ident, args: &[Arg], site: Site<'_>, env: &mut Env) -> Option<Val> {
+        if let Some(Val::Block(given)) = env.locals.get(&callee.text) {
+            let given = given.clone();
+            return self.call_given(&given, args, site, env);
         }
-        if callee.text == "normal" {
-            let value = match args {
-                [only] => self.expr(&only.value, env)?,
-                _ => Val::Many(vec![]),
-            };
-            return match value {
-                Val::Number(n) if n.number.to_f64() >= 0.0 => Some(Val::Init(Init::Normal { std: n.number.to_f64() })),
-                other => self.wanted("one standard deviation of at least 0 for `normal`", &other, span),
-            };
+        if FUNCTIONS.iter().any(|(name, _)| *name == callee.text) {
+            return self.function(callee, args, site.span, env);
+        }
+        match callee.text.as_str() {
+            builtins::PICK => return self.pick(args, site.span, env),
+            "normal" | "uniform" => return self.distribution(&callee.text, args, site.span, env),
+            _ => {}
         }
         if let Some(operation) = builtins::operation(&callee.text) {
-            return self.operation(operation, callee, args, alias, span, env);
+            let arguments = self.arguments(operation, args, env)?;
+            return self.shared(site, |builder| builder.operation(operation, arguments, &site.name.text, site.span));
         }
-        match self.library.lookup(env.file, Kind::Block, &callee.text) {
-            Lookup::Found(id) => {
-                // A circle is reported by resolve.
-                if self.active.contains(&id) {
-                    return None;
+        // Anything else is reported by resolve.
+        let Lookup::Found(id) = self.library.lookup(env.file, Kind::Block, &callee.text) else { return None };
+        let library = self.library;
+        let block = library.block(id)?;
+        let mut given: BTreeMap<String, Passed<'_>> = BTreeMap::new();
+        for (i, arg) in args.iter().enumerate() {
+            let param = match &arg.name {
+                Some(name) => block.params.iter().find(|p| p.name.text == name.text),
+                None => block.params.get(i),
+            };
+            let value = match param {
+                Some(param) if matches!(param.ty, ParamType::Block { .. }) => {
+                    Passed::Typed(self.block_argument(param, &arg.value, env))
                 }
-                let library = self.library;
-                let block = library.block(id)?;
-                self.block(id, block, callee, args, alias, span, env)
+                _ => Passed::Written(&arg.value, self.expr(&arg.value, env)),
+            };
+            if let Some(param) = param {
+                given.insert(param.name.text.clone(), value);
             }
-            // Reported by resolve.
-            _ => None,
         }
+        self.block(block, given, site, env)
+    }
+
+    /// `normal(std)`, `uniform(bound)`
+    fn distribution(&mut self, name: &str, args: &[Arg], span: Span, env: &mut Env) -> Option<Val> {
+        let value = match args {
+            [only] => self.expr(&only.value, env)?,
+            _ => Val::Many(vec![]),
+        };
+        if let Val::Static(n) = &value
+            && n.is_number()
+        {
+            let width = self.know_number(*n).to_f64();
+            if width >= 0.0 {
+                let normal = name == "normal";
+                let init = if normal { Init::Normal { std: width } } else { Init::Uniform { bound: width } };
+                return Some(Val::Init(init));
+            }
+        }
+        let what = if name == "normal" { "standard deviation" } else { "bound" };
+        self.wanted(&format!("one {what} of at least 0 for `{name}`"), &value, span)
+    }
+
+    /// Makes what a call makes, shared where the call says so.
+    pub(super) fn shared<T>(&mut self, site: Site<'_>, make: impl FnOnce(&mut Self) -> T) -> T {
+        if !site.share {
+            return make(self);
+        }
+        let outer = self.enter_share();
+        let made = make(self);
+        self.leave_share(outer);
+        made
     }
 
     /// A block's nodes, in a scope of its name (or alias).
-    fn block(
+    pub(super) fn block(
         &mut self,
-        id: DefId,
         block: &ast::Block,
-        callee: &Ident,
-        args: &[Arg],
-        alias: Option<&Ident>,
-        span: Span,
+        mut given: BTreeMap<String, Passed<'_>>,
+        site: Site<'_>,
         env: &mut Env,
     ) -> Option<Val> {
         // Counts as a step, so that blocks without nodes cannot run away either.
-        if !self.step(span) {
+        if !self.step(site.span) {
             return None;
         }
         if self.calls.len() > MAX_CALL_DEPTH {
             self.report(
                 Diagnostic::error(code::TOO_MANY, format!("calls nested deeper than {MAX_CALL_DEPTH}"))
-                    .at(span, "this one")
+                    .at(site.span, "this one")
                     .help("put what several blocks do into one"),
             );
             return None;
         }
-        let mut given: BTreeMap<String, (&Expr, Option<Val>)> = BTreeMap::new();
-        for (i, arg) in args.iter().enumerate() {
-            let name = match &arg.name {
-                Some(name) => Some(name.text.clone()),
-                None => block.params.get(i).map(|p| p.name.text.clone()),
-            };
-            let value = self.expr(&arg.value, env);
-            if let Some(name) = name {
-                given.insert(name, (&arg.value, value));
-            }
-        }
-        let mut inner = Env { file: block.name.span.file, locals: BTreeMap::new(), dims: BTreeMap::new() };
-        self.calls.push(span);
+        let mut inner = Env::new(block.name.span.file);
+        self.calls.push(site.span);
         let mut sound = true;
         for param in &block.params {
             let value = match (given.remove(&param.name.text), &param.default) {
-                (Some((written, Some(value))), _) => match &param.ty {
+                (Some(Passed::Written(written, Some(value))), _) => match &param.ty {
                     ParamType::Tensor(shape) => self.tensor_param(&param.name, shape, value, written, &mut inner),
                     // Diagnostics about the argument belong to the caller's text.
                     ty => self.typed(&param.name.text, ty, value, written, env),
                 },
-                (Some((_, None)), _) => None,
+                (Some(Passed::Typed(value)), _) => value,
+                (Some(Passed::Written(_, None)), _) => None,
                 (None, Some(default)) => self.default_value(param, default, &mut inner),
                 (None, None) => None,
             };
@@ -105,19 +142,20 @@ impl Builder<'_> {
             }
         }
         let result = if sound {
-            self.scope.push(alias.unwrap_or(callee).text.clone());
-            self.active.push(id);
-            let result = self.body(&block.body, &mut inner);
-            self.active.pop();
-            self.scope.pop();
-            result.and_then(|value| self.returned(block, value, &mut inner))
+            self.shared(site, |builder| {
+                builder.scope.push(Part::of_call(&site.name.text));
+                let result = builder.run(&block.body, &mut inner);
+                builder.scope.pop();
+                result
+            })
+            .and_then(|value| self.returned(block, value, &mut inner))
         } else {
             None
         };
         self.calls.pop();
         // Outside, the result is what the call made.
         result.map(|value| match value {
-            Val::Tensor(t) => Val::Tensor(Tensor { span, ..t }),
+            Val::Tensor(t) => Val::Tensor(Tensor { span: site.span, ..t }),
             other => other,
         })
     }
@@ -154,7 +192,7 @@ impl Builder<'_> {
     }
 
     /// Whether the shape fits; names that are not bound yet are bound.
-    fn unify(&mut self, shape: &ast::ShapeExpr, ty: &Type, width: Option<Span>, env: &mut Env) -> bool {
+    pub(super) fn unify(&mut self, shape: &ast::ShapeExpr, ty: &Type, width: Option<Span>, env: &mut Env) -> bool {
         if shape.dims.len() != ty.shape.len() || matches!(ty.elem, Elem::Index { .. }) && shape.dims.is_empty() {
             return false;
         }
@@ -169,7 +207,7 @@ impl Builder<'_> {
     }
 
     /// `[B, T, D = 128]`: the declared shape with what its names stand for.
-    fn shape_with(&self, shape: &ast::ShapeExpr, env: &Env) -> String {
+    pub(super) fn shape_with(&self, shape: &ast::ShapeExpr, env: &Env) -> String {
         let dims: Vec<String> = shape
             .dims
             .iter()

@@ -1,24 +1,50 @@
-//! Bodies under construction: nodes, parameters, and values from enclosing bodies.
+//! Bodies under construction: nodes, and the values that come into them from outside.
 
-use super::{
-    BodyId, Builder, Diagnostic, Dim, Elem, Init, Input, MAX_NODES, MAX_PARAM_ELEMENTS, Op, Param, ParamId, Span,
-    Tensor, Type, Value, code,
-};
+use super::terms::TermId;
+use super::{Builder, Diagnostic, Dim, Elem, Input, MAX_NODES, Op, Span, Tensor, Type, Value, code};
 use crate::base::number::grouped;
-use crate::graph::{Body, Indices, Node};
+use crate::graph::{Body, Node};
+use petgraph::graph::NodeIndex;
 use std::collections::BTreeMap;
 
 /// A body being built. The innermost is last in `Builder::frames`.
 #[derive(Default)]
 pub(super) struct Frame {
     pub body: Body,
-    pub n_carried: usize,
-    /// Values of the enclosing body that this one reads, in argument order after the carried ones.
-    pub invariants: Vec<Value>,
+    /// Its argument nodes. Their numbers wait for the other bodies of the region, whose signature is one.
+    pub arguments: Vec<(NodeIndex, Argument)>,
+    /// Values of the enclosing body that this one reads, each once.
     pub imported: BTreeMap<Value, Value>,
+    /// Names carried since an earlier index assigned them, which this body reads.
+    pub late: BTreeMap<String, Value>,
+    /// Elements of lists of the enclosing body, picked by the index; where each was.
+    pub mapped: BTreeMap<(Value, TermId), (Value, Span)>,
+    /// Elements of this body's own lists.
+    pub picked: BTreeMap<(Value, u64), Value>,
     pub inputs: BTreeMap<Input, Value>,
-    /// Iterations of the region this is the body of; absent for the root.
-    pub count: Option<u64>,
+}
+
+/// What comes into a body.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Argument {
+    /// The carried name of this number, of those that exist before the repeat.
+    Carried(usize),
+    /// A name that is carried since an earlier index assigned it.
+    Late(String),
+    /// A value of the enclosing body.
+    Invariant(Value),
+    /// An element of a list of the enclosing body, the one that the term picks.
+    Mapped(Value, TermId),
+}
+
+impl Frame {
+    pub fn argument(&mut self, argument: Argument, ty: Type) -> Value {
+        // Numbered when the region is made.
+        let node = Node { op: Op::Argument(0), span: None, scope: String::new(), types: vec![ty] };
+        let node = self.body.add(node, &[]);
+        self.arguments.push((node, argument));
+        Value { node, port: 0 }
+    }
 }
 
 impl Builder<'_> {
@@ -39,34 +65,52 @@ impl Builder<'_> {
     }
 
     pub(super) fn add(&mut self, op: Op, inputs: &[Value], types: Vec<Type>, span: Span) -> Option<Value> {
+        self.add_at(self.frames.len().checked_sub(1)?, op, inputs, types, span)
+    }
+
+    /// Adds a node to the body at a depth.
+    pub(super) fn add_at(
+        &mut self,
+        depth: usize,
+        op: Op,
+        inputs: &[Value],
+        types: Vec<Type>,
+        span: Span,
+    ) -> Option<Value> {
         if !self.step(span) {
             return None;
         }
-        let scope = self.scope.join(".");
-        let frame = self.frames.last_mut()?;
+        // A body around the current one has a shorter scope.
+        let scope = self.scope.iter().take_while(|part| part.level.is_none_or(|level| level < depth));
+        let scope = scope.map(|part| part.text.as_str()).collect::<Vec<_>>().join(".");
+        let frame = self.frames.get_mut(depth)?;
         let node = frame.body.add(Node { op, span: Some(span), scope, types }, inputs);
         Some(Value { node, port: 0 })
     }
 
     pub(super) fn type_of(&self, tensor: &Tensor) -> Type {
-        self.frames.get(tensor.frame).and_then(|f| f.body.type_of(tensor.value)).cloned().unwrap_or_default()
+        self.type_at(tensor.frame, tensor.value)
+    }
+
+    pub(super) fn type_at(&self, depth: usize, value: Value) -> Type {
+        self.frames.get(depth).and_then(|f| f.body.type_of(value)).cloned().unwrap_or_default()
     }
 
     /// The tensor as a value of the innermost body: values from outside become invariant arguments.
     pub(super) fn here(&mut self, tensor: &Tensor) -> Value {
+        self.value_at(tensor, self.frames.len().saturating_sub(1))
+    }
+
+    /// The tensor as a value of the body at a depth, which is its own or inside it.
+    pub(super) fn value_at(&mut self, tensor: &Tensor, depth: usize) -> Value {
         let mut value = tensor.value;
-        for depth in tensor.frame + 1..self.frames.len() {
-            let ty = self.frames.get(depth - 1).and_then(|f| f.body.type_of(value)).cloned().unwrap_or_default();
+        for depth in tensor.frame + 1..=depth {
+            let ty = self.type_at(depth - 1, value);
             let Some(frame) = self.frames.get_mut(depth) else { break };
             value = match frame.imported.get(&value) {
                 Some(here) => *here,
                 None => {
-                    let index = frame.n_carried + frame.invariants.len();
-                    let node =
-                        Node { op: Op::Argument(index), span: None, scope: String::new(), types: vec![ty.clone()] };
-                    let here = Value { node: frame.body.add(node, &[]), port: 0 };
-                    frame.body.arguments.push(ty);
-                    frame.invariants.push(value);
+                    let here = frame.argument(Argument::Invariant(value), ty);
                     frame.imported.insert(value, here);
                     here
                 }
@@ -92,50 +136,5 @@ impl Builder<'_> {
             });
         }
         Tensor { frame: depth, value, span, width: None }
-    }
-
-    /// A new parameter at the current path, read in the innermost body.
-    pub(super) fn param(&mut self, name: &str, shape: &[u64], init: Init, span: Span) -> Option<Tensor> {
-        let path = self.scope.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join(".");
-        if let Some((_, first)) = self.params.get(&path) {
-            let first = *first;
-            self.report(
-                Diagnostic::error(code::PATH_COLLISION, format!("two parameters on the path `{path}`"))
-                    .at(span, "the second is made here")
-                    .also(first, "the first here")
-                    .help("name one of the calls: `... as other`"),
-            );
-            return None;
-        }
-        let counts: Vec<u64> = self.frames.iter().filter_map(|f| f.count).collect();
-        let elements = counts.iter().chain(shape).try_fold(1u64, |n, d| n.checked_mul(*d));
-        self.n_elements = self.n_elements.saturating_add(elements.unwrap_or(u64::MAX));
-        if self.n_elements > MAX_PARAM_ELEMENTS || shape.contains(&0) {
-            self.report(
-                Diagnostic::error(code::TOO_MANY, format!("the parameter `{path}` has the shape {shape:?}"))
-                    .at(span, "empty, or the model is beyond 2^46 parameters"),
-            );
-            return None;
-        }
-        let id = ParamId(self.graph.params.len() as u32);
-        let indices = counts.into_iter().map(Indices::all).collect();
-        self.graph.params.push(Param { path: path.clone(), indices, shape: shape.to_vec(), init, span: Some(span) });
-        self.params.insert(path, (id, span));
-        self.read_param(id, span)
-    }
-
-    /// A parameter that exists, read in the innermost body.
-    pub(super) fn read_param(&mut self, id: ParamId, span: Span) -> Option<Tensor> {
-        let shape: Vec<Dim> = self.graph.param(id)?.shape.iter().map(|n| Dim::Fixed(*n)).collect();
-        let value = self.add(Op::Param(id), &[], vec![Type::compute(shape)], span)?;
-        Some(Tensor { frame: self.frames.len() - 1, value, span, width: None })
-    }
-
-    /// Ends the innermost body, which becomes a body of the graph.
-    pub(super) fn close_frame(&mut self) -> Option<(BodyId, Frame)> {
-        let mut frame = self.frames.pop()?;
-        let id = BodyId(self.graph.bodies.len() as u32);
-        self.graph.bodies.push(std::mem::take(&mut frame.body));
-        Some((id, frame))
     }
 }

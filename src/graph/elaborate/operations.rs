@@ -1,7 +1,8 @@
-//! Operations of the language: their arguments, their parameters, the nodes they become.
+//! The operations of the language: their arguments, and the nodes and parameters they make.
 
-use super::{Builder, Diagnostic, Dim, Elem, Env, Init, Num, Number, Op, ParamType, Span, Tensor, Val, code};
-use crate::ast::{Arg, Expr, Ident};
+use super::{Atom, Builder, Diagnostic, Dim, Elem, Env, Expr, Init, Op, ParamType, Span, Tensor, Val, code};
+use crate::ast::Arg;
+use crate::base::Number;
 use crate::graph::ops::{
     activation::{Activation, Function},
     add::Add,
@@ -17,68 +18,73 @@ use crate::graph::ops::{
     sinusoid::Sinusoid,
     split_heads::SplitHeads,
 };
-use crate::resolve::builtins::{self, ArgType, Default as ArgDefault};
+use crate::resolve::builtins::{self, ArgType, Default as ArgDefault, Operation, StaticParam};
 use std::collections::BTreeMap;
 
 /// Parts of one `chunk`.
 const MAX_CHUNKS: u64 = 256;
 
+/// A static argument that the graph asked for.
+#[derive(Clone, Copy)]
+enum Known {
+    Atom(Atom, Span),
+    Init(Init),
+}
+
 /// Static arguments of an operation, typed.
-struct Statics(BTreeMap<&'static str, (Val, Option<Span>)>);
+pub(super) struct Statics(BTreeMap<&'static str, Known>);
 
 /// The arguments of an operation.
-struct Arguments {
-    tensors: Vec<Tensor>,
-    statics: Statics,
+pub(super) struct Arguments {
+    pub tensors: Vec<Tensor>,
+    pub statics: Statics,
     /// Whole numbers by position, where an operation takes any number of them.
-    rest: Vec<u64>,
+    pub rest: Vec<u64>,
 }
 
 impl Statics {
     fn real(&self, name: &str) -> f64 {
         match self.0.get(name) {
-            Some((Val::Number(n), _)) => n.number.to_f64(),
-            _ => 0.0,
+            Some(Known::Atom(atom, _)) => atom.to_number().map_or(0.0, Number::to_f64),
+            Some(Known::Init(_)) | None => 0.0,
         }
     }
 
     fn flag(&self, name: &str) -> bool {
-        matches!(self.0.get(name), Some((Val::Bool(true), _)))
+        matches!(self.0.get(name), Some(Known::Atom(Atom::Bool(true), _)))
     }
 
     fn init(&self) -> Init {
         match self.0.get("init") {
-            Some((Val::Init(init), _)) => *init,
-            _ => Init::Normal { std: builtins::INIT_STD },
+            Some(Known::Init(init)) => *init,
+            Some(Known::Atom(..)) | None => Init::Normal { std: builtins::INIT_STD },
         }
     }
 
     /// A positive whole number, and where it was written.
     fn int(&self, name: &str) -> Option<(u64, Span)> {
         match self.0.get(name) {
-            Some((Val::Number(n), _)) => Some((u64::try_from(n.number.to_i64()?).ok()?, n.origin)),
-            _ => None,
+            Some(Known::Atom(Atom::Whole(n), origin)) => Some((u64::try_from(*n).ok()?, *origin)),
+            Some(Known::Atom(..) | Known::Init(_)) | None => None,
         }
     }
 }
 
 impl Builder<'_> {
+    /// Adds an operation's nodes; `path` names its parameters.
     pub(super) fn operation(
         &mut self,
-        operation: &'static builtins::Operation,
-        callee: &Ident,
-        args: &[Arg],
-        alias: Option<&Ident>,
+        operation: &'static Operation,
+        arguments: Arguments,
+        path: &str,
         span: Span,
-        env: &mut Env,
     ) -> Option<Val> {
-        let Arguments { tensors, statics, rest } = self.arguments(operation, args, env)?;
-        let path = alias.unwrap_or(callee).text.clone();
+        let Arguments { tensors, statics, rest } = arguments;
         if let Some(function) = Function::ALL.into_iter().find(|f| f.name() == operation.name) {
             return self.op(Activation { function }.into(), &tensors, span).map(Val::Tensor);
         }
         if operation.name == "parameter" {
-            return self.param(&path, &rest, statics.init(), span).map(Val::Tensor);
+            return self.param(path, &rest, statics.init(), span).map(Val::Tensor);
         }
         let first = tensors.first()?.clone();
         let unmarked = |t: Tensor| Tensor { width: None, ..t };
@@ -97,23 +103,28 @@ impl Builder<'_> {
                 self.op(op.into(), &tensors, span).map(|t| Tensor { width: Some(origin), ..t })
             }
             "split_heads" => self.split_heads(first, &statics, span),
-            "embed" => self.embed(first, &path, &statics, span),
+            "embed" => self.embed(first, path, &statics, span),
             "linear" => {
                 let (out, origin) = self.positive(operation.name, "out", &statics, span)?;
-                let y = self.linear(&first, &path, out, statics.init(), span)?;
-                let y = if statics.flag("bias") { self.bias(y, &path, out, span)? } else { y };
+                let y = self.linear(&first, path, out, statics.init(), span)?;
+                let y = if statics.flag("bias") { self.bias(y, path, out, span)? } else { y };
                 Some(Tensor { width: Some(origin), ..y })
             }
-            "rmsnorm" => self.norm(first, &path, RmsNorm { eps: statics.real("eps") }.into(), &statics, span),
-            "layernorm" => self.norm(first, &path, LayerNorm { eps: statics.real("eps") }.into(), &statics, span),
-            "unembed" => self.unembed(first, &path, &statics, span),
+            "rmsnorm" => self.norm(first, path, RmsNorm { eps: statics.real("eps") }.into(), &statics, span),
+            "layernorm" => self.norm(first, path, LayerNorm { eps: statics.real("eps") }.into(), &statics, span),
+            "unembed" => self.unembed(first, path, &statics, span),
             _ => None,
         };
         tensor.map(Val::Tensor)
     }
 
-    /// Arguments of an operation: tensors in order, static ones typed, defaults filled in.
-    fn arguments(&mut self, operation: &'static builtins::Operation, args: &[Arg], env: &mut Env) -> Option<Arguments> {
+    /// Arguments of an operation as written: tensors in order, static ones typed, defaults filled in.
+    pub(super) fn arguments(
+        &mut self,
+        operation: &'static Operation,
+        args: &[Arg],
+        env: &mut Env,
+    ) -> Option<Arguments> {
         let names: Vec<&'static str> =
             operation.tensors.iter().copied().chain(operation.statics.iter().map(|s| s.name)).collect();
         let mut given: BTreeMap<&str, (&Expr, Option<Val>)> = BTreeMap::new();
@@ -122,9 +133,7 @@ impl Builder<'_> {
         let mut sound = true;
         for arg in args {
             if let (Some(name), None) = (operation.rest, &arg.name) {
-                let value = self.expr(&arg.value, env);
-                let value = value.and_then(|v| self.typed(name, &ParamType::Int, v, &arg.value, env));
-                match value.and_then(|v| self.positive_number(operation.name, name, v, arg.value.span)) {
+                match self.size(operation.name, name, &arg.value, env) {
                     Some(n) => rest.push(n),
                     None => sound = false,
                 }
@@ -153,42 +162,60 @@ impl Builder<'_> {
                 _ => sound = false,
             }
         }
-        let mut statics = BTreeMap::new();
+        let mut typed = BTreeMap::new();
         for param in operation.statics {
-            let value = match (given.remove(param.name), param.default) {
-                (Some((written, Some(value))), _) => {
-                    let typed = match (param.ty, value) {
-                        (ArgType::Init, value @ Val::Init(_)) => Some(value),
-                        (ArgType::Init, other) => {
-                            self.wanted(&format!("{} for `{}`", param.ty.word(), param.name), &other, written.span)
-                        }
-                        (ArgType::IntOrNone, Val::None) => Some(Val::None),
-                        (ArgType::Int | ArgType::IntOrNone, value) => {
-                            self.typed(param.name, &ParamType::Int, value, written, env)
-                        }
-                        (ArgType::Real, value) => self.typed(param.name, &ParamType::Real, value, written, env),
-                        (ArgType::Bool, value) => self.typed(param.name, &ParamType::Bool, value, written, env),
-                    };
-                    typed.map(|v| (v, Some(written.span)))
-                }
-                (Some((_, None)), _) => None,
-                (None, Some(ArgDefault::Bool(b))) => Some((Val::Bool(b), None)),
-                (None, Some(ArgDefault::None)) => Some((Val::None, None)),
-                (None, Some(ArgDefault::Normal(std))) => Some((Val::Init(Init::Normal { std }), None)),
-                (None, Some(ArgDefault::Number(x))) => {
-                    let origin = self.calls.last().copied()?;
-                    Some((Val::Number(Num { number: Number::Real(x), origin }), None))
-                }
-                (None, None) => None,
-            };
-            match value {
-                Some(value) => {
-                    statics.insert(param.name, value);
-                }
-                None => sound = false,
+            match given.remove(param.name) {
+                Some((written, Some(value))) => match self.typed_static(param, value, written, env) {
+                    Some(value) => {
+                        typed.insert(param.name.to_string(), value);
+                    }
+                    None => sound = false,
+                },
+                Some((_, None)) => sound = false,
+                None => {}
             }
         }
-        sound.then_some(Arguments { tensors, statics: Statics(statics), rest })
+        let statics = self.statics(operation, &typed);
+        if sound { Some(Arguments { tensors, statics: statics?, rest }) } else { None }
+    }
+
+    /// A static argument of an operation, of its type.
+    pub(super) fn typed_static(
+        &mut self,
+        param: &StaticParam,
+        value: Val,
+        written: &Expr,
+        env: &mut Env,
+    ) -> Option<Val> {
+        match (param.ty, value) {
+            (ArgType::Init, value @ Val::Init(_)) => Some(value),
+            (ArgType::Init, other) => {
+                self.wanted(&format!("{} for `{}`", param.ty.word(), param.name), &other, written.span)
+            }
+            (ArgType::IntOrNone, Val::Static(none)) if none.is_none() => Some(Val::Static(none)),
+            (ArgType::Int | ArgType::IntOrNone, value) => self.typed(param.name, &ParamType::Int, value, written, env),
+            (ArgType::Real, value) => self.typed(param.name, &ParamType::Real, value, written, env),
+            (ArgType::Bool, value) => self.typed(param.name, &ParamType::Bool, value, written, env),
+        }
+    }
+
+    /// The static arguments that are given, and defaults for the others.
+    pub(super) fn statics(&mut self, operation: &'static Operation, given: &BTreeMap<String, Val>) -> Option<Statics> {
+        let call = self.calls.last().copied()?;
+        let mut statics = BTreeMap::new();
+        for param in operation.statics {
+            let known = match (given.get(param.name), param.default) {
+                (Some(Val::Static(fixed)), _) => Known::Atom(self.know(*fixed), fixed.origin),
+                (Some(Val::Init(init)), _) => Known::Init(*init),
+                (Some(_), _) | (None, None) => return None,
+                (None, Some(ArgDefault::None)) => Known::Atom(Atom::None, call),
+                (None, Some(ArgDefault::Bool(b))) => Known::Atom(Atom::Bool(b), call),
+                (None, Some(ArgDefault::Number(x))) => Known::Atom(Atom::number(Number::Real(x))?, call),
+                (None, Some(ArgDefault::Normal(std))) => Known::Init(Init::Normal { std }),
+            };
+            statics.insert(param.name, known);
+        }
+        Some(Statics(statics))
     }
 
     fn positive(&mut self, operation: &str, name: &str, statics: &Statics, span: Span) -> Option<(u64, Span)> {
@@ -196,8 +223,8 @@ impl Builder<'_> {
             Some((n, origin)) if n > 0 => Some((n, origin)),
             _ => {
                 let (value, at) = match statics.0.get(name) {
-                    Some((Val::Number(n), _)) => (n.number.to_string(), n.origin),
-                    _ => (String::new(), span),
+                    Some(Known::Atom(atom, origin)) => (atom.to_string(), *origin),
+                    Some(Known::Init(_)) | None => (String::new(), span),
                 };
                 self.report(
                     Diagnostic::error(
@@ -212,13 +239,15 @@ impl Builder<'_> {
         }
     }
 
-    fn positive_number(&mut self, operation: &str, name: &str, value: Val, span: Span) -> Option<u64> {
-        let statics = Statics(BTreeMap::from([("value", (value, Some(span)))]));
-        match statics.int("value") {
-            Some((n, _)) if n > 0 => Some(n),
+    /// A whole number of at least 1 by position.
+    fn size(&mut self, operation: &str, name: &str, written: &Expr, env: &mut Env) -> Option<u64> {
+        let value = self.expr(written, env)?;
+        let Val::Static(n) = self.typed(name, &ParamType::Int, value, written, env)? else { return None };
+        match self.know(n) {
+            Atom::Whole(n) if n > 0 => u64::try_from(n).ok(),
             _ => {
                 let message = format!("a {name} of `{operation}` is at least 1");
-                self.report(Diagnostic::error(code::OUT_OF_RANGE, message).at(span, "this value"));
+                self.report(Diagnostic::error(code::OUT_OF_RANGE, message).at(written.span, "this value"));
                 None
             }
         }
@@ -233,7 +262,7 @@ impl Builder<'_> {
         span: Span,
     ) -> Option<Option<u64>> {
         match statics.0.get(name) {
-            Some((Val::None, _)) => Some(None),
+            Some(Known::Atom(Atom::None, _)) => Some(None),
             _ => self.positive(operation, name, statics, span).map(|(n, _)| Some(n)),
         }
     }
@@ -296,7 +325,7 @@ impl Builder<'_> {
             self.report(diagnostic);
             return None;
         }
-        let parts = self.ops(Chunk { widths: vec![width / n; n as usize] }.into(), &[x], span)?;
+        let parts = self.results(Chunk { widths: vec![width / n; n as usize] }.into(), &[x], span)?;
         let parts: Vec<Val> = parts.into_iter().map(|t| Val::Tensor(Tensor { width: None, ..t })).collect();
         // One part is the tensor itself.
         match <[Val; 1]>::try_from(parts) {
@@ -319,7 +348,7 @@ impl Builder<'_> {
         let is_tokens = ty.shape.len() == 2;
         // A table of a repeat is one for each layer, and no single one could be shared.
         if is_tokens && self.token_table.is_none() && self.frames.len() == 1 {
-            self.token_table = self.graph.params.len().checked_sub(1).map(|i| super::ParamId(i as u32));
+            self.token_table = self.param_of(&table);
         }
         let x = self.op(Embed.into(), &[table, index], span)?;
         Some(Tensor { width: Some(origin), ..x })
@@ -327,6 +356,11 @@ impl Builder<'_> {
 
     /// Logits: a linear map to the vocabulary, of its own or with the token table as its weight.
     fn unembed(&mut self, x: Tensor, path: &str, statics: &Statics, span: Span) -> Option<Tensor> {
+        let logits = self.logits(x, path, statics, span)?;
+        if statics.flag("bias") { self.bias(logits, path, self.inputs.vocab, span) } else { Some(logits) }
+    }
+
+    fn logits(&mut self, x: Tensor, path: &str, statics: &Statics, span: Span) -> Option<Tensor> {
         if !statics.flag("tied") {
             return self.linear(&x, path, self.inputs.vocab, statics.init(), span);
         }

@@ -1,11 +1,15 @@
 //! Static values: arguments of the right type, whole numbers, functions on numbers.
 
-use super::{Builder, Diagnostic, Env, Expr, ExprKind, Num, Number, ParamType, Span, Val, code};
+use super::atoms::{Binary, Unary};
+use super::fixed::Fixed;
+use super::{Atom, Builder, Diagnostic, Env, Expr, ExprKind, ParamType, Span, Val, code};
 use crate::ast::{Arg, BinaryOp, Ident, Param};
-use crate::base::number::Rational;
 
 impl Builder<'_> {
     pub(super) fn default_value(&mut self, param: &Param, default: &Expr, env: &mut Env) -> Option<Val> {
+        if matches!(param.ty, ParamType::Block { .. }) {
+            return self.block_argument(param, default, env);
+        }
         let value = self.expr(default, env)?;
         self.typed(&param.name.text, &param.ty, value, default, env)
     }
@@ -20,24 +24,25 @@ impl Builder<'_> {
         env: &mut Env,
     ) -> Option<Val> {
         match (ty, value) {
-            (ParamType::Int, Val::Number(n)) => {
-                if n.number.to_i64().is_some() {
-                    return Some(Val::Number(n));
+            (ParamType::Int, Val::Static(n)) if n.is_number() => {
+                if self.is_whole(n) {
+                    return Some(Val::Static(n));
                 }
                 self.not_whole(name, n, written, env);
                 None
             }
-            (ParamType::Real, value @ Val::Number(_)) | (ParamType::Bool, value @ Val::Bool(_)) => Some(value),
+            (ParamType::Real, Val::Static(n)) if n.is_number() => Some(Val::Static(n)),
+            (ParamType::Bool, Val::Static(n)) if n.is_bool() => Some(Val::Static(n)),
             (ParamType::Bool, other) => self.wanted(&format!("true or false for `{name}`"), &other, written.span),
             (_, other) => self.wanted(&format!("a number for `{name}`"), &other, written.span),
         }
     }
 
     /// A fraction where a whole number is due; a quotient shows where both sides come from.
-    fn not_whole(&mut self, name: &str, value: Num, written: &Expr, env: &mut Env) {
+    fn not_whole(&mut self, name: &str, value: Fixed, written: &Expr, env: &mut Env) {
         if let ExprKind::Binary { op: BinaryOp::Div, left, right, .. } = &written.kind
-            && let (Some(Val::Number(a)), Some(Val::Number(b))) = (self.expr(left, env), self.expr(right, env))
-            && let (Some(width), Some(parts)) = (a.number.to_i64(), b.number.to_i64())
+            && let (Some(Val::Static(a)), Some(Val::Static(b))) = (self.expr(left, env), self.expr(right, env))
+            && let (Atom::Whole(width), Atom::Whole(parts)) = (a.shown(), b.shown())
             && parts > 0
         {
             let heads = matches!(&right.kind, ExprKind::Name(n) if n.contains("heads"));
@@ -59,23 +64,27 @@ impl Builder<'_> {
             return self.report(diagnostic);
         }
         self.report(
-            Diagnostic::error(code::NOT_WHOLE, format!("`{name}` has to be whole, not {}", value.number))
+            Diagnostic::error(code::NOT_WHOLE, format!("`{name}` has to be whole, not {}", value.shown()))
                 .at(value.origin, "a whole number is wanted here")
                 .also(written.span, "for this"),
         );
     }
 
     pub(super) fn whole_number(&mut self, what: &str, value: Val, span: Span) -> Option<u64> {
-        let Val::Number(n) = value else {
-            self.wanted(&format!("a whole number for {what}"), &value, span);
-            return None;
+        let n = match value {
+            Val::Static(n) if n.is_number() => n,
+            other => {
+                self.wanted(&format!("a whole number for {what}"), &other, span);
+                return None;
+            }
         };
-        match n.number.to_i64().and_then(|n| u64::try_from(n).ok()) {
-            Some(n) => Some(n),
-            None => {
+        let known = self.know(n);
+        match known {
+            Atom::Whole(n) if n >= 0 => u64::try_from(n).ok(),
+            _ => {
                 let mut diagnostic = Diagnostic::error(
                     code::NOT_WHOLE,
-                    format!("{what} has to be a whole number of at least 0, not {}", n.number),
+                    format!("{what} has to be a whole number of at least 0, not {known}"),
                 )
                 .at(n.origin, "this value");
                 if n.origin != span {
@@ -102,51 +111,28 @@ impl Builder<'_> {
                 continue;
             }
             match self.expr(&arg.value, env)? {
-                Val::Number(n) => numbers.push(n.number),
+                Val::Static(n) if n.is_number() => numbers.push(n),
                 other => return self.wanted(&format!("a number for `{}`", callee.text), &other, arg.value.span),
             }
         }
-        let number = match (callee.text.as_str(), numbers.as_slice()) {
-            ("floor", [x]) => x.floor(),
-            ("ceil", [x]) => x.ceil(),
-            ("sqrt", [x]) => square_root(*x),
-            ("min", [a, b]) => {
-                if a <= b {
-                    *a
-                } else {
-                    *b
-                }
-            }
-            ("max", [a, b]) => {
-                if a >= b {
-                    *a
-                } else {
-                    *b
-                }
-            }
+        let result = match (callee.text.as_str(), numbers.as_slice()) {
+            ("floor", [x]) => self.unary(Unary::Floor, *x, span),
+            ("ceil", [x]) => self.unary(Unary::Ceil, *x, span),
+            ("sqrt", [x]) => self.unary(Unary::Sqrt, *x, span),
+            ("min", [a, b]) => self.binary(Binary::Min, *a, *b, span),
+            ("max", [a, b]) => self.binary(Binary::Max, *a, *b, span),
             ("round_to", [x, n]) => {
-                let ratio = x.div(*n);
-                (if up == Some(true) { ratio.ceil() } else { ratio.floor() }).mul(*n)
+                self.binary(if up == Some(true) { Binary::RoundUp } else { Binary::RoundDown }, *x, *n, span)
             }
             _ => return None,
         };
-        if !number.is_finite() {
+        if result.is_none() {
             self.report(
                 Diagnostic::error(code::BAD_ARITHMETIC, format!("`{}` has no value here", callee.text))
                     .at(span, "here"),
             );
-            return None;
         }
-        Some(Val::Number(Num { number, origin: span }))
-    }
-}
-
-/// Exact for perfect squares.
-fn square_root(x: Number) -> Number {
-    let root = x.to_f64().sqrt();
-    match Rational::new(root as i128, 1).map(Number::Exact) {
-        Some(exact) if root.fract() == 0.0 && exact.mul(exact) == x => exact,
-        _ => Number::Real(root),
+        result.map(Val::Static)
     }
 }
 
