@@ -29,7 +29,10 @@ model dit(layers: int = 12, dim: int = 768, heads: int = 12, cond: int = 128, ti
     if timed { sigma = t } else { sigma = 0 * t }
     c = silu(timestep(sigma, out: cond) as sigma_map)
     repeat layers as blocks {
-        (shift_a, scale_a, gate_a, shift_m, scale_m, gate_m) = chunk(linear(c, 6 * dim, bias: true, init: zeros) as adaln, 6)
+        (shift_a, scale_a, gate_a, shift_m, scale_m, gate_m) = chunk(
+            linear(c, 6 * dim, bias: true, init: zeros) as adaln,
+            6,
+        )
         x = x + gate_a * attention(modulate(layernorm(x) as norm1, shift_a, scale_a), heads: heads) as attn
         x = x + gate_m * mlp(modulate(layernorm(x) as norm2, shift_m, scale_m))
     }
@@ -38,31 +41,31 @@ model dit(layers: int = 12, dim: int = 768, heads: int = 12, cond: int = 128, ti
 }
 
 data python {
-    source: files("{torch}/**/*.py")
+    source:    files("{torch}/**/*.py")
     tokenizer: bytes
-    vocab: 50258
-    seq: 1024
-    unique: 128K tokens
-    total: 1M tokens
-    valid: 64K tokens
+    vocab:     50258
+    seq:       1024
+    unique:    128K tokens
+    total:     1M tokens
+    valid:     64K tokens
     max_per_document: { unique: 8K tokens, valid: 1024 tokens }
 }
 
 experiment mdlm {
-    model: dit()
+    model:     dit()
     objective: count
-    data: python
-    train: {
-        batch: 8 seqs
-        optimizer: adamw(lr: 3e-4, betas: (0.9, 0.999), weight_decay: 0, eps: 1e-8)
+    data:      python
+    train:     {
+        batch:       8 seqs
+        optimizer:   adamw(lr: 3e-4, betas: (0.9, 0.999), weight_decay: 0, eps: 1e-8)
         lr_schedule: constant(warmup: 5%)
-        clip: 1.0
-        precision: bf16
+        clip:        1.0
+        precision:   bf16
     }
-    eval: { every: 10%, loss: valid }
-    arms: { timed: { model.timed: true }, plain: { model.timed: false } }
-    sweep: { train.optimizer.lr: [1e-4, 3e-4, 1e-3] }
-    expect: {
+    eval:      { every: 10%, loss: valid }
+    arms:      { timed: { model.timed: true }, plain: { model.timed: false } }
+    sweep:     { train.optimizer.lr: [1e-4, 3e-4, 1e-3] }
+    expect:    {
         let gain = gap(loss(valid), of: timed, to: plain)
         gain < 0.05
         gain > -0.05
