@@ -45,6 +45,7 @@ pub fn read(node: &Node, n_targets: Option<u64>, cx: &mut Cx<'_>) -> Option<Obje
     reader.finish(cx);
     let (named, (proof, ends), t, weight, estimator) = (named?, checked?, t?, weight?, estimator?);
     let rates = [t.low, t.high].map(|t| 1.0 - named.formula.eval(t));
+    let mut proved_equal = None;
     let weight = match weight {
         Weight::Elbo => {
             if estimator == Estimator::Bernoulli {
@@ -56,7 +57,7 @@ pub fn read(node: &Node, n_targets: Option<u64>, cx: &mut Cx<'_>) -> Option<Obje
         }
         Weight::Flat => LossWeight::Flat,
         Weight::Named(custom) if custom.formula.is_provably(&proof.weight) => {
-            cx.note_derived("objective.weight.is", "-alpha'(t) / (1 - alpha(t)), proved symbolically");
+            proved_equal = Some(custom.name);
             LossWeight::Elbo
         }
         Weight::Named(custom) => {
@@ -66,8 +67,12 @@ pub fn read(node: &Node, n_targets: Option<u64>, cx: &mut Cx<'_>) -> Option<Obje
             LossWeight::Custom { name: custom.name, formula: custom.formula }
         }
     };
+    let mut bound = label(&named.formula, ends, t, &weight, estimator, n_targets.unwrap_or(1));
+    if let (Ok(why), Some(name)) = (&mut bound, proved_equal) {
+        why.push_str(&format!("; `{name}` is provably -alpha'/(1-alpha)"));
+    }
     let objective = MaskedDiffusion {
-        bound: label(&named.formula, ends, t, &weight, estimator, n_targets.unwrap_or(1)),
+        bound,
         schedule_name: named.name,
         schedule: named.formula,
         proof,
