@@ -1,4 +1,11 @@
 //! LLaDA 8B (arXiv 2502.09992) against the same decoder trained on the next token, at three sizes.
+//!
+//! `small` has the shape of the paper's 1B (1,487,243,264 parameters, of which 0.97B in the layers), `medium` is between
+//! (3,948,063,744). `t` is drawn from 0 on, as the paper has it; its code begins at 1e-3, which would be no bound. `large`:
+//!   token table and head      2 * 126464 * 4096                                   1,035,993,088
+//!   a layer                   4 * 4096 * 4096 + 3 * 4096 * 12288 + 2 * 4096         218,112,000, times 32
+//!   the last norm                                                                         4,096
+//!   together                                                                      8,015,581,184
 
 /// A vanilla Llama block: no biases, RMSNorm, RoPE; `kv_heads` below `heads` is grouped-query attention.
 block attention(x: [B, T, D], heads: int, kv_heads: int, rope_base: real) -> [B, T, D] {

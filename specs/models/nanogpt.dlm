@@ -1,6 +1,7 @@
 //! nanoGPT's GPT-2 124M (github.com/karpathy/nanoGPT, model.py and train.py) when unique data is scarce.
 //!
-//! train.py's defaults: bias = False, dropout = 0.0, vocab 50304, block 1024. Parameters:
+//! train.py's defaults: bias = False, dropout = 0.0, vocab 50304, block 1024, AdamW. The text is bytes, and a chunk of
+//! 1024 tokens has 1023 targets where nanoGPT's has 1024. Parameters:
 //!   token table, tied to the head    50304 * 768                                   38,633,472
 //!   position table                    1024 * 768                                      786,432
 //!   a layer                           768 * 2304 + 768 * 768 + 2 * 768 * 3072 + 2 * 768   7,079,424, times 12
