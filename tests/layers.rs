@@ -123,7 +123,8 @@ impl Writer {
         }
     }
 
-    fn statement(&mut self, labels: &[String], depth: usize) {
+    /// `always`: whether it runs at every index.
+    fn statement(&mut self, labels: &[String], depth: usize, always: bool) {
         let (w, i) = (self.name("w"), self.index(labels));
         match self.below(if depth > 2 { 6 } else { 9 }) {
             0 => self.line(&format!("x = x + linear(x, 4) as {w}")),
@@ -135,12 +136,12 @@ impl Writer {
                     "x = x + linear(linear(x, if {condition} {{ 2 }} else {{ 3 }}) as {w}a, 4) as {w}b"
                 ));
             }
-            4 => {
+            4 if always => {
                 // Assigned at the first index of the innermost repeat, so at every later one it is there.
                 let (innermost, condition) = (labels.last().unwrap().clone(), self.condition(labels));
                 self.line(&format!("if {innermost} == 0 or {condition} {{ {w} = x }} else {{ x = x - {w} * 0.5 }}"));
             }
-            5 => {
+            4 | 5 => {
                 let (a, b) = (self.condition(labels), self.condition(labels));
                 self.line(&format!(
                     "if {a} {{ x = rmsnorm(x) as {w}a }} else if {b} {{ x = silu(x) }} else {{ y = x }}"
@@ -149,9 +150,9 @@ impl Writer {
             6 => {
                 let condition = self.condition(labels);
                 self.line(&format!("if {condition} {{"));
-                self.statement(labels, depth + 1);
+                self.statement(labels, depth + 1, false);
                 self.line("} else {");
-                self.statement(labels, depth + 1);
+                self.statement(labels, depth + 1, false);
                 self.line("}");
             }
             _ => self.repeat(labels, depth),
@@ -164,7 +165,7 @@ impl Writer {
         let inner = [labels, std::slice::from_ref(&label)].concat();
         self.line(&format!("repeat {n} as {label} {{"));
         for _ in 0..1 + self.below(3) {
-            self.statement(&inner, depth + 1);
+            self.statement(&inner, depth + 1, true);
         }
         self.line(&format!("collect {list} = x"));
         self.line("}");
@@ -321,5 +322,6 @@ fn cost_goes_with_the_kinds_of_layers() {
     let best = |layers: u64| (0..7).map(|_| front_stages(layers)).min().unwrap();
     let ((few, n), (many, m)) = (best(26), best(2_600));
     assert_eq!((n, m), (2, 2));
+    println!("26 layers {few:?}, 2,600 layers {many:?}");
     assert!(many < few * 2, "26 layers {few:?}, 2,600 layers {many:?}");
 }

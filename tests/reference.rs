@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::front;
+use common::{QUICKSTART, front};
 use dlmc::base::diag::CODES;
 use dlmc::cli::render;
 
@@ -43,4 +43,30 @@ fn every_code_it_names_exists() {
     for code in named {
         assert!(CODES.iter().any(|(known, ..)| known.0 == code), "{code} is no code");
     }
+}
+
+/// A library is only read; its models are built when an experiment trains them.
+#[test]
+fn every_model_of_an_example_is_built() {
+    let rest = QUICKSTART.split_once("data python").unwrap().1;
+    let mut n_built = 0;
+    for (mark, text) in examples() {
+        let has_model = text.starts_with("model ") || text.contains("\nmodel ");
+        if !mark.is_empty() || text.contains("experiment") || !has_model {
+            continue;
+        }
+        let model = text.split("model ").last().unwrap();
+        let name = model.split('(').next().unwrap();
+        let experiment = format!("data python{rest}");
+        let start = experiment.find("model:").unwrap();
+        let end = start + experiment[start..].find('\n').unwrap();
+        let experiment = format!("{}model: {name}(){}", &experiment[..start], &experiment[end..]);
+        let objectives = "schedule keep(t) = 1 - t\nobjective ar = next_token()\n\
+            objective mdm = masked_diffusion(schedule: keep)\n";
+        let outcome = front(&format!("{text}\n{objectives}{experiment}"));
+        let said = render::human(&outcome.diagnostics, &outcome.sources, false);
+        assert!(outcome.compiled.is_some(), "{text}\n{said}");
+        n_built += 1;
+    }
+    assert!(n_built >= 5, "{n_built}");
 }

@@ -171,12 +171,12 @@ impl Builder<'_> {
         let (parts, n_seen) = self.terms.outer_parts(term);
         let at = self.calls.last().copied();
         let indices: Vec<u64> = self.levels.iter().map(|level| level.index).collect();
-        let mut slice = self.terms.slice(&parts);
+        let slice = self.terms.slice(&parts);
         // Looking for parts is slower than computing them.
         if !at.is_some_and(|at| self.compare(1, n_seen * 16 + slice.n_steps() * 16, at)) {
             return;
         }
-        let values: Vec<Option<Atom>> = slice.at(&indices).collect();
+        let values: Vec<Option<Atom>> = slice.over(&indices, &[]).iter().map(|column| column.at(0)).collect();
         for (part, value) in parts.into_iter().zip(values) {
             self.ask(part, value);
         }
@@ -203,17 +203,14 @@ impl Builder<'_> {
         over: &Indices,
         span: Span,
     ) -> Option<Vec<Option<Atom>>> {
-        let mut slice = self.terms.slice(&[term]);
+        let slice = self.terms.slice(&[term]);
         if !self.compare(over.n() as usize, slice.n_steps(), span) {
             return None;
         }
-        let mut indices: Vec<u64> = self.levels.iter().take(n_outer).map(|level| level.index).collect();
-        let mut value_at = |index| {
-            indices.truncate(n_outer);
-            indices.push(index);
-            slice.at(&indices).next().flatten()
-        };
-        Some(over.iter().map(&mut value_at).collect())
+        let outer: Vec<u64> = self.levels.iter().take(n_outer).map(|level| level.index).collect();
+        let indices: Vec<u64> = over.iter().collect();
+        let column = slice.over(&outer, &indices).into_iter().next()?;
+        Some((0..indices.len()).map(|i| column.at(i)).collect())
     }
 
     /// A number at the indices being elaborated; the caller has seen that it is one.
@@ -259,18 +256,18 @@ impl Builder<'_> {
             return Some((remaining, vec![]));
         }
         let (terms, wanted): (Vec<TermId>, Vec<Option<Atom>>) = level.trace.iter().copied().unzip();
-        let mut slice = self.terms.slice(&terms);
+        let slice = self.terms.slice(&terms);
         if !self.compare(remaining.len(), slice.n_steps(), span) {
             return None;
         }
-        let mut indices: Vec<u64> = self.levels.iter().map(|level| level.index).collect();
-        let is_member = |index: &u64| {
-            if let Some(last) = indices.last_mut() {
-                *last = *index;
-            }
-            slice.at(&indices).eq(wanted.iter().copied())
-        };
-        Some(remaining.into_iter().partition(is_member))
+        let n_outer = self.levels.len().saturating_sub(1);
+        let outer: Vec<u64> = self.levels.iter().take(n_outer).map(|level| level.index).collect();
+        let mut kept = vec![true; remaining.len()];
+        for (column, wanted) in slice.over(&outer, &remaining).iter().zip(wanted) {
+            column.keep(wanted, &mut kept);
+        }
+        let mut kept = kept.into_iter();
+        Some(remaining.into_iter().partition(|_| kept.next().unwrap_or(false)))
     }
 
     /// Whether an error is one that an earlier body of an open repeat has, too.

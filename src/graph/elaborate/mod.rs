@@ -3,12 +3,14 @@
 //!
 //! [`statements`] and [`expressions`] run a block's text, [`calls`] the blocks and [`operations`] the
 //! operations it calls; [`blocks`] are blocks given as arguments. [`repeat`] elaborates each distinct
-//! body of a repeat once, which [`fixed`] (with [`atoms`] and [`terms`]) decides; [`region`] makes one node of
+//! body of a repeat once, which [`fixed`] (with [`atoms`], [`terms`] and
+//! [`columns`]) decides; [`region`] makes one node of
 //! the bodies. [`params`] says which parameter a path means.
 
 mod atoms;
 mod blocks;
 mod calls;
+mod columns;
 mod expressions;
 mod fixed;
 mod frames;

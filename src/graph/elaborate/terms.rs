@@ -3,7 +3,8 @@
 //! A level is the depth of a repeat among those that are open: 0 for the outermost. A term knows the
 //! innermost level that it depends on, and is a function of the indices of that level and those around.
 
-use super::atoms::{Atom, Binary, Unary, binary, unary};
+use super::atoms::{Atom, Binary, Unary};
+use super::columns::Column;
 use std::collections::{BTreeSet, HashMap};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -106,7 +107,7 @@ impl Terms {
                 Term::Binary(f, a, b) => Step::Binary(*f, place(a), place(b)),
             })
         });
-        Slice { steps: steps.collect(), roots: roots.iter().map(place).collect(), values: vec![] }
+        Slice { steps: steps.collect(), roots: roots.iter().map(place).collect() }
     }
 }
 
@@ -121,7 +122,6 @@ enum Step {
 pub(super) struct Slice {
     steps: Vec<Step>,
     roots: Vec<usize>,
-    values: Vec<Option<Atom>>,
 }
 
 impl Slice {
@@ -129,20 +129,24 @@ impl Slice {
         self.steps.len()
     }
 
-    /// The values at these indices, one for each level, outermost first; `None` where there is none.
-    pub fn at(&mut self, indices: &[u64]) -> impl Iterator<Item = Option<Atom>> {
-        self.values.clear();
+    /// The values at these `indices` of one repeat; those of the repeats around it are `outer`, outermost
+    /// first. One column for each value.
+    pub fn over(&self, outer: &[u64], indices: &[u64]) -> Vec<Column> {
+        let mut columns: Vec<Column> = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
-            let of = |place: &usize| self.values.get(*place).copied().flatten();
-            let value = match step {
-                Step::Constant(atom) => Some(*atom),
-                Step::Index(level) => indices.get(*level).and_then(|i| i64::try_from(*i).ok()).map(Atom::Whole),
-                Step::Unary(f, a) => unary(*f, of(a)),
-                Step::Binary(f, a, b) => binary(*f, of(a), of(b)),
+            let of = |place: &usize| columns.get(*place).unwrap_or(&Column::NONE);
+            let column = match step {
+                Step::Constant(atom) => Column::Same(Some(*atom)),
+                Step::Index(level) => match outer.get(*level) {
+                    Some(index) => Column::Same(i64::try_from(*index).ok().map(Atom::Whole)),
+                    None => Column::Whole(indices.iter().map(|i| *i as i64).collect()),
+                },
+                Step::Unary(f, a) => of(a).unary(*f, indices.len()),
+                Step::Binary(f, a, b) => of(a).binary(*f, of(b), indices.len()),
             };
-            self.values.push(value);
+            columns.push(column);
         }
-        self.roots.iter().map(|root| self.values.get(*root).copied().flatten())
+        self.roots.iter().map(|root| columns.get(*root).cloned().unwrap_or(Column::NONE)).collect()
     }
 }
 
@@ -166,10 +170,9 @@ mod tests {
         assert_eq!(is_fourth(), term);
         assert_eq!(terms.level(term), Some(1));
         assert!(!terms.is_mixed(term));
-        let mut slice = terms.slice(&[term]);
-        for i in 0..12 {
-            assert_eq!(slice.at(&[9, i]).collect::<Vec<_>>(), [Some(Atom::Bool(i % 4 == 3))]);
-        }
+        let column = terms.slice(&[term]).over(&[9], &[0, 3, 4, 7, 8]);
+        assert_eq!(column, [Column::Truth(vec![false, true, false, true, false])]);
+        assert_eq!(terms.slice(&[term]).over(&[9, 7], &[]), [Column::Same(Some(Atom::Bool(true)))]);
     }
 
     #[test]
