@@ -18,13 +18,13 @@ schedule cosine(t) = 1 - cos(pi / 2 * (1 - t))
 schedule cosine_mdlm(t) = eps + (1 - eps) * cos(pi / 2 * t)
 
 /// "Cosine-squared" in MDLM's code, with alpha(1) = eps.
-schedule cosine_squared(t) = eps + (1 - eps) * cos(pi / 2 * t) ^ 2
+schedule cosine_squared(t) = eps + (1 - eps) * cos(pi / 2 * t)^2
 
 /// 1 - t^n with n = 2, weight 2/t: "poly2" in Quokka, "square" in BD3LM's code (arXiv 2503.09573).
-schedule square(t) = 1 - t ^ 2
+schedule square(t) = 1 - t^2
 
 /// 1 - t^n with n = 3, weight 3/t.
-schedule cubic(t) = 1 - t ^ 3
+schedule cubic(t) = 1 - t^3
 
 /// 1 - t^n with n = 1/2, weight 1/(2 t): "square_root" in BD3LM's code.
 schedule square_root(t) = 1 - sqrt(t)
@@ -33,7 +33,7 @@ schedule square_root(t) = 1 - sqrt(t)
 schedule logarithmic(t) = 1 - log(1 + t) / log(2)
 
 /// sigma from 1e-4 to 20 in equal ratios: Lou et al. (SEDD, arXiv 2310.16834).
-schedule geometric(t) = exp(-1e-4 ^ (1 - t) * 20 ^ t)
+schedule geometric(t) = exp(-1e-4^(1 - t) * 20^t)
 
 /// sigma from 1e-3 to 7 in equal steps: "linear" in MDLM's code, where the word means sigma, not alpha.
 schedule linear_sigma(t) = exp(-(1e-3 + (7 - 1e-3) * t))

@@ -126,6 +126,11 @@ fn definition_value(eval: &mut Eval<'_>, id: DefId, definition: &ast::Definition
     node
 }
 
+/// All that an experiment names, without a look at what it makes of it.
+pub fn named_by(library: &Library, experiment: DefId) -> impl Iterator<Item = DefId> {
+    made_of(library, experiment).into_iter().map(|need| need.id)
+}
+
 /// What claims name is used; what they say, `check` reads from the text.
 pub fn reach(eval: &mut Eval<'_>, claims: &[ast::Claim]) {
     let mut unread = Diagnostics::default();
@@ -137,11 +142,6 @@ pub fn reach(eval: &mut Eval<'_>, claims: &[ast::Claim]) {
         });
     }
     std::mem::swap(eval.out, &mut unread);
-}
-
-/// All that an experiment names, without a look at what it makes of it.
-pub fn named_by(library: &Library, experiment: DefId) -> impl Iterator<Item = DefId> {
-    made_of(library, experiment).into_iter().map(|need| need.id)
 }
 
 /// What has to be opened before something else.
