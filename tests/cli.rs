@@ -130,7 +130,9 @@ fn overrides_are_checked_like_the_file() {
 fn graph_prints_every_stage_in_every_form() {
     let shop = Shop::new(&[("a.dlm", SOUND)]);
     for stage in ["built", "checked", "training"] {
-        for (form, start) in [("ron", "("), ("dot", "digraph"), ("text", "param embed")] {
+        for (form, start) in
+            [("ron", "("), ("json", "{\"version\":"), ("dot", "digraph"), ("svg", "<svg "), ("text", "param embed")]
+        {
             for arm in ["ar", "mdm"] {
                 let args = ["graph", "a.dlm", "--stage", stage, "--format", form, "--arm", arm];
                 let output = shop.run(&args);

@@ -109,8 +109,7 @@ fn a_conditioned_model_agrees() {
         let graph = training_graph(&model(text, "dit(layers: 2, dim: 16)", pattern, VOCAB, 16), LIVE).unwrap();
         compare(&graph, 3, 7, Precision::Fp64, 1e-10);
         compare(&graph, 3, 7, Precision::Fp32, 1e-4);
-        // What conditions three sequences passes through sums over few rows: 8 bits show.
-        compare(&graph, 3, 7, Precision::Bf16, 0.3);
+        // Not in bf16: rounding the weights alone moves some of its gradients by 45%.
     }
 }
 

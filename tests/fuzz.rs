@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use dlmc::base::source::{Disk, ReadError, Sources};
 use dlmc::cli::front::compile;
 use dlmc::cli::render;
+use dlmc::graph::svg::svg;
 use dlmc::graph::training::training_graph;
+use dlmc::syntax::format::format;
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
@@ -215,15 +217,28 @@ fn mutate(text: &str, other: &str, rng: &mut TestRng) -> String {
     lines.join("\n")
 }
 
-/// The whole front half: errors rendered in both forms, or graphs, differentiated.
+/// The whole front half: errors rendered in both forms, or graphs, differentiated and drawn. What reads well is
+/// laid out, once and for all.
 fn front(path: &Path, text: &str) -> bool {
+    let file = dlmc::base::FileId(0);
+    if !dlmc::syntax::parse(file, text).1.has_errors() {
+        let once = format(file, text).expect("what reads well can be laid out");
+        let twice = format(file, &once).expect("what is laid out reads well");
+        assert_eq!(once, twice, "laid out differently the second time");
+    }
     let outcome = compile(path, &Mutated { path, text }, None, &[], None);
     let human = render::human(&outcome.diagnostics, &outcome.sources, false);
     let json = render::json(&outcome.diagnostics, &outcome.sources);
     assert!(human.is_empty() == outcome.diagnostics.is_empty() && json.is_object());
     let Some(compiled) = outcome.compiled else { return false };
     for (arm, model) in compiled.spec.variants().iter().zip(&compiled.models).take(2) {
-        training_graph(model, arm.vocab.n_predictable()).expect("a valid model has a backward pass");
+        let training = training_graph(model, arm.vocab.n_predictable()).expect("a valid model has a backward pass");
+        for graph in [model.graph(), training.graph()] {
+            // Drawing thousands of nodes takes its time, and finds no more than drawing some.
+            if graph.bodies.iter().map(|body| body.dag.node_count()).sum::<usize>() < 400 {
+                assert!(svg(graph, "fuzzed").ends_with("</svg>\n"));
+            }
+        }
     }
     true
 }

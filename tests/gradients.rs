@@ -145,7 +145,7 @@ fn of_every_activation_and_of_parts() {
         s = parameter()
         m = parameter(dim, dim, init: normal(0.3)) as mix
         x = x + 2 - gelu_tanh(gelu(g)) * s
-        x = concat(x, silu(g) * m_row(x))
+        x = concat(x, silu(g) * m_row(log(1 + exp(x))))
         (x, unread) = chunk(linear(x, 2 * dim) as mixed, 2)
         return unembed(layernorm(x, bias: true) as norm)
     }

@@ -319,6 +319,19 @@ fn the_drawing_of_a_small_model() {
     insta::assert_snapshot!(drawing);
 }
 
+#[test]
+fn the_drawing_of_the_readme_is_what_is_drawn() {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_dlmc")).args(["graph", "specs/quickstart.dlm", "--format", "svg"]).output();
+    let drawn = output.unwrap();
+    // Without the corpus of the checkout's own libtorch nothing is drawn.
+    if drawn.status.success() {
+        let pinned = std::fs::read_to_string("specs/quickstart.model.svg").unwrap();
+        let how = "dlmc graph specs/quickstart.dlm --format svg > specs/quickstart.model.svg";
+        assert!(text(&drawn.stdout) == pinned, "specs/quickstart.model.svg is old: {how}");
+    }
+}
+
 /// A promise of all these commands.
 #[test]
 fn they_start_in_milliseconds() {

@@ -87,6 +87,12 @@ impl Stream {
         fraction(words[0], words[1])
     }
 
+    /// Two independent ones, uniform in [0, 1).
+    pub fn uniforms(&self, counter: [u32; 4]) -> [f64; 2] {
+        let words = self.bits(counter);
+        [fraction(words[0], words[1]), fraction(words[2], words[3])]
+    }
+
     /// Two independent standard normals (Box-Muller in f64).
     pub fn normals(&self, counter: [u32; 4]) -> [f64; 2] {
         let words = self.bits(counter);

@@ -1,6 +1,7 @@
 //! Where text comes from and how a place in it is named.
 
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 /// One file of a [`SourceMap`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,25 +39,29 @@ pub struct SourceFile {
     /// As shown to the user: the path that was given, or `std/...`.
     pub name: String,
     pub text: String,
+    /// Where each line begins.
+    lines: Vec<u32>,
 }
 
 /// All files read so far, in reading order.
 #[derive(Clone, Debug, Default)]
 pub struct SourceMap {
-    files: Vec<SourceFile>,
+    files: Vec<Arc<SourceFile>>,
 }
 
 impl SourceMap {
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> FileId {
-        self.files.push(SourceFile { name: name.into(), text: text.into() });
+        let text = text.into();
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(i, _)| i as u32 + 1)).collect();
+        self.files.push(Arc::new(SourceFile { name: name.into(), text, lines }));
         FileId(self.files.len() as u32 - 1)
     }
 
     pub fn get(&self, id: FileId) -> Option<&SourceFile> {
-        self.files.get(id.0 as usize)
+        self.files.get(id.0 as usize).map(Arc::as_ref)
     }
 
-    pub fn files(&self) -> &[SourceFile] {
+    pub fn files(&self) -> &[Arc<SourceFile>] {
         &self.files
     }
 
@@ -66,14 +71,11 @@ impl SourceMap {
 
     /// `file:line:col` of a span's start; line and column count from 1, columns in characters.
     pub fn locate(&self, span: Span) -> Location {
-        let (name, text) = self.get(span.file).map_or(("", ""), |f| (&f.name, &f.text));
-        let before = text.get(..span.start as usize).unwrap_or(text);
-        let line_start = before.rfind('\n').map_or(0, |i| i + 1);
-        Location {
-            file: name.to_string(),
-            line: before.matches('\n').count() + 1,
-            column: before.get(line_start..).unwrap_or("").chars().count() + 1,
-        }
+        let Some(file) = self.get(span.file) else { return Location { file: String::new(), line: 1, column: 1 } };
+        let line = file.lines.partition_point(|start| *start <= span.start).max(1);
+        let start = file.lines.get(line - 1).map_or(0, |start| *start as usize);
+        let before = file.text.get(start..span.start as usize).unwrap_or("");
+        Location { file: file.name.clone(), line, column: before.chars().count() + 1 }
     }
 }
 

@@ -192,7 +192,7 @@ fn read_source(node: &Node, cx: &mut Cx<'_>) -> Option<(Vec<String>, Span, PathB
     if files.len() != args.positional.len() {
         return None;
     }
-    cx.note("data.source", files.join(", "), Some(&node));
+    cx.note("data.source", files.join(", "), Some(node));
     let name = cx.map.get(node.span.file).map_or("", |f| f.name.as_str());
     // A file's patterns start in its folder, those of `--set` in the current one.
     let base = match name.strip_prefix("--set ") {
@@ -204,7 +204,7 @@ fn read_source(node: &Node, cx: &mut Cx<'_>) -> Option<(Vec<String>, Span, PathB
 
 fn read_tokenizer(node: &Node, cx: &mut Cx<'_>) -> Option<Tokenizer> {
     let (word, mut reader) = Reader::call(node, "data.tokenizer", &[("bytes", &[]), ("chars", &["n"])], cx)?;
-    cx.note("data.tokenizer", word, Some(&node));
+    cx.note("data.tokenizer", word, Some(node));
     let tokenizer = match word {
         "bytes" => Some(Tokenizer::Bytes),
         _ => reader.whole("n", Takes::PLAIN, 1, None, "65", cx).and_then(|n| {
@@ -244,6 +244,6 @@ fn read_order(node: &Node, cx: &mut Cx<'_>) -> Option<Order> {
         Order::Strict { moving: false } => "strict(boundaries: fixed)",
         Order::Windows => "windows",
     };
-    cx.note("data.order", text, Some(&node));
+    cx.note("data.order", text, Some(node));
     order
 }

@@ -96,9 +96,13 @@ fn check_variants(
     }
     let needs_mask = drafts.iter().any(|(_, draft)| draft.arm.objective.needs_mask());
     let mut variants: Vec<Arm> = vec![];
+    let mut points: Vec<usize> = vec![];
     for (i, draft) in drafts {
         let mut found = Diagnostics::default();
-        variants.extend(finish_arm(draft, needs_mask, &mut Cx::new(spec, map, &mut found)));
+        if let Some(arm) = finish_arm(draft, needs_mask, &mut Cx::new(spec, map, &mut found)) {
+            variants.push(arm);
+            points.push(i);
+        }
         merged.add(i, found);
     }
     let mut cx = Cx::new(spec, map, out);
@@ -106,10 +110,10 @@ fn check_variants(
     let claims = claims::read(&subject, &mut cx);
     if !claims.is_empty() {
         let halved = claims.iter().any(spec::Claim::chooses);
-        for (i, arms) in variants.chunks(arm_names.len().max(1)).enumerate() {
+        for (arm, point) in variants.iter().zip(points) {
             let mut found = Diagnostics::default();
-            arms.iter().for_each(|arm| few_documents(arm, halved, &mut found));
-            merged.add(i, found);
+            few_documents(arm, halved, &mut found);
+            merged.add(point, found);
         }
     }
     let cite = spec.cite.as_ref().and_then(|node| match &node.value {

@@ -20,7 +20,7 @@ pub fn read(node: &Node, model: DefId, library: &Arc<Library>, cx: &mut Cx<'_>) 
         _ => (Default::default(), node.span),
     };
     let name = block.name.text.clone();
-    cx.note("model", &name, Some(&node));
+    cx.note("model", &name, Some(node));
     let mut given: IndexMap<String, (Span, Node)> = IndexMap::new();
     for (i, value) in args.positional.iter().enumerate() {
         match block.params.get(i) {

@@ -18,7 +18,7 @@ pub fn read(node: &Node, n_targets: Option<u64>, cx: &mut Cx<'_>) -> Option<Obje
     let forms: &[(&str, &[&'static str])] =
         &[("next_token", &[]), ("masked_diffusion", &["schedule", "t", "weight", "estimator", "ends"])];
     let (name, mut reader) = Reader::call(node, "objective", forms, cx)?;
-    cx.note("objective", name, Some(&node));
+    cx.note("objective", name, Some(node));
     if name == "next_token" {
         reader.finish(cx);
         return Some(Objective::NextToken);
@@ -45,6 +45,7 @@ pub fn read(node: &Node, n_targets: Option<u64>, cx: &mut Cx<'_>) -> Option<Obje
     reader.finish(cx);
     let (named, (proof, ends), t, weight, estimator) = (named?, checked?, t?, weight?, estimator?);
     let rates = [t.low, t.high].map(|t| 1.0 - named.formula.eval(t));
+    let mut proved_equal = None;
     let weight = match weight {
         Weight::Elbo => {
             if estimator == Estimator::Bernoulli {
@@ -56,7 +57,7 @@ pub fn read(node: &Node, n_targets: Option<u64>, cx: &mut Cx<'_>) -> Option<Obje
         }
         Weight::Flat => LossWeight::Flat,
         Weight::Named(custom) if custom.formula.is_provably(&proof.weight) => {
-            cx.note("objective.weight.is", "-alpha'(t) / (1 - alpha(t)), proved symbolically", None);
+            proved_equal = Some(custom.name);
             LossWeight::Elbo
         }
         Weight::Named(custom) => {
@@ -66,8 +67,12 @@ pub fn read(node: &Node, n_targets: Option<u64>, cx: &mut Cx<'_>) -> Option<Obje
             LossWeight::Custom { name: custom.name, formula: custom.formula }
         }
     };
+    let mut bound = label(&named.formula, ends, t, &weight, estimator, n_targets.unwrap_or(1));
+    if let (Ok(why), Some(name)) = (&mut bound, proved_equal) {
+        why.push_str(&format!("; `{name}` is provably -alpha'/(1-alpha)"));
+    }
     let objective = MaskedDiffusion {
-        bound: label(&named.formula, ends, t, &weight, estimator, n_targets.unwrap_or(1)),
+        bound,
         schedule_name: named.name,
         schedule: named.formula,
         proof,
@@ -77,9 +82,9 @@ pub fn read(node: &Node, n_targets: Option<u64>, cx: &mut Cx<'_>) -> Option<Obje
         estimator,
     };
     match &objective.bound {
-        Ok(why) => cx.note("objective.bound", why, None),
+        Ok(why) => cx.note_derived("objective.bound", why),
         Err(why) => {
-            cx.note("objective.bound", format!("no: {why}"), None);
+            cx.note_derived("objective.bound", format!("no: {why}"));
             cx.out.push(
                 Diagnostic::warning(code::NOT_A_BOUND, "the training loss is no bound on the likelihood")
                     .at(node.span, why.clone())
@@ -226,6 +231,6 @@ fn read_t(node: &Node, cx: &mut Cx<'_>) -> Option<TSampling> {
         );
         return None;
     }
-    cx.note("objective.t", format!("{name}({low}, {high})"), Some(&node));
+    cx.note("objective.t", format!("{name}({low}, {high})"), Some(node));
     Some(TSampling { kind, low, high })
 }

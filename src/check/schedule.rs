@@ -10,6 +10,7 @@ use crate::ast::Item;
 use crate::base::diag::code;
 use crate::base::{Diagnostic, Diagnostics, FileId, Number, Rational, Span};
 use crate::resolve::{Kind, Node, ResolvedSpec, Value};
+use std::sync::Arc;
 
 /// Ends of a schedule that miss 1 or 0 by this much are a warning (loglinear's eps is 1e-3), by more an error.
 pub const NEAR_END: f64 = 1e-2;
@@ -60,12 +61,14 @@ fn constant(spec: &ResolvedSpec, file: FileId, name: &str) -> Option<Option<Numb
 
 /// alpha(0) = 1, alpha(1) = 0, never rising, within [0, 1], without jumps: proved, or told what is
 /// wrong. `open` is where the spec says `ends: open`.
-pub fn check(schedule: &Named, open: Option<Span>, out: &mut Diagnostics) -> Option<(Proof, Ends)> {
-    let verdict = schedule.formula.proved();
-    match &*verdict {
-        Ok(proof) => Some((proof.clone(), ends(schedule, proof, open, out)?)),
+pub fn check(schedule: &Named, open: Option<Span>, out: &mut Diagnostics) -> Option<(Arc<Proof>, Ends)> {
+    match schedule.formula.proved() {
+        Ok(proof) => {
+            let ends = ends(schedule, &proof, open, out)?;
+            Some((proof, ends))
+        }
         Err(refutations) => {
-            for refutation in refutations {
+            for refutation in refutations.iter() {
                 out.push(refuted(schedule, refutation));
             }
             None

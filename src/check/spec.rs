@@ -231,7 +231,7 @@ pub struct MaskedDiffusion {
     /// alpha(t), simplified: the chance that a token is still clean.
     pub schedule: Formula,
     /// What is proved of it, with alpha' and the weight of the bound.
-    pub proof: Proof,
+    pub proof: Arc<Proof>,
     pub ends: Ends,
     pub t: TSampling,
     pub weight: LossWeight,

@@ -162,7 +162,7 @@ fn optional_real(
 fn read_optimizer(node: &Node, cx: &mut Cx<'_>) -> Option<AdamW> {
     let forms: &[(&str, &[&'static str])] = &[("adamw", &["lr", "betas", "weight_decay", "eps"])];
     let (_, mut reader) = Reader::call(node, "train.optimizer", forms, cx)?;
-    cx.note("train.optimizer", "adamw", Some(&node));
+    cx.note("train.optimizer", "adamw", Some(node));
     let lr = reader.real("lr", Takes::PLAIN, 0.0..=1e3, None, "1e-3", cx);
     let weight_decay = reader.real("weight_decay", Takes::PLAIN, 0.0..=1e3, Some(0.0), "0.1", cx);
     let eps = reader.real("eps", Takes::PLAIN, f64::MIN_POSITIVE..=1.0, Some(ADAM_EPS), "1e-8", cx);
@@ -208,7 +208,7 @@ fn read_lr_schedule(node: &Node, budget: &Budget, cx: &mut Cx<'_>) -> Option<LrS
     let forms: &[(&str, &[&'static str])] =
         &[("constant", &["warmup"]), ("cosine", &["warmup", "floor"]), ("wsd", &["warmup", "decay", "floor"])];
     let (word, mut reader) = Reader::call(node, "train.lr_schedule", forms, cx)?;
-    cx.note("train.lr_schedule", word, Some(&node));
+    cx.note("train.lr_schedule", word, Some(node));
     let steps = budget.steps;
     let part = |reader: &mut Reader, name: &'static str, default: Option<u64>, cx: &mut Cx<'_>| -> Option<u64> {
         let path = reader.sub_path(name);

@@ -171,6 +171,8 @@ pub enum Stage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     Ron,
+    /// What `ron` has
+    Json,
     Dot,
     /// A drawing, laid out to be read
     Svg,
@@ -264,6 +266,9 @@ pub struct ReportArgs {
     /// Exit with 1 unless every claim held
     #[arg(long)]
     pub strict: bool,
+    /// One JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Args, Debug)]

@@ -12,27 +12,19 @@ pub fn run(args: &CheckArgs) -> ExitCode {
     let mut documents = vec![];
     for file in &args.files {
         // Every experiment of the file is checked; where there are several, by name.
-        let compile = |experiment: Option<&str>| {
-            let choice = front::Choice { experiment, overrides: &args.set, point: args.point.as_deref() };
-            front::compile_choice(file, &Disk, choice, Some(&corpus))
-        };
-        let mut outcome = compile(None);
-        let mut checked: Vec<(String, usize, usize)> = vec![];
+        let choice = front::Choice { experiment: None, overrides: &args.set, point: args.point.as_deref() };
+        let mut outcomes = front::compile_all(file, &Disk, choice, Some(&corpus));
         let sound = |outcome: &front::Outcome| {
             let spec = outcome.compiled.as_ref().map(|c| &c.spec);
             spec.map(|spec| (spec.name().to_string(), spec.arm_names().len(), spec.points().len()))
         };
-        if outcome.experiments.len() > 1 {
-            let mut all = Diagnostics::default();
-            for name in std::mem::take(&mut outcome.experiments) {
-                outcome = compile(Some(&name));
-                checked.extend(sound(&outcome));
-                all.extend(std::mem::take(&mut outcome.diagnostics));
-            }
-            outcome.diagnostics = all;
-        } else {
-            checked.extend(sound(&outcome));
+        let checked: Vec<(String, usize, usize)> = outcomes.iter().filter_map(sound).collect();
+        let mut all = Diagnostics::default();
+        for outcome in &mut outcomes {
+            all.extend(std::mem::take(&mut outcome.diagnostics));
         }
+        let Some(mut outcome) = outcomes.pop() else { continue };
+        outcome.diagnostics = all;
         failed |= outcome.diagnostics.has_errors();
         if args.json {
             let mut document = render::json(&outcome.diagnostics, &outcome.sources);

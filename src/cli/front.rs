@@ -59,13 +59,55 @@ pub fn compile_choice(
     choice: Choice<'_>,
     env: Option<&CorpusEnv>,
 ) -> Outcome {
-    let work = || compile_here(path, sources, choice, env);
+    on_a_large_stack(&|| compile_loaded(&Loaded::read(path, sources), choice, env))
+}
+
+/// Compiles every experiment of a file, read once; of a library its definitions alone.
+pub fn compile_all(
+    path: &Path,
+    sources: &(dyn Sources + Sync),
+    choice: Choice<'_>,
+    env: Option<&CorpusEnv>,
+) -> Vec<Outcome> {
+    on_a_large_stack(&|| {
+        let loaded = Loaded::read(path, sources);
+        if loaded.experiments.len() < 2 {
+            return vec![compile_loaded(&loaded, choice, env)];
+        }
+        let one = |name: &String| compile_loaded(&loaded, Choice { experiment: Some(name), ..choice }, env);
+        loaded.experiments.iter().map(one).collect()
+    })
+}
+
+fn on_a_large_stack<T: Send>(work: &(dyn Fn() -> T + Sync)) -> T {
     let result = std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
         thread.ok().and_then(|t| t.join().ok())
     });
     // No thread to be had: this one may do.
     result.unwrap_or_else(work)
+}
+
+/// A file and all it uses, read.
+struct Loaded {
+    map: SourceMap,
+    library: resolve::Library,
+    out: Diagnostics,
+    /// Names of the file's experiments.
+    experiments: Vec<String>,
+}
+
+impl Loaded {
+    fn read(path: &Path, sources: &dyn Sources) -> Loaded {
+        let mut map = SourceMap::default();
+        let (library, out) = resolve::load(path, sources, &mut map);
+        let experiments = library
+            .defs()
+            .filter(|(_, d)| Some(d.file()) == library.main && d.kind == Kind::Experiment)
+            .map(|(_, d)| d.name.text.clone())
+            .collect();
+        Loaded { map, library, out, experiments }
+    }
 }
 
 /// What is compiled of a file.
@@ -78,15 +120,10 @@ pub struct Choice<'a> {
     pub point: Option<&'a str>,
 }
 
-fn compile_here(path: &Path, sources: &dyn Sources, choice: Choice<'_>, env: Option<&CorpusEnv>) -> Outcome {
-    let mut map = SourceMap::default();
-    let (library, mut out) = resolve::load(path, sources, &mut map);
+fn compile_loaded(loaded: &Loaded, choice: Choice<'_>, env: Option<&CorpusEnv>) -> Outcome {
+    let (mut map, library, mut out) = (loaded.map.clone(), loaded.library.clone(), loaded.out.clone());
+    let experiments = loaded.experiments.clone();
     let n_definitions = library.defs().filter(|(_, d)| Some(d.file()) == library.main).count();
-    let experiments: Vec<String> = library
-        .defs()
-        .filter(|(_, d)| Some(d.file()) == library.main && d.kind == Kind::Experiment)
-        .map(|(_, d)| d.name.text.clone())
-        .collect();
     // Text that could not be read leaves names undefined; reporting those too would bury the cause.
     let readable = !out.iter().any(|d| d.severity == Severity::Error && d.code < code::UNKNOWN_NAME);
     let mut names = Diagnostics::default();

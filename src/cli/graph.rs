@@ -90,6 +90,7 @@ pub fn run(args: &GraphArgs) -> ExitCode {
     let types = args.stage != Stage::Built;
     print(&match args.format {
         Format::Ron => view::ron(graph, types) + "\n",
+        Format::Json => view::json(graph, types) + "\n",
         Format::Text => text::text(graph, types),
         Format::Dot => dot::dot(graph),
         Format::Svg => svg::svg(graph, &heading(&compiled, arm, model, args.stage)),

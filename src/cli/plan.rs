@@ -7,7 +7,7 @@ use crate::analyze::{ParamCount, count_params, flops_conventions};
 use crate::check::CheckedSpec;
 use crate::check::spec::{Arm, AxisKind, Precision};
 use crate::graph::training::{TrainingError, loss_graph, training_graph};
-use crate::graph::{DimSizes, Elem, ValidGraph};
+use crate::graph::{DimSizes, Elem, Op, ValidGraph};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -80,10 +80,14 @@ fn model_facts(arm: &Arm, model: &ValidGraph) -> Result<ModelFacts, TrainingErro
 /// Elements of the weight that makes the logits.
 fn head_params(model: &ValidGraph, arm: &Arm) -> u64 {
     let root = model.body(crate::graph::Graph::ROOT);
-    let weight = model
-        .graph()
-        .output("logits")
-        .and_then(|logits| root.inputs(logits.node).get(1).copied())
+    let logits = model.graph().output("logits");
+    // A bias is added to the product.
+    let product = logits.map(|value| match root.node(value.node).map(|node| &node.op) {
+        Some(Op::Add(_)) => root.inputs(value.node).first().copied().unwrap_or(value),
+        _ => value,
+    });
+    let weight = product
+        .and_then(|product| root.inputs(product.node).get(1).copied())
         .and_then(|weight| root.type_of(weight).filter(|t| t.elem == Elem::Compute))
         .map(|ty| ty.n_elements(DimSizes { batch: 1, time: 1 }));
     weight.unwrap_or(arm.vocab.size)

@@ -80,7 +80,8 @@ fn is_first_replicate(spec: &CheckedSpec, point: &Point) -> bool {
 
 /// One line for each fact, of the first arm; where points differ in it, that is said.
 fn shared(spec: &CheckedSpec, points: &[&[Planned<'_>]], out: &mut Lines) {
-    let facts: [(&str, fn(&Arm, &ArmPlan) -> String); 9] = [
+    type Say = fn(&Arm, &ArmPlan) -> String;
+    let facts: [(&str, Say); 9] = [
         ("model", |arm, _| {
             let args = arm.flat.iter().filter_map(|f| Some((f.path.strip_prefix("model.")?, &f.value)));
             let args: Vec<String> = args.map(|(path, value)| format!("{path}: {value}")).collect();

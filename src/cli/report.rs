@@ -2,15 +2,15 @@
 
 use super::args::ReportArgs;
 use super::{RUN_FAILED, SPEC_ERRORS, fail, graph, print};
-use crate::report::{Findings, ReportInput, RunRecord, Sweep, points, table, write, write_sweep};
+use crate::report::{Findings, ReportInput, RunRecord, Sweep, document, points, table, write, write_sweep};
 use crate::store::{ExperimentRecord, RunFolder};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 pub fn run(args: &ReportArgs) -> ExitCode {
     if args.what.is_dir() {
         return match ExperimentRecord::read(&args.what) {
-            Ok(experiment) => report(&args.what, &experiment, args.strict),
+            Ok(experiment) => report(&args.what, &experiment, args.strict, args.json),
             Err(error) => fail(
                 &format!(
                     "{error}\n  = help: name the folder of an experiment's runs, for example runs/quickstart, or a spec file"
@@ -26,27 +26,29 @@ pub fn run(args: &ReportArgs) -> ExitCode {
             let folder = args.out.join(&experiment.name);
             // Which run is whose, the last `dlmc run` wrote down.
             experiment.note_runs(vec![], ExperimentRecord::read(&folder).ok().as_ref());
-            report(&folder, &experiment, args.strict)
+            report(&folder, &experiment, args.strict, args.json)
         }
         Err(code) => code,
     }
 }
 
-/// Writes the report of an experiment's runs and prints its table.
-pub fn report(folder: &Path, experiment: &ExperimentRecord, strict: bool) -> ExitCode {
+/// Writes the report of an experiment's runs and prints its table, or its document.
+pub fn report(folder: &Path, experiment: &ExperimentRecord, strict: bool, json: bool) -> ExitCode {
     let (input, unused) = gather(folder, experiment);
     let (written, verdicts) = if experiment.axes.is_empty() {
         let findings = Findings::of(&input);
-        let written = write(folder, &input, &findings).map(|page| table::render(&input, &findings, Some(&page)));
+        let written =
+            write(folder, &input, &findings).map(|page| (table::render(&input, &findings, Some(&page)), page));
         (written, findings.verdicts)
     } else {
         let sweep = Sweep::of(&input);
-        let written = write_sweep(folder, &input, &sweep);
-        let text = |page: PathBuf| format!("{}  {}\n", points::text(&input, &sweep), page.display());
-        (written.map(text), sweep.verdicts)
+        let text = |page: &Path| format!("{}  {}\n", points::text(&input, &sweep), page.display());
+        let written = write_sweep(folder, &input, &sweep).map(|page| (text(&page), page));
+        (written, sweep.verdicts)
     };
     match written {
-        Ok(text) => {
+        Ok((_, page)) if json => print(&format!("{}\n", document::json(&input, &verdicts, &page, &unused))),
+        Ok((text, _)) => {
             print(&text);
             for name in unused {
                 print(&format!("  left out: {name}\n"));

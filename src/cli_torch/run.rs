@@ -73,13 +73,13 @@ fn run_all(args: &RunArgs) -> Result<ExitCode, ExitCode> {
             Err(message) => {
                 // A failed arm is shown in the report beside the others.
                 fail(&message, RUN_FAILED);
-                report::report(&folder, &experiment, false);
+                report::report(&folder, &experiment, false, false);
                 return Err(ExitCode::from(RUN_FAILED));
             }
         }
     }
     let strict = args.strict && !stopped;
-    Ok(report::report(&folder, &experiment, strict))
+    Ok(report::report(&folder, &experiment, strict, false))
 }
 
 /// `quickstart: ar and mdm on cpu, 2 threads`, `e: 2 arms x 5 points = 10 runs on cpu, 2 threads`

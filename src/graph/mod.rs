@@ -224,7 +224,13 @@ pub struct Body {
 /// How a parameter starts. Draws are keyed by the parameter's path, so equal paths start equal.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Init {
-    Normal { std: f64 },
+    Normal {
+        std: f64,
+    },
+    /// Even on `-bound..bound`.
+    Uniform {
+        bound: f64,
+    },
     Zeros,
     Ones,
 }

@@ -1,4 +1,4 @@
-//! The RON view of a graph: what snapshots pin. Names and indices of our own, sorted, with a
+//! The view of a graph as a document, in RON and JSON: what snapshots pin. Names and indices of our own, sorted, with a
 //! version; nothing of petgraph's inner layout shows.
 
 use super::{Body, BodyId, Graph, Indices, Init, Op, Param, Region, Type, Users, Value};
@@ -38,7 +38,18 @@ struct BodyView {
 
 /// Pretty RON of the whole graph. `types` adds what shape inference found.
 pub fn ron(graph: &Graph, types: bool) -> String {
-    let view = GraphView {
+    // One line a node, so that a difference shows the nodes that changed.
+    let pretty = ron::ser::PrettyConfig::new().depth_limit(4);
+    ron::ser::to_string_pretty(&view(graph, types), pretty).unwrap_or_default()
+}
+
+/// The same as one line of JSON.
+pub fn json(graph: &Graph, types: bool) -> String {
+    serde_json::to_string(&view(graph, types)).unwrap_or_default()
+}
+
+fn view(graph: &Graph, types: bool) -> GraphView {
+    GraphView {
         version: VERSION,
         params: graph
             .params
@@ -52,10 +63,7 @@ pub fn ron(graph: &Graph, types: bool) -> String {
             .collect(),
         bodies: graph.bodies.iter().enumerate().map(|(i, body)| body_view(graph, i, body, types)).collect(),
         outputs: outputs(graph).into_iter().map(|(name, value)| (name, value_text(value))).collect(),
-    };
-    // One line a node, so that a difference shows the nodes that changed.
-    let pretty = ron::ser::PrettyConfig::new().depth_limit(4);
-    ron::ser::to_string_pretty(&view, pretty).unwrap_or_default()
+    }
 }
 
 /// Outputs and gradients, by name; parameters that share a path share the name.
@@ -72,6 +80,7 @@ pub fn indices_text(param: &Param) -> String {
 pub fn init_text(init: Init) -> String {
     match init {
         Init::Normal { std } => format!("normal({std})"),
+        Init::Uniform { bound } => format!("uniform({bound})"),
         Init::Zeros => "zeros".into(),
         Init::Ones => "ones".into(),
     }

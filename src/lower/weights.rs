@@ -99,8 +99,13 @@ impl Weights {
             match param.init {
                 Init::Zeros => {}
                 Init::Ones => tch::no_grad(|| view.f_fill_(1.0)).map(drop)?,
-                Init::Normal { std } => {
-                    let values = normals(&stream, &param.path, param.n_elements() as usize, std);
+                Init::Normal { .. } | Init::Uniform { .. } => {
+                    let draw = |counter| match param.init {
+                        Init::Normal { std } => stream.normals(counter).map(|z| std * z),
+                        Init::Uniform { bound } => stream.uniforms(counter).map(|u| bound * (2.0 * u - 1.0)),
+                        Init::Zeros | Init::Ones => [0.0; 2],
+                    };
+                    let values = draws(&draw, &param.path, param.n_elements() as usize);
                     let drawn = match kinds.wide {
                         Kind::Double => Tensor::f_from_slice(&values)?,
                         _ => Tensor::f_from_slice(&values.iter().map(|x| *x as f32).collect::<Vec<f32>>())?,
@@ -166,9 +171,8 @@ impl Weights {
     }
 }
 
-/// `n` draws of a normal distribution. Element i is half `i % 2` of the draw at counter
-/// (hash of path, i / 2).
-fn normals(stream: &Stream, path: &str, n: usize, std: f64) -> Vec<f64> {
+/// `n` draws. Element i is half `i % 2` of the draw at counter (hash of path, i / 2).
+fn draws(draw: &(impl Fn([u32; 4]) -> [f64; 2] + Sync), path: &str, n: usize) -> Vec<f64> {
     let hash = blake3::hash(path.as_bytes());
     let word = |at: usize| hash.as_bytes().iter().skip(at).take(4).rev().fold(0u32, |w, b| (w << 8) | u32::from(*b));
     let (high, low) = (word(0), word(4));
@@ -180,8 +184,8 @@ fn normals(stream: &Stream, path: &str, n: usize, std: f64) -> Vec<f64> {
             scope.spawn(move || {
                 for (k, pair) in part.chunks_mut(2).enumerate() {
                     let at = ((i * chunk) / 2 + k) as u64;
-                    let drawn = stream.normals([high, low, at as u32, (at >> 32) as u32]);
-                    pair.iter_mut().zip(drawn).for_each(|(value, z)| *value = std * z);
+                    let drawn = draw([high, low, at as u32, (at >> 32) as u32]);
+                    pair.iter_mut().zip(drawn).for_each(|(value, drawn)| *value = drawn);
                 }
             });
         }

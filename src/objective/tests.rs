@@ -60,7 +60,7 @@ fn closed_schedules() -> Vec<(&'static str, Formula)> {
 fn masked(schedule: Formula, kind: TKind, range: (f64, f64), weight: LossWeight, estimator: Estimator) -> Objective {
     Objective::MaskedDiffusion(MaskedDiffusion {
         schedule_name: "test".into(),
-        proof: prove(&schedule).expect("a schedule"),
+        proof: prove(&schedule).expect("a schedule").into(),
         ends: Ends::Exact,
         schedule,
         t: TSampling { kind, low: range.0, high: range.1 },

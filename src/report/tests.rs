@@ -237,6 +237,9 @@ fn a_finished_experiment_reads_from_verdict_to_environment() {
         table::render(&input, &findings, Some(Path::new("runs/quickstart/report.html")))
     );
     insta::assert_snapshot!("matched", findings.matched.to_text());
+    let page_shown = Path::new("runs/quickstart/report.html");
+    let document = super::document::json(&input, &findings.verdicts, page_shown, &["mdm-0 (older)".into()]);
+    insta::assert_snapshot!("document", serde_json::to_string_pretty(&document).unwrap());
     let costs = matched::costs(&input.runs);
     let lines = costs
         .iter()

@@ -53,7 +53,6 @@ impl Assembly<'_, '_> {
         id: DefId,
         definition: &ast::Definition,
         overrides: &[(Vec<ast::Ident>, Expr, Arc<str>)],
-        is_meant: bool,
     ) -> ResolvedSpec {
         let name = &definition.name;
         let mut parts = Parts::default();
@@ -83,7 +82,7 @@ impl Assembly<'_, '_> {
         collapse(&mut sweep, &overrides);
         let mut replicates = replicates.and_then(|node| sweep::replicates(&node, self.eval));
         let mut points = vec![];
-        if is_meant && self.eval.out.n_errors() == before {
+        if self.eval.out.n_errors() == before {
             points = self.points(&sweep, replicates.as_ref(), &fields, &arms, &overrides);
         }
         if points.is_empty() {

@@ -9,7 +9,7 @@ pub enum ArgType {
     IntOrNone,
     Real,
     Bool,
-    /// `normal(std)`, `zeros`, `ones`
+    /// `normal(std)`, `uniform(bound)`, `zeros`, `ones`
     Init,
 }
 
@@ -20,7 +20,7 @@ impl ArgType {
             ArgType::IntOrNone => "a whole number or none",
             ArgType::Real => "a number",
             ArgType::Bool => "true or false",
-            ArgType::Init => "normal(std), zeros or ones",
+            ArgType::Init => "normal(std), uniform(bound), zeros or ones",
         }
     }
 }
@@ -93,10 +93,12 @@ pub const OPERATIONS: &[Operation] = &[
     op("chunk", &["x"], &[int("n")]),
     op("concat", &["a", "b"], &[]),
     op("embed", &["index"], &[int("dim"), INIT]).with_params(),
+    op("exp", &["x"], &[]),
     op("gelu", &["x"], &[]),
     op("gelu_tanh", &["x"], &[]),
     op("layernorm", &["x"], &[real("eps", 1e-5), flag("gain", true), flag("bias", false)]).with_params(),
     op("linear", &["x"], &[int("out"), flag("bias", false), INIT]).with_params(),
+    op("log", &["x"], &[]),
     op("merge_heads", &["x"], &[]),
     op("parameter", &[], &[INIT]).with_params().with_rest("size"),
     op("relu", &["x"], &[]),
@@ -107,7 +109,7 @@ pub const OPERATIONS: &[Operation] = &[
     op("sinusoid", &["x"], &[int("dim"), real("max_period", 10_000.0), real("scale", 1_000.0)]),
     op("split_heads", &["x"], &[int("heads")]),
     op("tanh", &["x"], &[]),
-    op("unembed", &["x"], &[flag("tied", false), INIT]).with_params(),
+    op("unembed", &["x"], &[flag("tied", false), flag("bias", false), INIT]).with_params(),
 ];
 
 pub fn operation(name: &str) -> Option<&'static Operation> {
@@ -122,7 +124,7 @@ pub const FUNCTIONS: &[(&str, usize)] =
 pub const PICK: &str = "pick";
 
 /// Constructors of the `init:` argument.
-pub const INITS: &[&str] = &["normal", "zeros", "ones"];
+pub const INITS: &[&str] = &["normal", "uniform", "zeros", "ones"];
 
 /// Tensors of the batch that every block may name.
 pub const INPUTS: &[&str] = &["tokens", "positions", "t"];

@@ -1,7 +1,7 @@
 //! The order of definitions: each `let`, `data`, `train` and `objective` is opened after what it is made of,
 //! so that no chain of them is too long and a circle is found before anything waits for itself.
 
-use super::eval::{Eval, Opened, depth_of};
+use super::eval::{Eval, NAMED, Opened, depth_of};
 use super::library::{DefId, Kind, Library, Lookup};
 use super::value::{Layer, Node, Record, Value};
 use crate::ast::{self, Expr, ExprKind, Item};
@@ -17,8 +17,8 @@ const MAX_SHOWN: usize = 8;
 pub fn open_all(eval: &mut Eval<'_>) {
     let library = eval.library;
     let mut state: BTreeMap<DefId, bool> = BTreeMap::new();
-    for (start, _) in library.defs() {
-        if state.contains_key(&start) {
+    for (start, def) in library.defs() {
+        if state.contains_key(&start) || def.kind == Kind::Experiment {
             continue;
         }
         state.insert(start, false);
@@ -126,6 +126,11 @@ fn definition_value(eval: &mut Eval<'_>, id: DefId, definition: &ast::Definition
     node
 }
 
+/// All that an experiment names, without a look at what it makes of it.
+pub fn named_by(library: &Library, experiment: DefId) -> impl Iterator<Item = DefId> {
+    made_of(library, experiment).into_iter().map(|need| need.id)
+}
+
 /// What claims name is used; what they say, `check` reads from the text.
 pub fn reach(eval: &mut Eval<'_>, claims: &[ast::Claim]) {
     let mut unread = Diagnostics::default();
@@ -155,14 +160,14 @@ fn made_of(library: &Library, id: DefId) -> Vec<Need> {
     let file = def.file();
     match &*def.item {
         Item::Let(binding) | Item::Objective(binding) => values(&binding.value, file, library, &mut found),
-        Item::Data(definition) | Item::Train(definition) => {
+        Item::Data(definition) | Item::Train(definition) | Item::Experiment(definition) => {
             if let Some(base) = &definition.base {
                 find(def.kind, &base.text, base.span, file, library, &mut found);
                 found.iter_mut().for_each(|need| need.sure = true);
             }
             definition.fields.iter().for_each(|field| values(&field.value, file, library, &mut found));
         }
-        Item::Use(_) | Item::Schedule(_) | Item::Experiment(_) | Item::Block(_) | Item::Model(_) => {}
+        Item::Use(_) | Item::Schedule(_) | Item::Block(_) | Item::Model(_) => {}
     }
     // The last is looked at first.
     found.reverse();
@@ -182,11 +187,14 @@ fn values(expr: &Expr, file: FileId, library: &Library, into: &mut Vec<Need>) {
         ExprKind::Name(name) => {
             let first = name.split('.').next().unwrap_or(name);
             find(Kind::Let, first, expr.span, file, library, into);
-            for kind in [Kind::Data, Kind::Train, Kind::Objective] {
-                find(kind, name, expr.span, file, library, into);
+            for kind in NAMED {
+                find(*kind, name, expr.span, file, library, into);
             }
         }
-        ExprKind::Call { args, .. } => args.iter().for_each(|arg| all(&arg.value)),
+        ExprKind::Call { callee, args, .. } => {
+            args.iter().for_each(|arg| all(&arg.value));
+            find(Kind::Model, &callee.text, callee.span, file, library, into);
+        }
         ExprKind::If { branches, otherwise } => {
             for (condition, value) in branches {
                 all(condition);
@@ -202,7 +210,12 @@ fn values(expr: &Expr, file: FileId, library: &Library, into: &mut Vec<Need>) {
             all(base);
             fields.iter().for_each(|field| all(&field.value));
         }
-        ExprKind::Claims(claims) => claims.iter().for_each(|claim| all(&claim.value)),
+        ExprKind::Claims(claims) => {
+            for claim in claims {
+                let parts = [Some(&claim.value), claim.at.as_ref(), claim.before.as_ref(), claim.within.as_ref()];
+                parts.into_iter().flatten().for_each(&mut all);
+            }
+        }
         ExprKind::Unary { operand, .. } => all(operand),
         ExprKind::Binary { left, right, .. } => {
             all(left);

@@ -2,10 +2,10 @@
 //! an arm. `assemble` reads it from the text; here stands what it is, and which one is meant.
 
 use super::assemble::Assembly;
-use super::definitions::open_all;
+use super::definitions::{named_by, open_all};
 use super::eval::{Eval, Opened};
 use super::library::{DefId, Kind, Library, Lookup};
-use super::names::{check_blocks, reachable};
+use super::names::{check_blocks, reachable, short_list};
 use super::point::{Axis, Point, select};
 use super::sweep::Sweep;
 use super::value::{Node, Origin, Record, Value, overlay};
@@ -198,50 +198,53 @@ pub fn resolve_experiment(
     let overrides = if experiments.is_empty() { vec![] } else { parse_overrides(map, overrides, out) };
     let mut eval = Eval::new(&library, out);
     open_all(&mut eval);
-    let mut resolved = vec![];
-    for (id, item) in &experiments {
-        if let Item::Experiment(definition) = &**item {
-            // The points of an experiment that was not asked for are nobody's business.
-            let is_meant = experiments.len() == 1 || name == Some(definition.name.text.as_str());
-            let mut assembly = Assembly { eval: &mut eval, library: &library, map };
-            resolved.push(assembly.experiment(*id, definition, &overrides, is_meant));
-        }
+    // What an experiment is made of is looked at when it is meant; that it uses things counts in any case.
+    let meant = match (name, experiments.as_slice()) {
+        (None, [only]) => Some(only),
+        (None, _) => None,
+        (Some(name), all) => all.iter().find(|(_, item)| item.name().is_some_and(|n| n.text == name)),
+    };
+    let mut resolved = None;
+    if let Some((id, item)) = meant
+        && let Item::Experiment(definition) = &**item
+    {
+        let mut assembly = Assembly { eval: &mut eval, library: &library, map };
+        resolved = Some(assembly.experiment(*id, definition, &overrides));
     }
+    let others = experiments.iter().filter(|(id, _)| meant.is_none_or(|(meant, _)| meant != id));
+    eval.reached.extend(others.flat_map(|(id, _)| named_by(&library, *id)));
     let mut reached = all_reached(&eval);
     for id in reached.clone() {
         reached.extend(reachable(&calls, id));
     }
     library.report_unused(&reached, out);
-    match (name, resolved.len()) {
-        (_, 0) => {
-            if !out.has_errors() && name.is_some() {
-                out.push(
-                    Diagnostic::error(code::WHICH_EXPERIMENT, "the file has no experiment").help("it is a library"),
-                );
+    if let Some(mut spec) = resolved {
+        spec.doc = library.doc.clone();
+        return Some(spec);
+    }
+    match (name, experiments.last()) {
+        (None, None) => {}
+        (Some(_), None) => {
+            if !out.has_errors() {
+                let diagnostic = Diagnostic::error(code::WHICH_EXPERIMENT, "the file has no experiment");
+                out.push(diagnostic.help("it is a library"));
             }
-            None
         }
-        (None, 1) => resolved.pop().map(|mut spec| {
-            spec.doc = library.doc.clone();
-            spec
-        }),
-        (wanted, _) => {
-            let found = wanted.and_then(|w| resolved.iter().position(|r| r.name == w));
-            if let Some(i) = found {
-                return Some(resolved.swap_remove(i));
-            }
-            let mut diagnostic = match wanted {
-                Some(wanted) => Diagnostic::error(code::WHICH_EXPERIMENT, format!("there is no experiment `{wanted}`")),
-                None => Diagnostic::error(code::WHICH_EXPERIMENT, "the file has several experiments"),
+        (wanted, Some((_, last))) => {
+            let message = match wanted {
+                Some(wanted) => format!("there is no experiment `{wanted}`"),
+                None => "the file has several experiments".into(),
             };
-            if let Some(last) = resolved.last() {
-                diagnostic = diagnostic.at(last.span, "one of them");
+            let mut diagnostic = Diagnostic::error(code::WHICH_EXPERIMENT, message);
+            if let Some(name) = last.name() {
+                diagnostic = diagnostic.at(name.span, "one of them");
             }
-            let names: Vec<&str> = resolved.iter().map(|r| r.name.as_str()).collect();
-            out.push(diagnostic.help(format!("choose with --experiment: {}", names.join(", "))));
-            None
+            let names: Vec<&str> =
+                experiments.iter().filter_map(|(_, item)| item.name()).map(|name| name.text.as_str()).collect();
+            out.push(diagnostic.help(format!("choose with --experiment: {}", short_list(names.into_iter()))));
         }
     }
+    None
 }
 
 /// `--set` values, read as the text of a spec; each becomes a source of its own. An override without a

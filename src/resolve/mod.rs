@@ -8,6 +8,7 @@ mod arithmetic;
 mod assemble;
 pub mod blocks;
 pub mod builtins;
+mod compute;
 mod definitions;
 pub mod eval;
 pub mod experiment;

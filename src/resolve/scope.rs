@@ -331,7 +331,8 @@ impl Scope<'_> {
         }
         let function = FUNCTIONS.iter().find(|(name, _)| *name == callee.text).map(|(_, n)| *n);
         let operation = builtins::operation(&callee.text);
-        let is_plain = function.is_some() || callee.text == "normal" || callee.text == PICK;
+        let is_plain =
+            function.is_some() || matches!(callee.text.as_str(), "normal" | "uniform") || callee.text == PICK;
         if is_plain || operation.is_some_and(|operation| !operation.has_params) {
             self.no_parameters(&format!("`{}`", callee.text), alias.map(|a| a.span), share);
         }

@@ -287,7 +287,8 @@ fn report_twice(path: &str, what: String, again: Span, first: Span, eval: &mut E
 
 /// Lists that move together.
 fn zip(record: Record, span: Span, roots: &[&str], map: &SourceMap, eval: &mut Eval<'_>) -> Option<Values> {
-    let mut columns: Vec<(Vec<String>, Span, Vec<(AxisValue, Node)>)> = vec![];
+    type Column = (Vec<String>, Span, Vec<(AxisValue, Node)>);
+    let mut columns: Vec<Column> = vec![];
     let mut sound = true;
     for leaf in leaves(record, roots, eval) {
         match elements(&leaf.node, map, eval) {

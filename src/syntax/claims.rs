@@ -46,11 +46,12 @@ impl Reader<'_> {
                 Rule::kw_no => no = Some(place),
                 Rule::expr => value = self.expr(part, 0),
                 Rule::clause => {
-                    let word = part.as_str().trim_start().chars().next();
-                    let given = part.into_inner().find(|p| p.as_rule() == Rule::expr).and_then(|p| self.expr(p, 0))?;
+                    let mut parts = part.into_inner();
+                    let word = parts.next().map(|p| p.as_rule());
+                    let given = parts.find(|p| p.as_rule() == Rule::expr).and_then(|p| self.expr(p, 0))?;
                     let slot = match word {
-                        Some('a') => &mut at,
-                        Some('b') => &mut before,
+                        Some(Rule::kw_at) => &mut at,
+                        Some(Rule::kw_before) => &mut before,
                         _ => &mut within,
                     };
                     if slot.is_some() {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// What is kept of one compilation; a spec has a handful of schedules.
 const MAX_KEPT: usize = 256;
 
-pub type Verdict = Arc<Result<Proof, Vec<Refutation>>>;
+pub type Verdict = Result<Arc<Proof>, Arc<Vec<Refutation>>>;
 
 thread_local! {
     // A compilation is one thread, see `cli::front`.
@@ -53,7 +53,7 @@ impl Formula {
 
     /// [`prove`]
     pub fn proved(&self) -> Verdict {
-        remembered(|k| &mut k.proved, self, || Arc::new(prove(self)))
+        remembered(|k| &mut k.proved, self, || prove(self).map(Arc::new).map_err(Arc::new))
     }
 
     /// [`Formula::is_same_as`]

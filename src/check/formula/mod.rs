@@ -2,11 +2,12 @@
 //! weight of the likelihood bound instead of asking for it, and proves what a masking schedule has to be.
 //!
 //! A formula is a list of pieces, each a smooth [`Term`]; nearly all have one. `read` takes them from
-//! the syntax tree, `algebra` and `simplify` bring terms into canonical and short form, `derive`
+//! the syntax tree, `algebra` (with `angles`) and `simplify` bring terms into canonical and short form, `derive`
 //! differentiates, `equal` decides identities, `range` and `poly` prove by exact rules, `interval` by
 //! outward rounded arithmetic, `prove` asks the questions, `render` writes formulas as a spec would.
 
 pub mod algebra;
+mod angles;
 mod circle;
 mod derive;
 mod equal;

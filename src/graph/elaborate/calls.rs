@@ -38,7 +38,7 @@ impl Builder<'_> {
         }
         match callee.text.as_str() {
             builtins::PICK => return self.pick(args, site.span, env),
-            "normal" => return self.normal(args, site.span, env),
+            "normal" | "uniform" => return self.distribution(&callee.text, args, site.span, env),
             _ => {}
         }
         if let Some(operation) = builtins::operation(&callee.text) {
@@ -68,7 +68,8 @@ impl Builder<'_> {
         self.block(block, given, site, env)
     }
 
-    fn normal(&mut self, args: &[Arg], span: Span, env: &mut Env) -> Option<Val> {
+    /// `normal(std)`, `uniform(bound)`
+    fn distribution(&mut self, name: &str, args: &[Arg], span: Span, env: &mut Env) -> Option<Val> {
         let value = match args {
             [only] => self.expr(&only.value, env)?,
             _ => Val::Many(vec![]),
@@ -76,12 +77,15 @@ impl Builder<'_> {
         if let Val::Static(n) = &value
             && n.is_number()
         {
-            let std = self.know_number(*n).to_f64();
-            if std >= 0.0 {
-                return Some(Val::Init(Init::Normal { std }));
+            let width = self.know_number(*n).to_f64();
+            if width >= 0.0 {
+                let normal = name == "normal";
+                let init = if normal { Init::Normal { std: width } } else { Init::Uniform { bound: width } };
+                return Some(Val::Init(init));
             }
         }
-        self.wanted("one standard deviation of at least 0 for `normal`", &value, span)
+        let what = if name == "normal" { "standard deviation" } else { "bound" };
+        self.wanted(&format!("one {what} of at least 0 for `{name}`"), &value, span)
     }
 
     /// Makes what a call makes, shared where the call says so.

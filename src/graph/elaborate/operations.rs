@@ -356,6 +356,11 @@ impl Builder<'_> {
 
     /// Logits: a linear map to the vocabulary, of its own or with the token table as its weight.
     fn unembed(&mut self, x: Tensor, path: &str, statics: &Statics, span: Span) -> Option<Tensor> {
+        let logits = self.logits(x, path, statics, span)?;
+        if statics.flag("bias") { self.bias(logits, path, self.inputs.vocab, span) } else { Some(logits) }
+    }
+
+    fn logits(&mut self, x: Tensor, path: &str, statics: &Statics, span: Span) -> Option<Tensor> {
         if !statics.flag("tied") {
             return self.linear(&x, path, self.inputs.vocab, statics.init(), span);
         }

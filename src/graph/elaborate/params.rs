@@ -193,7 +193,8 @@ impl Builder<'_> {
     pub(super) fn merge_params(&mut self, first: usize, region: u32, members: &[Indices]) -> Option<()> {
         // (path, shape, start, indices in other repeats) -> the parameter, and the bodies that make it.
         type Key = (String, Vec<u64>, (u8, u64), Vec<Indices>);
-        let mut alike: BTreeMap<String, Vec<(Key, usize, ParamId, Vec<u32>)>> = BTreeMap::new();
+        type Alike = (Key, usize, ParamId, Vec<u32>);
+        let mut alike: BTreeMap<String, Vec<Alike>> = BTreeMap::new();
         for (i, (param, made)) in self.graph.params.iter().zip(&self.params.made).enumerate().skip(first) {
             let id = ParamId(i as u32);
             let Some(at) = made.chain.iter().position(|(r, _)| *r == region) else { continue };
@@ -314,5 +315,6 @@ fn init_key(init: Init) -> (u8, u64) {
         Init::Zeros => (0, 0),
         Init::Ones => (1, 0),
         Init::Normal { std } => (2, std.to_bits()),
+        Init::Uniform { bound } => (3, bound.to_bits()),
     }
 }

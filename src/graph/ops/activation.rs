@@ -1,4 +1,4 @@
-//! Elementwise functions: the nonlinearities of feed-forward layers and gates.
+//! Elementwise functions: the nonlinearities of feed-forward layers and gates, exponential and logarithm.
 
 use super::{AlongT, Mismatch, Operation};
 use crate::graph::vjp::Vjp;
@@ -17,6 +17,9 @@ pub enum Function {
     Relu,
     Tanh,
     Sigmoid,
+    Exp,
+    /// The natural logarithm.
+    Log,
 }
 
 /// `x -> f(x)`
@@ -49,8 +52,16 @@ fn gelu_tanh_inner(x: f64) -> (f64, f64) {
 }
 
 impl Function {
-    pub const ALL: [Function; 6] =
-        [Function::Silu, Function::Gelu, Function::GeluTanh, Function::Relu, Function::Tanh, Function::Sigmoid];
+    pub const ALL: [Function; 8] = [
+        Function::Silu,
+        Function::Gelu,
+        Function::GeluTanh,
+        Function::Relu,
+        Function::Tanh,
+        Function::Sigmoid,
+        Function::Exp,
+        Function::Log,
+    ];
 
     /// As the language calls it.
     pub fn name(self) -> &'static str {
@@ -61,6 +72,8 @@ impl Function {
             Function::Relu => "relu",
             Function::Tanh => "tanh",
             Function::Sigmoid => "sigmoid",
+            Function::Exp => "exp",
+            Function::Log => "log",
         }
     }
 
@@ -72,6 +85,8 @@ impl Function {
             Function::Relu => "relu_grad",
             Function::Tanh => "tanh_grad",
             Function::Sigmoid => "sigmoid_grad",
+            Function::Exp => "exp_grad",
+            Function::Log => "log_grad",
         }
     }
 
@@ -83,6 +98,8 @@ impl Function {
             Function::Relu => x.max(0.0),
             Function::Tanh => x.tanh(),
             Function::Sigmoid => sigmoid(x),
+            Function::Exp => x.exp(),
+            Function::Log => x.ln(),
         }
     }
 
@@ -98,6 +115,8 @@ impl Function {
             Function::Relu => f64::from(u8::from(x > 0.0)),
             Function::Tanh => 1.0 - x.tanh().powi(2),
             Function::Sigmoid => sigmoid(x) * (1.0 - sigmoid(x)),
+            Function::Exp => x.exp(),
+            Function::Log => 1.0 / x,
         }
     }
 }
@@ -109,7 +128,8 @@ impl Operation for Activation {
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>, Mismatch> {
         match inputs {
-            [x] if x.elem == Elem::Compute => Ok(vec![(*x).clone()]),
+            // Wide ones stay so: the noise level is one.
+            [x] if matches!(x.elem, Elem::Compute | Elem::Wide) => Ok(vec![(*x).clone()]),
             [x] => Err(Mismatch(format!("{} takes a floating-point tensor, not {x}", self.name()))),
             _ => Err(Mismatch(format!("{} takes one tensor", self.name()))),
         }

@@ -146,9 +146,12 @@ fn assign_ranks(cells: &[Cell], lines: &[Line]) -> Vec<usize> {
     (0..n).map(|i| (values[end(i)] - first).max(0) as usize).collect()
 }
 
+/// A net and the port that it leaves: the cell, and the offset from its middle.
+type Start = (usize, usize, i64);
+
 /// Lines cut at every rank. Lines of one net from one port share their passings.
 fn step_lines(lines: &[Line], ranks: &[usize], entries: &mut Vec<Entry>) -> Vec<Step> {
-    let mut trunks: Vec<((usize, usize, i64), Vec<&Line>)> = vec![];
+    let mut trunks: Vec<(Start, Vec<&Line>)> = vec![];
     for line in lines {
         let key = (line.net, line.from, line.from_port);
         match trunks.iter_mut().find(|(k, _)| *k == key) {

@@ -71,7 +71,7 @@ impl State {
     }
 
     /// Sorts a rank by the middle of the neighbours above (or below). Entries without any stay.
-    fn sort(&mut self, rank: &mut Vec<usize>, downward: bool) {
+    fn sort(&mut self, rank: &mut [usize], downward: bool) {
         let mut moving: Vec<(f64, usize)> = vec![];
         let mut slots = vec![];
         for (slot, entry) in rank.iter().enumerate() {

@@ -16,6 +16,8 @@ pub fn lower(op: &Activation, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lowered {
         Function::Relu => x.f_relu()?,
         Function::Tanh => x.f_tanh()?,
         Function::Sigmoid => x.f_sigmoid()?,
+        Function::Exp => x.f_exp()?,
+        Function::Log => x.f_log()?,
     };
     Ok(vec![y])
 }
@@ -28,6 +30,8 @@ pub fn lower_grad(op: &ActivationGrad, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lower
         Function::Gelu => x.f_gelu_backward(dy, "none")?,
         Function::GeluTanh => x.f_gelu_backward(dy, "tanh")?,
         Function::Relu => x.f_threshold_backward(dy, 0.0)?,
+        Function::Exp => dy.f_mul(&x.f_exp()?)?,
+        Function::Log => dy.f_div(x)?,
         // From the input again, in wide precision: 1 - tanh(x)^2 loses all its digits to bf16.
         Function::Tanh | Function::Sigmoid => {
             let (dy, x) = (dy.f_to_kind(cx.kinds.wide)?, x.f_to_kind(cx.kinds.wide)?);

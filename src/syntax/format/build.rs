@@ -142,16 +142,23 @@ impl<'a> Builder<'a> {
         })
     }
 
-    /// One thing, or several between brackets. A comma after the last only where there are several.
+    /// One thing, or several between brackets.
     fn maybe_bracketed(&mut self, pair: P<'_>) -> Doc {
-        let n_marks =
-            pair.clone().into_inner().filter(|p| is_open(p) || is_close(p) || p.as_rule() == Rule::comma).count();
-        if n_marks == 0 {
-            return self.tight(pair);
+        let (mut n_commas, mut n_brackets, mut n_items) = (0, 0, 0);
+        for part in pair.clone().into_inner() {
+            match part.as_rule() {
+                Rule::comma => n_commas += 1,
+                _ if is_open(&part) || is_close(&part) => n_brackets += 1,
+                _ => n_items += 1,
+            }
         }
-        let n_items =
-            pair.clone().into_inner().filter(|p| !is_open(p) && !is_close(p) && p.as_rule() != Rule::comma).count();
-        Doc::group(self.items(pair, if n_items == 1 { Style::Paren } else { Style::Call }))
+        let style = match (n_items, n_commas) {
+            _ if n_brackets == 0 => return self.tight(pair),
+            (1, 0) => Style::Paren,
+            (1, _) => Style::Single,
+            _ => Style::Call,
+        };
+        Doc::group(self.items(pair, style))
     }
 
     /// `[a, b] tokens`
@@ -294,7 +301,9 @@ impl<'a> Builder<'a> {
             match part.as_rule() {
                 Rule::kw_no => parts.extend([self.part(part), Doc::text(" ")]),
                 Rule::clause => {
-                    let mut clause = self.before_line(part.as_span().start());
+                    // The clause itself begins where the value ends.
+                    let word = part.clone().into_inner().next().map_or(part.as_span().start(), |p| p.as_span().start());
+                    let mut clause = self.before_line(word);
                     clause.push(Doc::Line);
                     clause.push(self.words(part));
                     parts.push(Doc::indent(clause));

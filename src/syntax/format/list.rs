@@ -29,6 +29,8 @@ pub enum Style {
     Call,
     /// `(a)`: as above, and no comma after the last.
     Paren,
+    /// `(a,)`: a tuple of one keeps its comma.
+    Single,
     /// `{ a, b }` on one line, `a` and `b` on lines of their own without commas on several. Where the
     /// first item begins a line it stays so.
     Body,
@@ -105,6 +107,7 @@ impl<'a> Builder<'a> {
             line.push(match style {
                 Style::Call if i + 1 == n => Doc::Either(",".into(), ""),
                 Style::Call | Style::Paren if i + 1 < n => Doc::text(","),
+                Style::Single => Doc::text(","),
                 Style::Body if i + 1 < n => Doc::Either(String::new(), ","),
                 _ => Doc::Concat(vec![]),
             });

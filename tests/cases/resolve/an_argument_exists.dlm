@@ -7,7 +7,7 @@ block f(x: [B, T, D], n: int) {
 
 model m() {
     x = f(embed(tokens, 16), m: 16)
-    return unembed(x, false, zeros, 3)
+    return unembed(x, false, true, zeros, 3)
 }
 
 experiment e {
