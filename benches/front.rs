@@ -2,6 +2,9 @@
 //! the same at all three; flattening unrolls, and grows with the layers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "../tests/support/layers.rs"]
+mod layers;
+
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -67,6 +70,23 @@ fn stages(c: &mut Criterion) {
     }
 }
 
+/// Two kinds of layers, by the index: 26 of them, and a hundred times as many.
+fn kinds(c: &mut Criterion) {
+    let mut group = c.benchmark_group("two kinds of layers");
+    for n in [26u64, 2_600] {
+        let decoder = "decoder(layers: 4, dim: 128, heads: 4, ffn: 344, tied: false)";
+        let text = QUICKSTART.replace(decoder, &format!("deep(layers: {n})"));
+        let text = text.replace("use \"lib/decoder.dlm\" { decoder }", "") + layers::DEEP;
+        let files = Memory([(PathBuf::from("a.dlm"), text)].into());
+        let path = Path::new("a.dlm");
+        assert!(compile(path, &files, None, &[], None).compiled.is_some());
+        group.bench_function(BenchmarkId::new("all of check", n), |b| {
+            b.iter(|| compile(path, black_box(&files), None, &[], None));
+        });
+    }
+    group.finish();
+}
+
 /// A thousand variants: two arms at 10 x 10 x 5 points, of 50 models.
 const SWEEP: &str = "sweep: {
         data.unique: linear(10K tokens..100K tokens, 10)
@@ -92,6 +112,6 @@ fn sweep(c: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default().warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
-    targets = stages, sweep
+    targets = stages, kinds, sweep
 }
 criterion_main!(benches);

@@ -1,5 +1,6 @@
 //! Models whose layers differ, share, collect and take blocks from outside: small, and each with a layer of every
 //! kind that its construct can make.
+#![allow(dead_code)] // each test file and the bench use a part
 
 /// (name, definitions, call)
 pub const MODELS: &[(&str, &str, &str)] = &[
@@ -176,3 +177,32 @@ model gated(dim: int, deep: bool = true) {
     if deep and dim % 2 == 0 { (a, b) = chunk(x, 2) } else { (a, b) = (x, x) }
     return unembed(concat(b, a))
 }";
+
+/// A decoder of two kinds of layers, every fourth with full attention and a wider feed-forward.
+pub const DEEP: &str = "
+block attention(x: [B, T, D], heads: int, local: bool) -> [B, T, D] {
+    q = split_heads(linear(x, D) as q, heads)
+    k = split_heads(linear(x, D) as k, heads)
+    v = split_heads(linear(x, D) as v, heads)
+    q = rope(rmsnorm(q) as q_norm, positions)
+    k = rope(rmsnorm(k) as k_norm, positions)
+    return linear(merge_heads(attend(q, k, v, window: if local { 32 } else { none })), D) as o
+}
+
+block swiglu(x: [B, T, D], hidden: int) -> [B, T, D] {
+    return linear(silu(linear(x, hidden) as gate) * linear(x, hidden) as up, D) as down
+}
+
+model deep(layers: int) {
+    x = embed(tokens, 32)
+    repeat layers as i {
+        x = x + attention(rmsnorm(x) as norm, heads: 4, local: not i % 4 == 3)
+        if i % 4 == 3 {
+            x = x + swiglu(rmsnorm(x) as ffn_norm, hidden: 96)
+        } else {
+            x = x + swiglu(rmsnorm(x) as ffn_norm, hidden: 64)
+        }
+    }
+    return unembed(rmsnorm(x) as norm)
+}
+";
