@@ -16,8 +16,8 @@ use std::collections::btree_map::Entry;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Nodes of all models of an experiment.
-const MAX_NODES: usize = 100_000;
+/// Nodes of all models of an experiment: what is built in less than a second.
+const MAX_NODES: usize = 75_000;
 /// Room for the deepest nesting that the limits allow, in any build.
 const STACK: usize = 64 << 20;
 
@@ -237,7 +237,8 @@ fn build_models(spec: &CheckedSpec, out: &mut Diagnostics) -> Option<Vec<Arc<Val
     let mut built: BTreeMap<String, (Option<Arc<ValidGraph>>, Diagnostics)> = BTreeMap::new();
     let mut merged = Merged::default();
     let mut models = vec![];
-    let mut n_nodes = 0;
+    // Of all so far, and of the largest: the next may be as large.
+    let (mut n_nodes, mut largest) = (0usize, 0usize);
     for (i, arm) in spec.variants().iter().enumerate() {
         let inputs = model_inputs(arm);
         let key = format!("{:?} {:?} {:?}", arm.model.model, values(&arm.model), inputs);
@@ -246,7 +247,7 @@ fn build_models(spec: &CheckedSpec, out: &mut Diagnostics) -> Option<Vec<Arc<Val
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => {
                 let mut found = Diagnostics::default();
-                if n_nodes > MAX_NODES {
+                if n_nodes + largest > MAX_NODES {
                     let n = new_models(&models);
                     let message = format!("{n} models of this experiment have {} nodes", grouped(n_nodes as u64));
                     merged.finish(spec.points(), out);
@@ -259,7 +260,8 @@ fn build_models(spec: &CheckedSpec, out: &mut Diagnostics) -> Option<Vec<Arc<Val
                 }
                 let graph = build(&arm.model, inputs, &mut found).and_then(|graph| valid(graph, arm, &mut found));
                 let graph = graph.map(Arc::new);
-                n_nodes += graph.iter().flat_map(|g| &g.graph().bodies).map(|b| b.dag.node_count()).sum::<usize>();
+                let size = graph.iter().flat_map(|g| &g.graph().bodies).map(|b| b.dag.node_count()).sum::<usize>();
+                (n_nodes, largest) = (n_nodes + size, largest.max(size));
                 new.insert((graph, found))
             }
         };
