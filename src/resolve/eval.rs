@@ -172,7 +172,14 @@ impl<'a> Eval<'a> {
             ExprKind::Bool(b) => Value::Bool(*b),
             ExprKind::None => Value::None,
             ExprKind::Name(name) => return self.name(name, span, expected),
-            ExprKind::Call { callee, args, .. } => return self.call(callee, args, span),
+            ExprKind::Call { callee, args, alias, share } => {
+                if let Some(at) = alias.as_ref().map(|name| name.span).or(*share) {
+                    let message = "`as` and `share` are said of parameters, and a value makes none";
+                    let diagnostic = Diagnostic::error(code::NO_EFFECT, message).at(at, "without effect");
+                    self.out.push(diagnostic.help("take it out; inside a block it names what a call makes"));
+                }
+                return self.call(callee, args, span);
+            }
             ExprKind::Tuple(items) => Value::Tuple(items.iter().map(|e| self.expr(e, None)).collect()),
             ExprKind::List { items, unit } => {
                 let mut items: Vec<Node> = items.iter().map(|e| self.expr(e, expected)).collect();

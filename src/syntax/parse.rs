@@ -44,9 +44,18 @@ impl Reader<'_> {
         Span::new(self.file, start.min(self.source.len()), end.min(self.source.len()))
     }
 
+    /// A pair's place, without the blanks and comments that the grammar takes before an optional part that is
+    /// not there: it ends with the last mark or word in it.
     pub(super) fn span(&self, pair: &Pair<'_, Rule>) -> Span {
-        let span = pair.as_span();
-        self.place(span.start(), span.end())
+        let mut last = pair.clone();
+        // The quotes of a text are no pairs.
+        while last.as_rule() != Rule::string
+            && let Some(inner) = last.clone().into_inner().next_back()
+        {
+            last = inner;
+        }
+        let end = last.as_span().start() + last.as_str().trim_end().len();
+        self.place(pair.as_span().start(), end)
     }
 
     pub(super) fn report(&mut self, diagnostic: Diagnostic) {

@@ -11,6 +11,7 @@ use crate::ast::{BinaryOp, UnaryOp};
 use crate::base::Diagnostics;
 use crate::base::number::grouped;
 use crate::graph::ops::{
+    activation::Function,
     add::{Add, Second},
     cast::Cast,
     mul::Mul,
@@ -394,7 +395,12 @@ impl Builder<'_> {
     /// Adds an operation; a mismatch names what every operand is. The noise level comes in wide precision;
     /// what computes with it gets it in the model's.
     pub(super) fn results(&mut self, op: Op, inputs: &[Tensor], span: Span) -> Option<Vec<Tensor>> {
-        let keeps = matches!(op, Op::Scale(_) | Op::Offset(_) | Op::Sinusoid(_) | Op::Cast(_));
+        let keeps = match &op {
+            Op::Scale(_) | Op::Offset(_) | Op::Sinusoid(_) | Op::Cast(_) => true,
+            // A noise level is scaled after these: `-log(1 - t)`.
+            Op::Activation(op) => matches!(op.function, Function::Exp | Function::Log),
+            _ => false,
+        };
         let inputs: Option<Vec<Tensor>> = inputs
             .iter()
             .map(|input| match self.type_of(input).elem {
