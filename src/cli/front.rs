@@ -212,15 +212,21 @@ fn look_at(sketches: &[Sketch], env: Option<&CorpusEnv>, out: &mut Diagnostics) 
     /// Stand in where `data` is wrong: no rule about shapes depends on them.
     const VOCAB: u64 = 320;
     const SEQ: u64 = 128;
+    /// What a model counts for that could not be built, so that not all of many faulty ones are tried.
+    const FAULTY: usize = 5_000;
     let mut seen: Vec<&check::spec::ModelCall> = vec![];
+    let (mut n_nodes, mut largest) = (0usize, 0usize);
     for sketch in sketches {
         if let Some(call) = &sketch.model
+            && n_nodes + largest <= MAX_NODES
             && !seen.iter().any(|other| other.model == call.model && values(other) == values(call))
         {
             seen.push(call);
             let seq = sketch.data.as_ref().map_or(SEQ, |data| data.seq);
             // The graph itself is of no use; what matters went to `out`.
-            let _ = build(call, ModelInputs { vocab: VOCAB, seq, pattern: Pattern::Causal, noise_level: true }, out);
+            let inputs = ModelInputs { vocab: VOCAB, seq, pattern: Pattern::Causal, noise_level: true };
+            let size = build(call, inputs, out).as_ref().map_or(FAULTY, size);
+            (n_nodes, largest) = (n_nodes + size, largest.max(size));
         }
         if let (Some(data), Some(env)) = (&sketch.data, env) {
             let n_ids = data.tokenizer.n_ids();
@@ -230,6 +236,11 @@ fn look_at(sketches: &[Sketch], env: Option<&CorpusEnv>, out: &mut Diagnostics) 
             }
         }
     }
+}
+
+/// Nodes of all bodies.
+fn size(graph: &Graph) -> usize {
+    graph.bodies.iter().map(|body| body.dag.node_count()).sum()
 }
 
 /// One graph per distinct (model, arguments, pattern, vocabulary, length).
@@ -260,7 +271,7 @@ fn build_models(spec: &CheckedSpec, out: &mut Diagnostics) -> Option<Vec<Arc<Val
                 }
                 let graph = build(&arm.model, inputs, &mut found).and_then(|graph| valid(graph, arm, &mut found));
                 let graph = graph.map(Arc::new);
-                let size = graph.iter().flat_map(|g| &g.graph().bodies).map(|b| b.dag.node_count()).sum::<usize>();
+                let size = graph.as_ref().map_or(0, |graph| size(graph.graph()));
                 (n_nodes, largest) = (n_nodes + size, largest.max(size));
                 new.insert((graph, found))
             }
