@@ -262,6 +262,36 @@ pub enum BinaryOp {
     In,
 }
 
+impl Expr {
+    /// The expressions it is made of, in the order of the text.
+    pub fn parts(&self) -> Vec<&Expr> {
+        match &self.kind {
+            ExprKind::Number(_) | ExprKind::Str(_) | ExprKind::Bool(_) | ExprKind::None | ExprKind::Name(_) => vec![],
+            ExprKind::Call { args, .. } => args.iter().map(|arg| &arg.value).collect(),
+            ExprKind::If { branches, otherwise } => {
+                let branches = branches.iter().flat_map(|(condition, value)| [condition, value]);
+                branches.chain([otherwise.as_ref()]).collect()
+            }
+            ExprKind::Range { low: a, high: b } | ExprKind::Binary { left: a, right: b, .. } => vec![a, b],
+            ExprKind::Unary { operand, .. } => vec![operand],
+            ExprKind::Tuple(items) | ExprKind::List { items, .. } => items.iter().collect(),
+            ExprKind::Record(fields) => fields.iter().map(|field| &field.value).collect(),
+            ExprKind::Extend { base, fields } => {
+                [base.as_ref()].into_iter().chain(fields.iter().map(|field| &field.value)).collect()
+            }
+            ExprKind::Claims(claims) => claims.iter().flat_map(Claim::parts).collect(),
+        }
+    }
+}
+
+impl Claim {
+    /// The expressions it is made of, its value first.
+    pub fn parts(&self) -> impl Iterator<Item = &Expr> {
+        let clauses = [&self.at, &self.before, &self.within].into_iter().filter_map(Option::as_ref);
+        [&self.value].into_iter().chain(clauses)
+    }
+}
+
 impl BinaryOp {
     pub fn symbol(self) -> &'static str {
         match self {

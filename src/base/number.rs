@@ -229,6 +229,34 @@ impl Number {
         Number::Real(self.to_f64().powf(other.to_f64()))
     }
 
+    /// The remainder, with the sign of the divisor.
+    pub fn modulo(self, other: Number) -> Number {
+        self.sub(self.div(other).floor().mul(other))
+    }
+
+    /// The multiple of `n` next to it, above or below.
+    pub fn round_to(self, n: Number, up: bool) -> Number {
+        let ratio = self.div(n);
+        (if up { ratio.ceil() } else { ratio.floor() }).mul(n)
+    }
+
+    /// Exact for perfect squares.
+    pub fn sqrt(self) -> Number {
+        let root = self.to_f64().sqrt();
+        match Rational::new(root as i128, 1).map(Number::Exact) {
+            Some(exact) if root.fract() == 0.0 && exact.mul(exact) == self => exact,
+            _ => Number::Real(root),
+        }
+    }
+
+    pub fn smaller(self, other: Number) -> Number {
+        if self <= other { self } else { other }
+    }
+
+    pub fn larger(self, other: Number) -> Number {
+        if self >= other { self } else { other }
+    }
+
     pub fn floor(self) -> Number {
         match self {
             Number::Exact(r) => Number::Exact(Rational { num: r.num.div_euclid(r.den), den: 1 }),

@@ -3,7 +3,6 @@
 
 use super::value::{Node, Value};
 use crate::ast::BinaryOp;
-use crate::base::number::Rational;
 use crate::base::{Number, Unit};
 
 /// Why an operation has no result.
@@ -29,8 +28,7 @@ pub fn arithmetic(op: BinaryOp, a: Number, b: Number) -> Number {
         BinaryOp::Sub => a.sub(b),
         BinaryOp::Mul => a.mul(b),
         BinaryOp::Div => a.div(b),
-        // The remainder has the sign of the divisor.
-        BinaryOp::Mod => a.sub(a.div(b).floor().mul(b)),
+        BinaryOp::Mod => a.modulo(b),
         BinaryOp::Pow => a.pow(b),
         BinaryOp::Eq
         | BinaryOp::Ne
@@ -162,24 +160,9 @@ pub fn function(name: &str, numbers: &[Number]) -> Option<Number> {
     Some(match (name, numbers) {
         ("floor", [x]) => x.floor(),
         ("ceil", [x]) => x.ceil(),
-        ("sqrt", [x]) => square_root(*x),
-        ("min", [a, b]) => *(if a <= b { a } else { b }),
-        ("max", [a, b]) => *(if a >= b { a } else { b }),
+        ("sqrt", [x]) => x.sqrt(),
+        ("min", [a, b]) => a.smaller(*b),
+        ("max", [a, b]) => a.larger(*b),
         _ => return None,
     })
-}
-
-/// The multiple of `n` next to `x`, above or below.
-pub fn round_to(x: Number, n: Number, up: bool) -> Number {
-    let ratio = x.div(n);
-    (if up { ratio.ceil() } else { ratio.floor() }).mul(n)
-}
-
-/// Exact for perfect squares.
-fn square_root(x: Number) -> Number {
-    let root = x.to_f64().sqrt();
-    match Rational::new(root as i128, 1).map(Number::Exact) {
-        Some(exact) if root.fract() == 0.0 && exact.mul(exact) == x => exact,
-        _ => Number::Real(root),
-    }
 }

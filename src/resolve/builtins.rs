@@ -123,7 +123,8 @@ pub const FUNCTIONS: &[(&str, usize)] =
 /// `pick(list, k)`: an element of what a repeat collected.
 pub const PICK: &str = "pick";
 
-/// Constructors of the `init:` argument.
+/// Values of the `init:` argument: those that a width makes, and all.
+pub const DISTRIBUTIONS: &[&str] = &["normal", "uniform"];
 pub const INITS: &[&str] = &["normal", "uniform", "zeros", "ones"];
 
 /// Tensors of the batch that every block may name.

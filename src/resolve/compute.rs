@@ -63,7 +63,7 @@ impl Eval<'_> {
         let result = match (sound, numbers.as_slice()) {
             (true, [(x, unit)]) => arithmetic::function(name, &[*x]).map(|x| Ok((x, *unit))),
             (true, [a, b]) => Some(arithmetic::alike(*a, *b).map(|(a, b, unit)| match name {
-                "round_to" => (arithmetic::round_to(a, b, up), unit),
+                "round_to" => (a.round_to(b, up), unit),
                 _ => (arithmetic::function(name, &[a, b]).unwrap_or(Number::Real(f64::NAN)), unit),
             })),
             _ => None,

@@ -6,7 +6,7 @@ use super::library::{DefId, Kind, Library, Lookup};
 use super::value::{Layer, Node, Record, Value};
 use crate::ast::{self, Expr, ExprKind, Item};
 use crate::base::diag::code;
-use crate::base::{Diagnostic, Diagnostics, FileId, Span};
+use crate::base::{Diagnostic, FileId, Span};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -133,15 +133,11 @@ pub fn named_by(library: &Library, experiment: DefId) -> impl Iterator<Item = De
 
 /// What claims name is used; what they say, `check` reads from the text.
 pub fn reach(eval: &mut Eval<'_>, claims: &[ast::Claim]) {
-    let mut unread = Diagnostics::default();
-    std::mem::swap(eval.out, &mut unread);
-    for claim in claims {
-        let parts = [Some(&claim.value), claim.at.as_ref(), claim.before.as_ref(), claim.within.as_ref()];
-        parts.into_iter().flatten().for_each(|expr| {
-            eval.expr(expr, None);
+    eval.aside(|eval| {
+        claims.iter().flat_map(ast::Claim::parts).for_each(|part| {
+            eval.expr(part, None);
         });
-    }
-    std::mem::swap(eval.out, &mut unread);
+    });
 }
 
 /// What has to be opened before something else.
@@ -181,9 +177,8 @@ fn find(kind: Kind, name: &str, span: Span, file: FileId, library: &Library, int
 }
 
 fn values(expr: &Expr, file: FileId, library: &Library, into: &mut Vec<Need>) {
-    let mut all = |expr: &Expr| values(expr, file, library, into);
+    expr.parts().into_iter().for_each(|part| values(part, file, library, into));
     match &expr.kind {
-        ExprKind::Number(_) | ExprKind::Str(_) | ExprKind::Bool(_) | ExprKind::None => {}
         ExprKind::Name(name) => {
             let first = name.split('.').next().unwrap_or(name);
             find(Kind::Let, first, expr.span, file, library, into);
@@ -191,37 +186,7 @@ fn values(expr: &Expr, file: FileId, library: &Library, into: &mut Vec<Need>) {
                 find(*kind, name, expr.span, file, library, into);
             }
         }
-        ExprKind::Call { callee, args, .. } => {
-            args.iter().for_each(|arg| all(&arg.value));
-            find(Kind::Model, &callee.text, callee.span, file, library, into);
-        }
-        ExprKind::If { branches, otherwise } => {
-            for (condition, value) in branches {
-                all(condition);
-                all(value);
-            }
-            all(otherwise);
-        }
-        ExprKind::Range { low, high } => {
-            all(low);
-            all(high);
-        }
-        ExprKind::Extend { base, fields } => {
-            all(base);
-            fields.iter().for_each(|field| all(&field.value));
-        }
-        ExprKind::Claims(claims) => {
-            for claim in claims {
-                let parts = [Some(&claim.value), claim.at.as_ref(), claim.before.as_ref(), claim.within.as_ref()];
-                parts.into_iter().flatten().for_each(&mut all);
-            }
-        }
-        ExprKind::Unary { operand, .. } => all(operand),
-        ExprKind::Binary { left, right, .. } => {
-            all(left);
-            all(right);
-        }
-        ExprKind::Tuple(items) | ExprKind::List { items, .. } => items.iter().for_each(all),
-        ExprKind::Record(fields) => fields.iter().for_each(|field| all(&field.value)),
+        ExprKind::Call { callee, .. } => find(Kind::Model, &callee.text, callee.span, file, library, into),
+        _ => {}
     }
 }

@@ -373,12 +373,18 @@ impl<'a> Eval<'a> {
         node
     }
 
+    /// What some work would report, without reporting it.
+    pub(super) fn aside(&mut self, work: impl FnOnce(&mut Self)) -> Diagnostics {
+        let before = std::mem::take(self.out);
+        work(self);
+        std::mem::replace(self.out, before)
+    }
+
     fn names_of(&mut self, expr: &Expr, expected: Option<Kind>) {
         let about_names = [code::UNKNOWN_NAME, code::AMBIGUOUS_NAME, code::DUPLICATE_FIELD, code::UNKNOWN_FIELD];
-        let mut found = Diagnostics::default();
-        std::mem::swap(self.out, &mut found);
-        self.expr(expr, expected);
-        std::mem::swap(self.out, &mut found);
+        let found = self.aside(|eval| {
+            eval.expr(expr, expected);
+        });
         for diagnostic in found.iter().filter(|d| about_names.contains(&d.code)) {
             self.out.push(diagnostic.clone());
         }

@@ -302,7 +302,6 @@ fn all_reached(eval: &Eval<'_>) -> BTreeSet<DefId> {
 
 /// The `let`s that a formula names.
 fn lets_of(expr: &Expr, file: FileId, library: &Library, into: &mut Vec<DefId>) {
-    let mut all = |expr: &Expr| lets_of(expr, file, library, into);
     match &expr.kind {
         ExprKind::Name(name) => {
             let first = name.split('.').next().unwrap_or(name);
@@ -310,31 +309,9 @@ fn lets_of(expr: &Expr, file: FileId, library: &Library, into: &mut Vec<DefId>) 
                 into.push(id);
             }
         }
-        ExprKind::Call { args, .. } => args.iter().for_each(|arg| all(&arg.value)),
-        ExprKind::If { branches, otherwise } => {
-            for (condition, value) in branches {
-                all(condition);
-                all(value);
-            }
-            all(otherwise);
-        }
-        ExprKind::Range { low, high } => {
-            all(low);
-            all(high);
-        }
-        ExprKind::Unary { operand, .. } => all(operand),
-        ExprKind::Binary { left, right, .. } => {
-            all(left);
-            all(right);
-        }
-        ExprKind::Tuple(items) | ExprKind::List { items, .. } => items.iter().for_each(all),
-        ExprKind::Number(_)
-        | ExprKind::Str(_)
-        | ExprKind::Bool(_)
-        | ExprKind::None
-        | ExprKind::Extend { .. }
-        | ExprKind::Claims(_)
-        | ExprKind::Record(_) => {}
+        // No parts of formulas.
+        ExprKind::Extend { .. } | ExprKind::Claims(_) | ExprKind::Record(_) => {}
+        _ => expr.parts().into_iter().for_each(|part| lets_of(part, file, library, into)),
     }
 }
 

@@ -184,33 +184,12 @@ impl<'a> Condition<'a> {
                 self.look_at(left, Some(right), fixed, eval);
                 self.look_at(right, Some(left), fixed, eval);
             }
-            ExprKind::Binary { left, right, .. } => {
-                self.look_at(left, None, fixed, eval);
-                self.look_at(right, None, fixed, eval);
-            }
-            ExprKind::Unary { operand, .. } => self.look_at(operand, None, fixed, eval),
             ExprKind::Tuple(items) | ExprKind::List { items, .. } => {
                 items.iter().for_each(|item| self.look_at(item, with, fixed, eval));
             }
-            ExprKind::Range { low, high } => {
-                self.look_at(low, None, fixed, eval);
-                self.look_at(high, None, fixed, eval);
-            }
-            ExprKind::Call { args, .. } => args.iter().for_each(|arg| self.look_at(&arg.value, None, fixed, eval)),
-            ExprKind::If { branches, otherwise } => {
-                for (condition, value) in branches {
-                    self.look_at(condition, None, fixed, eval);
-                    self.look_at(value, None, fixed, eval);
-                }
-                self.look_at(otherwise, None, fixed, eval);
-            }
-            ExprKind::Number(_)
-            | ExprKind::Str(_)
-            | ExprKind::Bool(_)
-            | ExprKind::None
-            | ExprKind::Extend { .. }
-            | ExprKind::Claims(_)
-            | ExprKind::Record(_) => {}
+            // No parts of conditions.
+            ExprKind::Extend { .. } | ExprKind::Claims(_) | ExprKind::Record(_) => {}
+            _ => expr.parts().into_iter().for_each(|part| self.look_at(part, None, fixed, eval)),
         }
     }
 

@@ -5,7 +5,7 @@
 
 use super::arguments::check_args;
 use super::blocks::{Target, Wanted, report_positional, report_unknown};
-use super::builtins::{self, CONSTANTS, FUNCTIONS, INITS, INPUTS, PICK};
+use super::builtins::{self, CONSTANTS, DISTRIBUTIONS, FUNCTIONS, INITS, INPUTS, PICK};
 use super::library::{DefId, Kind, Library, Lookup, unknown_name};
 use super::names::assigned;
 use crate::ast::{self, Arg, BinaryOp, DimExpr, Expr, ExprKind, Ident, ParamType, Stmt};
@@ -331,8 +331,7 @@ impl Scope<'_> {
         }
         let function = FUNCTIONS.iter().find(|(name, _)| *name == callee.text).map(|(_, n)| *n);
         let operation = builtins::operation(&callee.text);
-        let is_plain =
-            function.is_some() || matches!(callee.text.as_str(), "normal" | "uniform") || callee.text == PICK;
+        let is_plain = function.is_some() || DISTRIBUTIONS.contains(&callee.text.as_str()) || callee.text == PICK;
         if is_plain || operation.is_some_and(|operation| !operation.has_params) {
             self.no_parameters(&format!("`{}`", callee.text), alias.map(|a| a.span), share);
         }

@@ -4,7 +4,6 @@
 use crate::ast::BinaryOp;
 use crate::base::Number;
 use crate::base::number::Rational;
-use crate::resolve::value::arithmetic;
 
 /// A static value. Whole numbers have a form of their own, so that equal ones are the same atom and
 /// arithmetic on indices is cheap.
@@ -129,7 +128,7 @@ pub(super) fn unary(f: Unary, a: Option<Atom>) -> Option<Atom> {
         Unary::Neg => Atom::number(a.to_number()?.neg()),
         Unary::Floor => Atom::number(a.to_number()?.floor()),
         Unary::Ceil => Atom::number(a.to_number()?.ceil()),
-        Unary::Sqrt => Atom::number(square_root(a.to_number()?)),
+        Unary::Sqrt => Atom::number(a.to_number()?.sqrt()),
     }
 }
 
@@ -188,34 +187,17 @@ fn same(a: Atom, b: Atom) -> Option<bool> {
 }
 
 fn of_numbers(f: Binary, a: Number, b: Number) -> Option<Atom> {
-    let round = |up: bool| {
-        let ratio = a.div(b);
-        if up { ratio.ceil() } else { ratio.floor() }.mul(b)
-    };
     let number = match f {
-        Binary::Add => arithmetic(BinaryOp::Add, a, b),
-        Binary::Sub => arithmetic(BinaryOp::Sub, a, b),
-        Binary::Mul => arithmetic(BinaryOp::Mul, a, b),
-        Binary::Div => arithmetic(BinaryOp::Div, a, b),
-        Binary::Pow => arithmetic(BinaryOp::Pow, a, b),
-        // The remainder has the sign of the divisor.
-        Binary::Mod => a.sub(a.div(b).floor().mul(b)),
-        Binary::Min => {
-            if a <= b {
-                a
-            } else {
-                b
-            }
-        }
-        Binary::Max => {
-            if a >= b {
-                a
-            } else {
-                b
-            }
-        }
-        Binary::RoundUp => round(true),
-        Binary::RoundDown => round(false),
+        Binary::Add => a.add(b),
+        Binary::Sub => a.sub(b),
+        Binary::Mul => a.mul(b),
+        Binary::Div => a.div(b),
+        Binary::Pow => a.pow(b),
+        Binary::Mod => a.modulo(b),
+        Binary::Min => a.smaller(b),
+        Binary::Max => a.larger(b),
+        Binary::RoundUp => a.round_to(b, true),
+        Binary::RoundDown => a.round_to(b, false),
         Binary::Lt => return Some(Atom::Bool(a < b)),
         Binary::Le => return Some(Atom::Bool(a <= b)),
         Binary::Gt => return Some(Atom::Bool(a > b)),
@@ -223,15 +205,6 @@ fn of_numbers(f: Binary, a: Number, b: Number) -> Option<Atom> {
         Binary::Eq | Binary::Ne | Binary::And | Binary::Or => return None,
     };
     Atom::number(number)
-}
-
-/// Exact for perfect squares.
-fn square_root(x: Number) -> Number {
-    let root = x.to_f64().sqrt();
-    match Rational::new(root as i128, 1).map(Number::Exact) {
-        Some(exact) if root.fract() == 0.0 && exact.mul(exact) == x => exact,
-        _ => Number::Real(root),
-    }
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ impl Builder<'_> {
         }
         match callee.text.as_str() {
             builtins::PICK => return self.pick(args, site.span, env),
-            "normal" | "uniform" => return self.distribution(&callee.text, args, site.span, env),
+            name if builtins::DISTRIBUTIONS.contains(&name) => return self.distribution(name, args, site.span, env),
             _ => {}
         }
         if let Some(operation) = builtins::operation(&callee.text) {

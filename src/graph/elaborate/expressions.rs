@@ -453,17 +453,8 @@ impl Builder<'_> {
 /// Whether an expression makes no nodes: all that it calls are functions of numbers.
 fn is_static(expr: &Expr) -> bool {
     match &expr.kind {
-        ExprKind::Call { callee, args, .. } => {
-            FUNCTIONS.iter().any(|(name, _)| *name == callee.text) && args.iter().all(|arg| is_static(&arg.value))
-        }
-        ExprKind::Unary { operand, .. } => is_static(operand),
-        ExprKind::Binary { left, right, .. } => is_static(left) && is_static(right),
-        ExprKind::Range { low, high } => is_static(low) && is_static(high),
-        ExprKind::Tuple(items) | ExprKind::List { items, .. } => items.iter().all(is_static),
-        ExprKind::If { branches, otherwise } => {
-            branches.iter().all(|(a, b)| is_static(a) && is_static(b)) && is_static(otherwise)
-        }
-        ExprKind::Number(_) | ExprKind::Bool(_) | ExprKind::None | ExprKind::Name(_) => true,
         ExprKind::Str(_) | ExprKind::Record(_) | ExprKind::Extend { .. } | ExprKind::Claims(_) => false,
+        ExprKind::Call { callee, .. } if !FUNCTIONS.iter().any(|(name, _)| *name == callee.text) => false,
+        _ => expr.parts().into_iter().all(is_static),
     }
 }
