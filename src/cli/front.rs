@@ -11,8 +11,8 @@ use crate::graph::validate::validate;
 use crate::graph::{Graph, ValidGraph};
 use crate::objective::{self, Pattern};
 use crate::resolve::{self, Kind, Override};
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -214,19 +214,17 @@ fn look_at(sketches: &[Sketch], env: Option<&CorpusEnv>, out: &mut Diagnostics) 
     const SEQ: u64 = 128;
     /// What a model counts for that could not be built, so that not all of many faulty ones are tried.
     const FAULTY: usize = 5_000;
-    let mut seen: Vec<&check::spec::ModelCall> = vec![];
-    let (mut n_nodes, mut largest) = (0usize, 0usize);
+    let mut seen = BTreeSet::new();
+    let mut built = Built::default();
     for sketch in sketches {
         if let Some(call) = &sketch.model
-            && n_nodes + largest <= MAX_NODES
-            && !seen.iter().any(|other| other.model == call.model && values(other) == values(call))
+            && built.has_room()
+            && seen.insert(format!("{:?} {:?}", call.model, values(call)))
         {
-            seen.push(call);
             let seq = sketch.data.as_ref().map_or(SEQ, |data| data.seq);
             // The graph itself is of no use; what matters went to `out`.
             let inputs = ModelInputs { vocab: VOCAB, seq, pattern: Pattern::Causal, noise_level: true };
-            let size = build(call, inputs, out).as_ref().map_or(FAULTY, size);
-            (n_nodes, largest) = (n_nodes + size, largest.max(size));
+            built.add(build(call, inputs, out).as_ref().map_or(FAULTY, n_nodes));
         }
         if let (Some(data), Some(env)) = (&sketch.data, env) {
             let n_ids = data.tokenizer.n_ids();
@@ -239,28 +237,46 @@ fn look_at(sketches: &[Sketch], env: Option<&CorpusEnv>, out: &mut Diagnostics) 
 }
 
 /// Nodes of all bodies.
-fn size(graph: &Graph) -> usize {
+fn n_nodes(graph: &Graph) -> usize {
     graph.bodies.iter().map(|body| body.dag.node_count()).sum()
+}
+
+/// How much of the models of an experiment is built.
+#[derive(Default)]
+struct Built {
+    n_nodes: usize,
+    /// Nodes of the largest model: the next may be as large.
+    largest: usize,
+}
+
+impl Built {
+    fn has_room(&self) -> bool {
+        self.n_nodes + self.largest <= MAX_NODES
+    }
+
+    fn add(&mut self, n_nodes: usize) {
+        self.n_nodes += n_nodes;
+        self.largest = self.largest.max(n_nodes);
+    }
 }
 
 /// One graph per distinct (model, arguments, pattern, vocabulary, length).
 fn build_models(spec: &CheckedSpec, out: &mut Diagnostics) -> Option<Vec<Arc<ValidGraph>>> {
-    let mut built: BTreeMap<String, (Option<Arc<ValidGraph>>, Diagnostics)> = BTreeMap::new();
+    let mut known: BTreeMap<String, (Option<Arc<ValidGraph>>, Diagnostics)> = BTreeMap::new();
     let mut merged = Merged::default();
     let mut models = vec![];
-    // Of all so far, and of the largest: the next may be as large.
-    let (mut n_nodes, mut largest) = (0usize, 0usize);
+    let mut built = Built::default();
     for (i, arm) in spec.variants().iter().enumerate() {
         let inputs = model_inputs(arm);
         let key = format!("{:?} {:?} {:?}", arm.model.model, values(&arm.model), inputs);
         let point = i / spec.arm_names().len().max(1);
-        let (graph, found) = match built.entry(key) {
-            Entry::Occupied(known) => known.into_mut(),
+        let (graph, found) = match known.entry(key) {
+            Entry::Occupied(same) => same.into_mut(),
             Entry::Vacant(new) => {
                 let mut found = Diagnostics::default();
-                if n_nodes + largest > MAX_NODES {
+                if !built.has_room() {
                     let n = new_models(&models);
-                    let message = format!("{n} models of this experiment have {} nodes", grouped(n_nodes as u64));
+                    let message = format!("{n} models of this experiment have {} nodes", grouped(built.n_nodes as u64));
                     merged.finish(spec.points(), out);
                     out.push(
                         Diagnostic::error(code::TOO_MANY, message)
@@ -271,8 +287,7 @@ fn build_models(spec: &CheckedSpec, out: &mut Diagnostics) -> Option<Vec<Arc<Val
                 }
                 let graph = build(&arm.model, inputs, &mut found).and_then(|graph| valid(graph, arm, &mut found));
                 let graph = graph.map(Arc::new);
-                let size = graph.as_ref().map_or(0, |graph| size(graph.graph()));
-                (n_nodes, largest) = (n_nodes + size, largest.max(size));
+                built.add(graph.as_ref().map_or(0, |graph| n_nodes(graph.graph())));
                 new.insert((graph, found))
             }
         };

@@ -7,10 +7,10 @@ use super::{ReportError, ReportInput, RunRecord, html_claims, plot, table, words
 use crate::claims::{Completion, Series};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-pub(super) const STYLE: &str = include_str!("report.css");
+const STYLE: &str = include_str!("report.css");
 
-pub fn render(input: &ReportInput, findings: &Findings) -> Result<String, ReportError> {
-    let record = &input.record;
+/// A page around its body.
+pub(super) fn page(name: &str, body: Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -18,37 +18,43 @@ pub fn render(input: &ReportInput, findings: &Findings) -> Result<String, Report
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (record.name) " - dlmc" }
+                title { (name) " - dlmc" }
                 style { (PreEscaped(STYLE)) }
             }
-            body {
-                header {
-                    h1 { (record.name) }
-                    @if let Some(doc) = &record.doc { p.doc { (doc) } }
-                    p.quiet { (table::headline(input).trim_end().trim_start_matches(&record.name).trim_start_matches(": ")) }
-                }
-                (html_claims::render(input, &findings.verdicts)?)
-                (problems(input))
-                section #curves {
-                    h2 { "Loss" }
-                    (figure(plot::validation(input, findings)?, "Validation loss with a band of one standard error over documents; the mean training loss is the thin line."))
-                }
-                (arms(input, findings))
-                (best(findings))
-                (matched(&findings.matched, input))
-                (cost(input, findings))
-                section #training {
-                    h2 { "Training" }
-                    (figure(plot::deciles(input, findings)?, "Training cross-entropy over the last tenth of the steps. A next-token arm is split by position in the sequence, a masked arm by the row's mask rate: the two axes are not the same thing."))
-                    (figure(plot::gradient_norm(input, findings)?, "Gradient norm before clipping."))
-                }
-                (samples(input, findings))
-                (locks(input, findings))
-                (environment(input, findings))
-            }
+            body { (body) }
         }
     };
-    Ok(page.into_string())
+    page.into_string()
+}
+
+pub fn render(input: &ReportInput, findings: &Findings) -> Result<String, ReportError> {
+    let record = &input.record;
+    let body = html! {
+        header {
+            h1 { (record.name) }
+            @if let Some(doc) = &record.doc { p.doc { (doc) } }
+            p.quiet { (table::headline(input).trim_end().trim_start_matches(&record.name).trim_start_matches(": ")) }
+        }
+        (html_claims::render(input, &findings.verdicts)?)
+        (problems(input))
+        section #curves {
+            h2 { "Loss" }
+            (figure(plot::validation(input, findings)?, "Validation loss with a band of one standard error over documents; the mean training loss is the thin line."))
+        }
+        (arms(input, findings))
+        (best(findings))
+        (matched(&findings.matched, input))
+        (cost(input, findings))
+        section #training {
+            h2 { "Training" }
+            (figure(plot::deciles(input, findings)?, "Training cross-entropy over the last tenth of the steps. A next-token arm is split by position in the sequence, a masked arm by the row's mask rate: the two axes are not the same thing."))
+            (figure(plot::gradient_norm(input, findings)?, "Gradient norm before clipping."))
+        }
+        (samples(input, findings))
+        (locks(input, findings))
+        (environment(input, findings))
+    };
+    Ok(page(&record.name, body))
 }
 
 fn problems(input: &ReportInput) -> Markup {

@@ -1,10 +1,10 @@
 //! The report of a sweep: the claims, one table over all points, and a section for each with the arms at it.
 
 use super::findings::{Findings, Verdicts};
-use super::html::{STYLE, arms, figure};
+use super::html::{arms, figure, page};
 use super::{ReportError, ReportInput, html_claims, plot, table};
 use crate::claims::Series;
-use maud::{DOCTYPE, PreEscaped, html};
+use maud::html;
 
 /// Sections with a figure of their own; a larger page would not load.
 const MAX_FIGURES: usize = 64;
@@ -114,49 +114,37 @@ pub fn html(input: &ReportInput, sweep: &Sweep) -> Result<String, ReportError> {
         let wanted = points.len() <= MAX_FIGURES;
         figures.push(if wanted { plot::validation(&point.input, &point.findings)? } else { None });
     }
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (name) " - dlmc" }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                header {
-                    h1 { (name) }
-                    @if let Some(doc) = &input.record.doc { p.doc { (doc) } }
-                    p.quiet { (points.len()) " points" }
-                }
-                (html_claims::render(input, &sweep.verdicts)?)
-                section #points {
-                    h2 { "Points" }
-                    div.wide { table {
-                        @for (i, row) in rows.iter().enumerate() {
-                            tr {
-                                @for (j, cell) in row.iter().enumerate() {
-                                    @if i == 0 { th { (cell) } }
-                                    @else if j == 0 {
-                                        th scope="row" { a href={ "#point-" (i) } { (cell) } }
-                                    }
-                                    @else { td.number { (cell) } }
-                                }
+    let body = html! {
+        header {
+            h1 { (name) }
+            @if let Some(doc) = &input.record.doc { p.doc { (doc) } }
+            p.quiet { (points.len()) " points" }
+        }
+        (html_claims::render(input, &sweep.verdicts)?)
+        section #points {
+            h2 { "Points" }
+            div.wide { table {
+                @for (i, row) in rows.iter().enumerate() {
+                    tr {
+                        @for (j, cell) in row.iter().enumerate() {
+                            @if i == 0 { th { (cell) } }
+                            @else if j == 0 {
+                                th scope="row" { a href={ "#point-" (i) } { (cell) } }
                             }
+                            @else { td.number { (cell) } }
                         }
-                    } }
-                }
-                @for (i, (point, figure_of)) in points.iter().zip(figures).enumerate() {
-                    section id={ "point-" (i + 1) } {
-                        h2 { (point.point) }
-                        p.quiet { a href={ "points/" (point.folder_name()) "/report.html" } { "all of this point" } }
-                        (arms(&point.input, &point.findings))
-                        @if figure_of.is_some() { (figure(figure_of, "Validation loss with a band of one standard error over documents.")) }
                     }
                 }
+            } }
+        }
+        @for (i, (point, figure_of)) in points.iter().zip(figures).enumerate() {
+            section id={ "point-" (i + 1) } {
+                h2 { (point.point) }
+                p.quiet { a href={ "points/" (point.folder_name()) "/report.html" } { "all of this point" } }
+                (arms(&point.input, &point.findings))
+                @if figure_of.is_some() { (figure(figure_of, "Validation loss with a band of one standard error over documents.")) }
             }
         }
     };
-    Ok(page.into_string())
+    Ok(page(name, body))
 }
