@@ -1,12 +1,15 @@
 //! `dlmc fmt`: what it promises, over every spec there is and over texts bent at random.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod common;
+
+use common::{examples, spec_files};
 use dlmc::base::{FileId, SourceMap};
 use dlmc::cli::render;
 use dlmc::syntax::format::format;
 use dlmc::syntax::parse;
 use proptest::prelude::*;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 
 /// Every spec of the checkout, and the examples of the language reference.
@@ -16,20 +19,10 @@ fn corpus() -> &'static [(String, String)] {
 }
 
 fn read_corpus() -> Vec<(String, String)> {
-    let mut paths: Vec<PathBuf> = ["specs", "tests"]
-        .iter()
-        .flat_map(|folder| walkdir::WalkDir::new(folder).into_iter().flatten())
-        .map(|entry| entry.path().to_path_buf())
-        .filter(|path| path.extension().is_some_and(|e| e == "dlm"))
-        .collect();
-    paths.sort();
+    let paths = spec_files(&["specs", "tests"]);
     let mut all: Vec<(String, String)> =
         paths.iter().filter_map(|p| Some((p.display().to_string(), std::fs::read_to_string(p).ok()?))).collect();
-    let reference = std::fs::read_to_string("grammar/README.md").unwrap();
-    for (i, part) in reference.split("```dlm").skip(1).enumerate() {
-        let text = part.split_once('\n').unwrap().1.split("```").next().unwrap();
-        all.push((format!("example {i} of the reference"), text.to_string()));
-    }
+    all.extend(examples().enumerate().map(|(i, (_, text))| (format!("example {i} of the reference"), text.into())));
     all.push(("all constructs".into(), std::fs::read_to_string("tests/format/constructs.txt").unwrap()));
     assert!(all.len() > 100);
     all
@@ -76,11 +69,9 @@ fn every_spec_is_laid_out_once_and_for_all() {
 
 #[test]
 fn our_own_specs_are_laid_out() {
-    for entry in walkdir::WalkDir::new("specs").into_iter().flatten() {
-        if entry.path().extension().is_some_and(|e| e == "dlm") {
-            let text = std::fs::read_to_string(entry.path()).unwrap();
-            assert_eq!(text, laid_out(&entry.path().display().to_string(), &text));
-        }
+    for path in spec_files(&["specs"]) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text, laid_out(&path.display().to_string(), &text));
     }
 }
 

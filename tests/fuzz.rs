@@ -4,10 +4,13 @@
 //! inputs there were and which was the slowest. Every case is drawn from a printed seed, so a failure repeats.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
 
+mod common;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use common::{examples, spec_files};
 use dlmc::base::source::{Disk, ReadError, Sources};
 use dlmc::cli::front::compile;
 use dlmc::cli::render;
@@ -150,24 +153,10 @@ impl Sources for Mutated<'_> {
 
 /// Every spec there is, under its path: the real ones, the cases, the examples of the language reference.
 fn corpus() -> Vec<(PathBuf, String)> {
-    let mut files: Vec<PathBuf> = vec![];
-    let mut folders = vec![PathBuf::from("specs"), PathBuf::from("tests/cases"), PathBuf::from("tests/golden")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|e| e == "dlm") {
-                files.push(path);
-            }
-        }
-    }
-    files.sort();
+    let files = spec_files(&["specs", "tests/cases", "tests/golden"]);
     let read = |path: PathBuf| Some((path.clone(), std::fs::read_to_string(path).ok()?));
     let mut texts: Vec<(PathBuf, String)> = files.into_iter().filter_map(read).collect();
-    let reference = include_str!("../grammar/README.md");
-    let examples = reference.split("```dlm").skip(1).filter_map(|rest| rest.split_once('\n')?.1.split("```").next());
-    texts.extend(examples.map(|text| (PathBuf::from("specs/example.dlm"), text.to_string())));
+    texts.extend(examples().map(|(_, text)| (PathBuf::from("specs/example.dlm"), text.to_string())));
     for (_, text) in &mut texts {
         *text = text.chars().take(MAX_CHARS).collect();
     }

@@ -4,20 +4,9 @@
 
 mod common;
 
-use common::{QUICKSTART, front};
+use common::{QUICKSTART, REFERENCE, examples, front};
 use dlmc::base::diag::CODES;
 use dlmc::cli::render;
-
-const REFERENCE: &str = include_str!("../grammar/README.md");
-
-/// (what follows the word `dlm`, text) of each example.
-fn examples() -> Vec<(&'static str, &'static str)> {
-    let fences = REFERENCE.split("```dlm").skip(1);
-    fences
-        .filter_map(|rest| rest.split("```").next()?.split_once('\n'))
-        .map(|(mark, text)| (mark.trim(), text))
-        .collect()
-}
 
 #[test]
 fn every_example_compiles() {

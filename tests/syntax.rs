@@ -5,7 +5,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{apply, edit, timed};
+use common::{apply, edit, examples, timed};
 
 use dlmc::ast::{BinaryOp, Claim, Expr, ExprKind, Field, File, Item, ParamType, Stmt, UnaryOp};
 use dlmc::base::diag::code;
@@ -126,9 +126,7 @@ fn the_real_specs_parse_without_a_word() {
 
 #[test]
 fn the_examples_of_the_language_reference_parse() {
-    let page = include_str!("../grammar/README.md");
-    let fences = page.split("```dlm").skip(1);
-    let examples: Vec<&str> = fences.filter_map(|rest| rest.split_once('\n')?.1.split("```").next()).collect();
+    let examples: Vec<&str> = examples().map(|(_, text)| text).collect();
     assert!(examples.len() >= 4);
     for example in examples {
         good(example);

@@ -1,8 +1,10 @@
 //! `dlmc fmt`, `explain`, `diff`, `snapshot` and the drawing of a graph, as a user meets them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod common;
 mod shop;
 
+use common::spec_files;
 use serde_json::Value;
 use shop::{OK, SOUND, SPEC_ERRORS, Shop, USAGE, expect, text};
 use std::io::Write;
@@ -271,9 +273,7 @@ fn a_snapshot_pins_values_and_graphs() {
 /// Our own specs are pinned: a changed default is a difference that is reviewed.
 #[test]
 fn our_own_specs_are_pinned() {
-    let specs = walkdir::WalkDir::new("specs").sort_by_file_name().into_iter().flatten();
-    let files: Vec<_> =
-        specs.map(|e| e.path().to_path_buf()).filter(|p| p.extension().is_some_and(|e| e == "dlm")).collect();
+    let files = spec_files(&["specs"]);
     let output = Command::new(env!("CARGO_BIN_EXE_dlmc")).args(["snapshot", "--check"]).args(&files).output().unwrap();
     let (out, _) = expect(&output, OK);
     let libraries = files.iter().filter(|f| f.components().any(|c| c.as_os_str() == "lib"));

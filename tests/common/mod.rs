@@ -12,6 +12,24 @@ use proptest::prelude::*;
 pub const QUICKSTART: &str = include_str!("../../specs/quickstart.dlm");
 pub const DECODER: &str = include_str!("../../specs/lib/decoder.dlm");
 
+/// The language reference.
+pub const REFERENCE: &str = include_str!("../../grammar/README.md");
+
+/// Its examples: what follows the word `dlm`, and the text.
+pub fn examples() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let fences = REFERENCE.split("```dlm").skip(1);
+    fences.filter_map(|rest| rest.split("```").next()?.split_once('\n')).map(|(mark, text)| (mark.trim(), text))
+}
+
+/// The specs below some folders, sorted.
+pub fn spec_files(folders: &[&str]) -> Vec<PathBuf> {
+    let entries = folders.iter().flat_map(|folder| walkdir::WalkDir::new(folder).into_iter().flatten());
+    let paths = entries.map(walkdir::DirEntry::into_path);
+    let mut specs: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|e| e == "dlm")).collect();
+    specs.sort();
+    specs
+}
+
 /// The text as `a.dlm`, beside the library of the real specs.
 pub fn memory(text: &str) -> Memory {
     Memory([(PathBuf::from("a.dlm"), text.to_string()), (PathBuf::from("lib/decoder.dlm"), DECODER.into())].into())
