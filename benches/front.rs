@@ -49,7 +49,7 @@ fn stages(c: &mut Criterion) {
         };
         let model = built();
         let live = arm.vocab.n_predictable();
-        let training = training_graph(&model, live).expect("sound");
+        let training = training_graph(&model, live, dlmc::objective::Loss::CrossEntropy).expect("sound");
         let sizes = DimSizes { batch: 32, time: arm.data.seq };
 
         let mut group = c.benchmark_group("layers");
@@ -59,7 +59,9 @@ fn stages(c: &mut Criterion) {
             b.iter(|| check::check(black_box(&resolved), &map, &mut Diagnostics::default()));
         });
         group.bench_function(id("build and validate"), |b| b.iter(built));
-        group.bench_function(id("training graph"), |b| b.iter(|| training_graph(black_box(&model), live)));
+        group.bench_function(id("training graph"), |b| {
+            b.iter(|| training_graph(black_box(&model), live, dlmc::objective::Loss::CrossEntropy))
+        });
         group.bench_function(id("parameters and FLOPs"), |b| {
             b.iter(|| (count_params(black_box(&training)), flops(black_box(&training), sizes)));
         });

@@ -44,7 +44,9 @@ fn training_step(c: &mut Criterion) {
     group.sample_size(SAMPLES).throughput(Throughput::Elements((BATCH * SEQ) as u64));
     for precision in [Precision::Bf16, Precision::Fp32] {
         for pattern in [Pattern::Causal, Pattern::Full] {
-            let graph = training_graph(&decoder(MODEL, pattern, VOCAB, SEQ as u64), LIVE).unwrap();
+            let graph =
+                training_graph(&decoder(MODEL, pattern, VOCAB, SEQ as u64), LIVE, dlmc::objective::Loss::CrossEntropy)
+                    .unwrap();
             let program = flatten(&graph);
             let mut weights = Weights::init(&program.params, 1, precision, Device::Cpu).unwrap();
             let mut state = AdamWState::new(&weights).unwrap();

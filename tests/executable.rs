@@ -24,8 +24,8 @@ fn inputs(bindings: &Bindings) -> Vec<(Input, Tensor)> {
         let array = &bindings.inputs[input];
         let shape: Vec<i64> = array.shape.iter().map(|n| *n as i64).collect();
         let kind = match input {
-            Input::Weights | Input::NoiseLevel => Kind::Double,
-            Input::Tokens | Input::Positions | Input::Targets => Kind::Int64,
+            Input::Weights | Input::NoiseLevel | Input::Alpha | Input::Uniform => Kind::Double,
+            Input::Tokens | Input::Positions | Input::Targets | Input::Draw => Kind::Int64,
         };
         (*input, Tensor::from_slice(&array.data).view(&shape[..]).to_kind(kind))
     };
@@ -71,7 +71,8 @@ const MODEL: &str = "decoder(layers: 2, dim: 16, heads: 2, ffn: 20, tied: true)"
 fn decoders_agree() {
     for pattern in [Pattern::Causal, Pattern::Full] {
         for call in [MODEL, "decoder(layers: 3, dim: 8, heads: 4, ffn: 6, tied: false)"] {
-            let graph = training_graph(&decoder(call, pattern, VOCAB, 16), LIVE).unwrap();
+            let graph =
+                training_graph(&decoder(call, pattern, VOCAB, 16), LIVE, dlmc::objective::Loss::CrossEntropy).unwrap();
             compare(&graph, 3, 7, Precision::Fp64, 1e-10);
             compare(&graph, 3, 7, Precision::Fp32, 1e-4);
             // The small decoder is too badly conditioned for 8 bits: norms over two elements.
@@ -106,7 +107,12 @@ fn a_conditioned_model_agrees() {
         return unembed(layernorm(x, bias: true) as norm)
     }";
     for pattern in [Pattern::Causal, Pattern::Full] {
-        let graph = training_graph(&model(text, "dit(layers: 2, dim: 16)", pattern, VOCAB, 16), LIVE).unwrap();
+        let graph = training_graph(
+            &model(text, "dit(layers: 2, dim: 16)", pattern, VOCAB, 16),
+            LIVE,
+            dlmc::objective::Loss::CrossEntropy,
+        )
+        .unwrap();
         compare(&graph, 3, 7, Precision::Fp64, 1e-10);
         compare(&graph, 3, 7, Precision::Fp32, 1e-4);
         // Not in bf16: rounding the weights alone moves some of its gradients by 45%.
@@ -116,11 +122,23 @@ fn a_conditioned_model_agrees() {
 #[test]
 fn regions_agree() {
     for tied in [true, false] {
-        compare(&training_graph(&hand::everything(tied, VOCAB), LIVE).unwrap(), 2, 4, Precision::Fp64, 1e-10);
+        compare(
+            &training_graph(&hand::everything(tied, VOCAB), LIVE, dlmc::objective::Loss::CrossEntropy).unwrap(),
+            2,
+            4,
+            Precision::Fp64,
+            1e-10,
+        );
     }
     let patterns = ["AAABAAAB", "ACCBBA"].map(|pattern| hand::patterned(pattern, VOCAB));
     for model in patterns.iter().chain(&[hand::two_stacks(VOCAB), hand::lists_of_lists(VOCAB)]) {
-        compare(&training_graph(model, LIVE).unwrap(), 2, 4, Precision::Fp64, 1e-10);
+        compare(
+            &training_graph(model, LIVE, dlmc::objective::Loss::CrossEntropy).unwrap(),
+            2,
+            4,
+            Precision::Fp64,
+            1e-10,
+        );
     }
 }
 
@@ -129,7 +147,9 @@ fn layers_that_differ_share_and_collect_agree() {
     for (name, text, call) in support::layers::MODELS {
         println!("{name}");
         for pattern in [Pattern::Causal, Pattern::Full] {
-            let graph = training_graph(&model(text, call, pattern, VOCAB, 8), LIVE).unwrap();
+            let graph =
+                training_graph(&model(text, call, pattern, VOCAB, 8), LIVE, dlmc::objective::Loss::CrossEntropy)
+                    .unwrap();
             compare(&graph, 2, 4, Precision::Fp64, 1e-10);
         }
     }
@@ -137,7 +157,9 @@ fn layers_that_differ_share_and_collect_agree() {
 
 #[test]
 fn nothing_but_outputs_outlives_a_run() {
-    let program = flatten(&training_graph(&decoder(MODEL, Pattern::Full, VOCAB, 16), LIVE).unwrap());
+    let program = flatten(
+        &training_graph(&decoder(MODEL, Pattern::Full, VOCAB, 16), LIVE, dlmc::objective::Loss::CrossEntropy).unwrap(),
+    );
     let mut alive: std::collections::BTreeSet<u32> = program.params.iter().enumerate().map(|(i, _)| i as u32).collect();
     alive.extend(program.inputs.iter().map(|(_, s)| s.0));
     for instr in &program.instrs {
@@ -153,7 +175,7 @@ fn nothing_but_outputs_outlives_a_run() {
 #[test]
 fn loss_programs_run_without_gradients_and_positions_are_optional() {
     let model = decoder(MODEL, Pattern::Causal, VOCAB, 16);
-    let graph = loss_graph(&model, LIVE).unwrap();
+    let graph = loss_graph(&model, LIVE, dlmc::objective::Loss::CrossEntropy).unwrap();
     let mut bindings = bindings(&graph, 5, 2, 6);
     let with = run(&graph, &bindings, Precision::Fp64);
     bindings.inputs.remove(&Input::Positions);
@@ -166,7 +188,8 @@ fn loss_programs_run_without_gradients_and_positions_are_optional() {
 
 #[test]
 fn the_same_run_gives_the_same_bits() {
-    let graph = training_graph(&decoder(MODEL, Pattern::Full, VOCAB, 64), LIVE).unwrap();
+    let graph =
+        training_graph(&decoder(MODEL, Pattern::Full, VOCAB, 64), LIVE, dlmc::objective::Loss::CrossEntropy).unwrap();
     let bindings = bindings(&graph, 5, 8, 64);
     for precision in [Precision::Bf16, Precision::Fp32] {
         let (a, b) = (run(&graph, &bindings, precision), run(&graph, &bindings, precision));
@@ -178,7 +201,8 @@ fn the_same_run_gives_the_same_bits() {
 
 #[test]
 fn mistakes_name_operation_and_place() {
-    let graph = training_graph(&decoder(MODEL, Pattern::Full, VOCAB, 16), LIVE).unwrap();
+    let graph =
+        training_graph(&decoder(MODEL, Pattern::Full, VOCAB, 16), LIVE, dlmc::objective::Loss::CrossEntropy).unwrap();
     let executable = Executable::new(flatten(&graph), Precision::Fp32, Device::Cpu);
     let weights = Weights::init(&executable.program().params, 1, Precision::Fp32, Device::Cpu).unwrap();
     let good = inputs(&bindings(&graph, 5, 2, 6));

@@ -221,7 +221,8 @@ fn front(path: &Path, text: &str) -> bool {
     assert!(human.is_empty() == outcome.diagnostics.is_empty() && json.is_object());
     let Some(compiled) = outcome.compiled else { return false };
     for (arm, model) in compiled.spec.variants().iter().zip(&compiled.models).take(2) {
-        let training = training_graph(model, arm.vocab.n_predictable()).expect("a valid model has a backward pass");
+        let training = training_graph(model, arm.vocab.n_predictable(), dlmc::objective::loss(&arm.objective))
+            .expect("a valid model has a backward pass");
         for graph in [model.graph(), training.graph()] {
             // Drawing thousands of nodes takes its time, and finds no more than drawing some.
             if graph.bodies.iter().map(|body| body.dag.node_count()).sum::<usize>() < 400 {

@@ -22,8 +22,8 @@ fn loss(graph: &ValidGraph, bindings: &Bindings) -> f64 {
 }
 
 fn check(model: &ValidGraph) {
-    let training = training_graph(model, LIVE).unwrap();
-    let loss_only = dlmc::graph::training::loss_graph(model, LIVE).unwrap();
+    let training = training_graph(model, LIVE, dlmc::objective::Loss::CrossEntropy).unwrap();
+    let loss_only = dlmc::graph::training::loss_graph(model, LIVE, dlmc::objective::Loss::CrossEntropy).unwrap();
     let at = bindings(&training, 7, 2, 3);
     let values = evaluate(&training, &at).unwrap();
     assert!((values["loss"].data[0] - loss(&loss_only, &at)).abs() < 1e-14);

@@ -51,7 +51,8 @@ fn arms(compiled: &Compiled) -> impl Iterator<Item = (&Arm, &ValidGraph)> {
 }
 
 fn training(arm: &Arm, model: &ValidGraph) -> ValidGraph {
-    training_graph(model, arm.vocab.n_predictable()).unwrap_or_else(|e| panic!("{e}"))
+    training_graph(model, arm.vocab.n_predictable(), dlmc::objective::loss(&arm.objective))
+        .unwrap_or_else(|e| panic!("{e}"))
 }
 
 fn n_nodes(graph: &Graph) -> usize {
@@ -74,7 +75,10 @@ fn the_quickstart_is_pinned_at_every_stage() {
     insta::assert_snapshot!("quickstart_ar_text", text::text(model.graph(), true));
     insta::assert_snapshot!(
         "quickstart_ar_loss",
-        text::text(loss_graph(model, arm.vocab.n_predictable()).unwrap().graph(), true)
+        text::text(
+            loss_graph(model, arm.vocab.n_predictable(), dlmc::objective::loss(&arm.objective)).unwrap().graph(),
+            true
+        )
     );
 }
 
@@ -326,7 +330,7 @@ fn loss(graph: &ValidGraph, bindings: &Bindings) -> f64 {
 /// results against the graph's.
 fn check_gradients(arm: &Arm, model: &ValidGraph, seed: u64) {
     let training = training(arm, model);
-    let forward = loss_graph(model, arm.vocab.n_predictable()).unwrap();
+    let forward = loss_graph(model, arm.vocab.n_predictable(), dlmc::objective::loss(&arm.objective)).unwrap();
     let program = flatten(&training);
     check_lifetimes(&program);
     let mut bindings = bindings(arm, &program, seed);

@@ -67,7 +67,7 @@ fn check_sharing(text: &str, call: &str) {
     let (shared, apart) = (build(text, call), build(&each_its_own(text), call));
     assert!(n_bodies(&shared) <= n_bodies(&apart), "{text}");
     assert_eq!(instances(&shared), instances(&apart), "{text}");
-    let graphs = [&shared, &apart].map(|graph| loss_graph(graph, LIVE).unwrap());
+    let graphs = [&shared, &apart].map(|graph| loss_graph(graph, LIVE, dlmc::objective::Loss::CrossEntropy).unwrap());
     let at = bindings(&graphs[0], 5, 2, 4);
     let [a, b] = graphs.map(|graph| evaluate(&graph, &at).unwrap()["loss"].data[0]);
     assert!(a.is_finite() && a == b, "{a} and {b}: {text}");
@@ -234,7 +234,7 @@ fn layers_that_are_alike_have_one_parameter() {
 #[test]
 fn lists_are_in_the_order_of_the_indices() {
     let loss = |text: &str| {
-        let graph = loss_graph(&build(text, "m()"), LIVE).unwrap();
+        let graph = loss_graph(&build(text, "m()"), LIVE, dlmc::objective::Loss::CrossEntropy).unwrap();
         let at = bindings(&graph, 3, 2, 4);
         evaluate(&graph, &at).unwrap()["loss"].data[0]
     };
@@ -278,7 +278,7 @@ fn front_stages(layers: u64) -> (Duration, usize) {
     let said = render::human(&outcome.diagnostics, &outcome.sources, false);
     let compiled = outcome.compiled.unwrap_or_else(|| panic!("{said}"));
     let (arm, model) = (&compiled.spec.variants()[0], &compiled.models[0]);
-    let training = training_graph(model, arm.vocab.n_predictable()).unwrap();
+    let training = training_graph(model, arm.vocab.n_predictable(), dlmc::objective::loss(&arm.objective)).unwrap();
     let counted = (count_params(&training), flops(&training, DimSizes { batch: 32, time: 128 }));
     let time = start.elapsed();
     assert!(counted.0.total > layers * 32 * 32);

@@ -169,7 +169,9 @@ experiment parity {{
         let compiled = outcome.compiled.unwrap_or_else(|| panic!("the spec of the case has errors: {messages:?}"));
         let index = compiled.spec.variants().iter().position(|a| a.name == arm).unwrap();
         let arm = compiled.spec.variants()[index].clone();
-        let training = training_graph(&compiled.models[index], arm.vocab.n_predictable()).unwrap();
+        let training =
+            training_graph(&compiled.models[index], arm.vocab.n_predictable(), dlmc::objective::loss(&arm.objective))
+                .unwrap();
         let program = flatten(&training);
         let weights = program.params.iter().enumerate().map(|(i, p)| (p.path.clone(), draw(i as u32, p))).collect();
         let corruptor = Corruptor::new(&arm.objective, &arm.vocab, SEQ);

@@ -30,7 +30,10 @@ fn regions(graph: &Graph) -> Vec<(&Region, &[Type])> {
 fn a_pattern_is_pinned() {
     let model = hand::patterned("AAABAAAB", VOCAB);
     insta::assert_snapshot!("pattern_model", text::text(model.graph(), true));
-    insta::assert_snapshot!("pattern_training", text::text(training_graph(&model, LIVE).unwrap().graph(), true));
+    insta::assert_snapshot!(
+        "pattern_training",
+        text::text(training_graph(&model, LIVE, dlmc::objective::Loss::CrossEntropy).unwrap().graph(), true)
+    );
 }
 
 #[test]
@@ -50,7 +53,8 @@ fn parameters_exist_where_their_body_runs() {
 
 #[test]
 fn what_one_body_saves_is_saved_for_its_iterations_alone() {
-    let training = training_graph(&hand::patterned("AAABAAAB", VOCAB), LIVE).unwrap();
+    let training =
+        training_graph(&hand::patterned("AAABAAAB", VOCAB), LIVE, dlmc::objective::Loss::CrossEntropy).unwrap();
     let (layer, types) = regions(training.graph())[0];
     let b = layer.runs[1].body;
     let mut saved = [0, 0];
@@ -78,7 +82,7 @@ fn a_pattern_costs_the_same_at_any_count() {
             let model = model.graph().clone();
             let start = Instant::now();
             let model = validate(model).unwrap();
-            let training = training_graph(&model, LIVE).unwrap();
+            let training = training_graph(&model, LIVE, dlmc::objective::Loss::CrossEntropy).unwrap();
             let cost = flops(&training, SIZES).total;
             best = best.min(start.elapsed());
             let graph = training.graph();
@@ -98,7 +102,8 @@ fn a_pattern_costs_the_same_at_any_count() {
 #[test]
 fn two_thousand_bodies_are_no_trouble() {
     let start = Instant::now();
-    let training = training_graph(&hand::all_different(2_000, VOCAB), LIVE).unwrap();
+    let training =
+        training_graph(&hand::all_different(2_000, VOCAB), LIVE, dlmc::objective::Loss::CrossEntropy).unwrap();
     assert_eq!(training.graph().bodies.len(), 1 + 2 * 2_000);
     assert!(text::text(training.graph(), true).len() > 100_000);
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
@@ -168,7 +173,9 @@ fn list_operations_name_what_does_not_fit() {
 /// An element that nobody reads has a zero for a gradient, and nobody makes a tensor of it.
 #[test]
 fn zeros_of_lists_are_never_made() {
-    let program = flatten(&training_graph(&hand::patterned("AAABAAAB", VOCAB), LIVE).unwrap());
+    let program = flatten(
+        &training_graph(&hand::patterned("AAABAAAB", VOCAB), LIVE, dlmc::objective::Loss::CrossEntropy).unwrap(),
+    );
     let zeros = program.instrs.iter().filter(|i| i.op.name().starts_with("zeros")).count();
     assert_eq!(zeros, 0);
     assert!(program.instrs.iter().all(|i| i.op.operation().is_some()));

@@ -3,7 +3,7 @@
 
 use super::objective;
 use super::reader::Cx;
-use super::spec::{FlatField, Objective};
+use super::spec::{FlatField, Objective, Sampler};
 use crate::base::Diagnostics;
 use crate::resolve::Node;
 
@@ -18,14 +18,14 @@ pub struct Objectives {
 struct Kept {
     node: Node,
     n_targets: Option<u64>,
-    objective: Option<Objective>,
+    objective: Option<(Objective, Sampler)>,
     flat: Vec<FlatField>,
     found: Diagnostics,
 }
 
 impl Objectives {
     /// [`objective::read`], once for each distinct written objective and number of targets.
-    pub fn read(&mut self, node: &Node, n_targets: Option<u64>, cx: &mut Cx<'_>) -> Option<Objective> {
+    pub fn read(&mut self, node: &Node, n_targets: Option<u64>, cx: &mut Cx<'_>) -> Option<(Objective, Sampler)> {
         let known = self.kept.iter().find(|kept| kept.n_targets == n_targets && kept.node == *node);
         if let Some(kept) = known {
             cx.out.extend(kept.found.clone());

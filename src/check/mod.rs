@@ -258,10 +258,10 @@ fn read_arm(
     if let Some(reader) = train_reader {
         reader.finish(cx);
     }
-    let masked = objective.as_ref().is_some_and(spec::Objective::needs_mask);
+    let drawn = objective.as_ref().is_some_and(|(objective, _)| !objective.is_exact());
     let mut eval_reader = record("eval", "{ every: 1 epoch, loss: valid }", cx);
     let micro = batch.map_or(1, |(_, micro)| micro);
-    let eval = eval_reader.as_mut().and_then(|reader| train::read_eval(reader, micro, masked, &used, cx));
+    let eval = eval_reader.as_mut().and_then(|reader| train::read_eval(reader, micro, drawn, &used, cx));
     if let Some(reader) = eval_reader {
         reader.finish(cx);
     }
@@ -280,11 +280,13 @@ fn read_arm(
     }
     // Filled in by `finish_arm`.
     let waiting = Vocab { n_ids: data.tokenizer.n_ids(), eod: data.tokenizer.n_ids(), mask: None, size: 0 };
+    let (objective, sampler) = objective?;
     let arm = Arm {
         name: arm.name.clone(),
         point: point.clone(),
         model: model?,
-        objective: objective?,
+        objective,
+        sampler,
         data,
         train: train?,
         eval: eval?,

@@ -3,7 +3,10 @@
 use super::formula::Formula;
 use super::reader::{Cx, Reader, Takes, in_range, quantity};
 use super::schedule::{self, Named, near_one};
-use super::spec::{Ends, Estimator, LossWeight, MaskedDiffusion, Objective, TKind, TSampling};
+use super::spec::{
+    Ends, Estimator, Filter, LossWeight, MaskedDiffusion, Method, NextToken, Objective, Sampler, TKind, TSampling,
+    Targets,
+};
 use crate::base::diag::code;
 use crate::base::suggest::suggest;
 use crate::base::{Diagnostic, Span};
@@ -14,14 +17,15 @@ use crate::resolve::{Kind, Node, Value};
 const EXACT_RATE: f64 = 1e-12;
 
 /// `n_targets`: positions of a sequence that are predicted, if that is known.
-pub fn read(node: &Node, n_targets: Option<u64>, cx: &mut Cx<'_>) -> Option<Objective> {
+pub fn read(node: &Node, n_targets: Option<u64>, cx: &mut Cx<'_>) -> Option<(Objective, Sampler)> {
     let forms: &[(&str, &[&'static str])] =
         &[("next_token", &[]), ("masked_diffusion", &["schedule", "t", "weight", "estimator", "ends"])];
     let (name, mut reader) = Reader::call(node, "objective", forms, cx)?;
     cx.note("objective", name, Some(node));
     if name == "next_token" {
         reader.finish(cx);
-        return Some(Objective::NextToken);
+        let sampler = Sampler { method: Method::LeftToRight, filter: Filter::NONE };
+        return Some((Objective::NextToken(NextToken::PLAIN), sampler));
     }
     let named = reader.need("schedule", "keep", cx).and_then(|node| {
         let named = schedule::named(&node, "objective.schedule", cx)?;
@@ -80,6 +84,9 @@ pub fn read(node: &Node, n_targets: Option<u64>, cx: &mut Cx<'_>) -> Option<Obje
         t,
         weight,
         estimator,
+        shift: false,
+        variable_length: 0.0,
+        targets: Targets::Matched,
     };
     match &objective.bound {
         Ok(why) => cx.note_derived("objective.bound", why),
@@ -92,7 +99,8 @@ pub fn read(node: &Node, n_targets: Option<u64>, cx: &mut Cx<'_>) -> Option<Obje
             );
         }
     }
-    Some(Objective::MaskedDiffusion(objective))
+    let sampler = Sampler { method: Method::FirstHitting { block: None }, filter: Filter::NONE };
+    Some((Objective::MaskedDiffusion(objective), sampler))
 }
 
 /// Whether the training loss bounds the negative log-likelihood from above, and why.

@@ -71,6 +71,7 @@ pub fn read(reader: &mut Reader, batch: (u64, u64), budget: &Budget, replicate: 
         }
     };
     let ema = optional_real(reader, "ema", 0.0..=0.999_999_9, "off", cx);
+    let weight_noise = optional_real(reader, "weight_noise", 0.0..=1.0, "off", cx);
     let seeds = read_seeds(reader, replicate, cx);
     let checkpoint = match reader.get("checkpoint_every") {
         None => {
@@ -93,6 +94,7 @@ pub fn read(reader: &mut Reader, batch: (u64, u64), budget: &Budget, replicate: 
         clip: clip?,
         precision: precision?,
         ema: ema?,
+        weight_noise: weight_noise?.unwrap_or(0.0),
         seeds: seeds?,
         checkpoint_every_steps: checkpoint?,
     })

@@ -79,13 +79,15 @@ pub fn run(args: &GraphArgs) -> ExitCode {
     let training;
     let graph = match args.stage {
         Stage::Built | Stage::Checked => model.graph(),
-        Stage::Training => match training_graph(model, arm.vocab.n_predictable()) {
-            Ok(valid) => {
-                training = valid;
-                training.graph()
+        Stage::Training => {
+            match training_graph(model, arm.vocab.n_predictable(), crate::objective::loss(&arm.objective)) {
+                Ok(valid) => {
+                    training = valid;
+                    training.graph()
+                }
+                Err(error) => return fail(&format!("no backward pass: {error}"), super::RUN_FAILED),
             }
-            Err(error) => return fail(&format!("no backward pass: {error}"), super::RUN_FAILED),
-        },
+        }
     };
     let types = args.stage != Stage::Built;
     print(&match args.format {

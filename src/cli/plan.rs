@@ -68,12 +68,12 @@ impl Planner {
 }
 
 fn model_facts(arm: &Arm, model: &ValidGraph) -> Result<ModelFacts, TrainingError> {
-    let live = arm.vocab.n_predictable();
-    let training = training_graph(model, live)?;
+    let (live, loss) = (arm.vocab.n_predictable(), crate::objective::loss(&arm.objective));
+    let training = training_graph(model, live, loss)?;
     let params = count_params(model);
     let seq = arm.data.seq;
     let per_token = flops_conventions(&training, params, head_params(model, arm), seq, 1);
-    let forward = crate::analyze::flops(&loss_graph(model, live)?, DimSizes { batch: 1, time: seq }).total;
+    let forward = crate::analyze::flops(&loss_graph(model, live, loss)?, DimSizes { batch: 1, time: seq }).total;
     Ok(ModelFacts { params, per_token, forward })
 }
 

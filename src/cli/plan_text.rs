@@ -2,7 +2,7 @@
 
 use super::plan::{ArmPlan, Planned};
 use crate::check::CheckedSpec;
-use crate::check::spec::{Arm, AxisKind, LrSchedule, Objective, Point, Precision};
+use crate::check::spec::{Arm, AxisKind, LrSchedule, Point, Precision};
 use crate::report::words::{bytes, count};
 
 pub fn text(spec: &CheckedSpec, plans: &[Planned<'_>]) -> String {
@@ -155,12 +155,10 @@ fn arms(plans: &[Planned<'_>], out: &mut Lines) {
         ["arm", "objective", "attention", "6ND, no head", "6ND + head", "counted", "evaluation", "training loss"];
     let mut rows: Vec<Vec<String>> = vec![header.map(String::from).to_vec()];
     for (arm, plan) in plans {
-        let label = match &arm.objective {
-            Objective::NextToken => "exact likelihood".to_string(),
-            Objective::MaskedDiffusion(m) => match &m.bound {
-                Ok(why) => format!("a bound: {why}"),
-                Err(why) => format!("no bound: {why}"),
-            },
+        let label = match arm.objective.bound() {
+            Ok(why) if arm.objective.is_exact() => why.to_string(),
+            Ok(why) => format!("a bound: {why}"),
+            Err(why) => format!("no bound: {why}"),
         };
         rows.push(vec![
             arm.name.clone(),

@@ -52,7 +52,7 @@ fn export(args: &ExportArgs) -> Result<ExitCode, ExitCode> {
         "experiment": compiled.spec.name(),
         "arm": arm.name,
         "objective": arm.objective.name(),
-        "exact": !arm.objective.needs_mask(),
+        "exact": arm.objective.is_exact(),
         "pattern": pattern(&arm.objective).name(),
         "seq": seq,
         "batch": batch,

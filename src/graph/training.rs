@@ -4,6 +4,7 @@ use super::ops::{Input, Mismatch, nll::Nll, weighted_sum::WeightedSum};
 use super::validate::{Invalid, validate};
 use super::vjp::differentiate;
 use super::{Dim, Elem, Graph, Node, Op, Type, ValidGraph, Value};
+use crate::objective::Loss;
 
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum TrainingError {
@@ -16,22 +17,22 @@ pub enum TrainingError {
 /// The loss graph: outputs `loss` (scalar) and `nll` (`[B, T]`, nats), without a backward pass.
 ///
 /// Assumes the model's output `logits`. `live` ids can be predicted; see [`Nll`].
-pub fn loss_graph(model: &ValidGraph, live: u64) -> Result<ValidGraph, TrainingError> {
+pub fn loss_graph(model: &ValidGraph, live: u64, loss: Loss) -> Result<ValidGraph, TrainingError> {
     let mut graph = model.graph().clone();
-    add_loss(&mut graph, live)?;
+    add_loss(&mut graph, live, loss)?;
     validate(graph).map_err(TrainingError::Invalid)
 }
 
 /// The training graph: outputs `loss` and `nll`, and the gradient of every parameter that the loss
 /// reaches (a list for a parameter of a region). Gradients are wide.
-pub fn training_graph(model: &ValidGraph, live: u64) -> Result<ValidGraph, TrainingError> {
+pub fn training_graph(model: &ValidGraph, live: u64, loss: Loss) -> Result<ValidGraph, TrainingError> {
     let mut graph = model.graph().clone();
-    let loss = add_loss(&mut graph, live)?;
+    let loss = add_loss(&mut graph, live, loss)?;
     graph.grads = differentiate(&mut graph, loss)?.into_iter().collect();
     validate(graph).map_err(TrainingError::Invalid)
 }
 
-fn add_loss(graph: &mut Graph, live: u64) -> Result<Value, Mismatch> {
+fn add_loss(graph: &mut Graph, live: u64, loss: Loss) -> Result<Value, Mismatch> {
     let logits = graph.output("logits").ok_or_else(|| Mismatch("a model without logits".into()))?;
     let Some(root) = graph.bodies.first_mut() else { return Err(Mismatch("a graph without a root".into())) };
     let mut input = |input: Input, ty: Type| {
@@ -49,7 +50,10 @@ fn add_loss(graph: &mut Graph, live: u64) -> Result<Value, Mismatch> {
         };
         Ok(Value { node: root.add(Node { op, span: None, scope: "loss".into(), types }, inputs), port: 0 })
     };
-    let nll = op(Nll { live }.into(), &[logits, targets])?;
+    let nll = match loss {
+        Loss::CrossEntropy => op(Nll { live }.into(), &[logits, targets])?,
+        Loss::Mixture => return Err(Mismatch("mixture".into())),
+    };
     let loss = op(WeightedSum.into(), &[nll, weights])?;
     graph.outputs = vec![("loss".into(), loss), ("nll".into(), nll)];
     Ok(loss)

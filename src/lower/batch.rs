@@ -21,6 +21,17 @@ pub fn inputs(batch: &Corrupted, device: Device) -> Result<Vec<(Input, Tensor)>,
     if batch.t.len() == batch.rows {
         inputs.push((Input::NoiseLevel, Tensor::f_from_slice(&batch.t)?.f_to_device(device)?));
     }
+    for (input, of_rows) in [(Input::Alpha, &batch.alpha), (Input::Uniform, &batch.uniform)] {
+        if of_rows.len() == batch.rows {
+            inputs.push((input, Tensor::f_from_slice(of_rows)?.f_to_device(device)?));
+        }
+    }
+    if batch.positions.len() == batch.seq {
+        let positions: Vec<i64> = batch.positions.iter().map(|i| i64::from(*i)).collect();
+        inputs.push((Input::Positions, Tensor::f_from_slice(&positions)?.f_to_device(device)?));
+    }
+    let draw = [batch.draw.seed, batch.draw.step, batch.draw.row].map(i64::from);
+    inputs.push((Input::Draw, Tensor::f_from_slice(&draw)?.f_to_device(device)?));
     Ok(inputs)
 }
 

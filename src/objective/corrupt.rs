@@ -1,9 +1,9 @@
 //! From clean rows to what the model reads, what it predicts and what each prediction weighs.
 #![allow(clippy::indexing_slicing)] // row-major arrays of rows * seq
 
-use super::Corrupted;
 use super::draws::{NoiseLevels, exact_mask, independent_mask};
 use super::schedule::MaskPlan;
+use super::{Corrupted, Draw};
 use crate::base::philox::{Purpose, Stream};
 use crate::check::spec::{Estimator, Objective, Vocab};
 
@@ -23,10 +23,11 @@ enum Kind {
 impl Corruptor {
     pub fn new(objective: &Objective, vocab: &Vocab, seq: usize) -> Corruptor {
         let kind = match objective {
-            Objective::NextToken => Kind::NextToken,
+            Objective::NextToken(_) => Kind::NextToken,
             Objective::MaskedDiffusion(masked) => {
                 Kind::Masked { plan: MaskPlan::new(masked, seq), mask_id: mask_id(vocab) }
             }
+            _ => Kind::NextToken,
         };
         Corruptor { seq, kind }
     }
@@ -60,7 +61,7 @@ impl Corruptor {
                             plan.bernoulli_weight(t),
                             t,
                         ),
-                        Estimator::Count => {
+                        Estimator::Count | Estimator::RowMean | Estimator::BatchMean => {
                             let k = plan.count(t);
                             let masked = exact_mask(&masks, step, row_index, k, plan.n_targets());
                             (masked, plan.count_weight(k), plan.level(k))
@@ -113,7 +114,7 @@ impl Corrupted {
         self.targets.push(row[last]);
         self.weights.extend(std::iter::repeat_n(weight, last));
         self.weights.push(0.0);
-        self.mask_rate.push(1.0);
+        self.share.extend((0..row.len()).map(|i| i as f64 / row.len() as f64));
     }
 
     /// A row whose position i predicts token i where it is masked. `masked` starts at position 1:
@@ -128,32 +129,42 @@ impl Corrupted {
             self.weights.push(if hidden { weight } else { 0.0 });
         }
         self.targets.extend_from_slice(row);
-        self.mask_rate.push(n_masked as f64 / masked.len().max(1) as f64);
+        let share = n_masked as f64 / masked.len().max(1) as f64;
+        self.share.extend(row.iter().map(|_| share));
         self.t.push(t);
     }
 
-    /// Adds the rows of another batch of the same length.
+    /// Adds the rows of another batch of the same kind and length.
     pub fn extend(&mut self, other: Corrupted) {
         self.rows += other.rows;
         self.tokens.extend(other.tokens);
         self.targets.extend(other.targets);
         self.weights.extend(other.weights);
-        self.mask_rate.extend(other.mask_rate);
+        self.share.extend(other.share);
         self.t.extend(other.t);
+        self.alpha.extend(other.alpha);
+        self.uniform.extend(other.uniform);
+        self.positions = other.positions;
     }
 
     /// Some of the rows.
     pub fn part(&self, rows: std::ops::Range<usize>) -> Corrupted {
-        let of_rows = |all: &[f64]| all.get(rows.clone()).unwrap_or_default().to_vec();
         let at = rows.start * self.seq..rows.end * self.seq;
+        let ids = |all: &[u32]| all.get(at.clone()).unwrap_or_default().to_vec();
+        let each = |all: &[f64]| all.get(at.clone()).unwrap_or_default().to_vec();
+        let of_rows = |all: &[f64]| all.get(rows.clone()).unwrap_or_default().to_vec();
         Corrupted {
             rows: rows.len(),
             seq: self.seq,
-            tokens: self.tokens.get(at.clone()).unwrap_or_default().to_vec(),
-            targets: self.targets.get(at.clone()).unwrap_or_default().to_vec(),
-            weights: self.weights.get(at).unwrap_or_default().to_vec(),
-            mask_rate: of_rows(&self.mask_rate),
+            tokens: ids(&self.tokens),
+            targets: ids(&self.targets),
+            weights: each(&self.weights),
+            share: each(&self.share),
             t: of_rows(&self.t),
+            alpha: of_rows(&self.alpha),
+            uniform: of_rows(&self.uniform),
+            positions: self.positions.clone(),
+            draw: Draw { row: self.draw.row + rows.start as u32, ..self.draw },
         }
     }
 }

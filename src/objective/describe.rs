@@ -20,15 +20,18 @@ fn fact(name: &'static str, text: impl Into<String>, note: impl Into<String>) ->
 /// What there is to know of a checked objective, in the order to read it.
 pub fn describe(objective: &Objective) -> Vec<Fact> {
     let mut facts = match objective {
-        Objective::NextToken => {
+        Objective::NextToken(_) => {
             let loss = "cross-entropy of the next token / targets";
             vec![fact("loss", loss, "the exact negative log-likelihood")]
         }
         Objective::MaskedDiffusion(masked) => masked_diffusion(masked),
+        _ => vec![],
     };
     let attention = match pattern(objective) {
         Pattern::Causal => "every position sees itself and those before it",
         Pattern::Full => "every position sees every position",
+        Pattern::BlockCausal { .. } => "every position sees its own block and those before it",
+        Pattern::TwoStream { .. } => "a noisy position sees its own block and the clean ones before it",
     };
     facts.push(fact("attention", attention, ""));
     facts
@@ -53,6 +56,8 @@ fn masked_diffusion(m: &MaskedDiffusion) -> Vec<Fact> {
     let sampling = match m.t.kind {
         TKind::Stratified => "stratified over the global batch",
         TKind::Iid => "drawn for each row on its own",
+        TKind::Systematic => "systematic over the global batch",
+        TKind::Importance => "by importance",
     };
     let rates = [m.t.low, m.t.high].map(|t| crate::check::schedule::near_one(1.0 - m.schedule.eval(t)));
     let derived = proof.weight.to_string();
@@ -78,6 +83,8 @@ fn masked_diffusion(m: &MaskedDiffusion) -> Vec<Fact> {
             "estimator count: I(k)/P(k) * sum of cross-entropy over k of n targets masked / targets, I(k) the integral of weight(t) times the chance of k"
         }
         (Estimator::Bernoulli, LossWeight::Flat) => "estimator bernoulli: sum of cross-entropy over masked / targets",
+        (Estimator::RowMean, _) => "estimator row_mean",
+        (Estimator::BatchMean, _) => "estimator batch_mean",
         (Estimator::Bernoulli, _) => "estimator bernoulli: weight(t) * sum of cross-entropy over masked / targets",
     };
     let bound = match &m.bound {

@@ -19,7 +19,9 @@ impl NoiseLevels {
     pub fn new(plan: &MaskPlan, batch_rows: u64, step: u64, seed: u32) -> NoiseLevels {
         let strata = match plan.t_sampling().kind {
             TKind::Iid => vec![],
-            TKind::Stratified => Stream::new(seed, Purpose::Strata).permutation(word(batch_rows), word(step)),
+            TKind::Stratified | TKind::Systematic | TKind::Importance => {
+                Stream::new(seed, Purpose::Strata).permutation(word(batch_rows), word(step))
+            }
         };
         NoiseLevels { noise: Stream::new(seed, Purpose::Noise), step: word(step), strata }
     }

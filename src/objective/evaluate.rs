@@ -29,7 +29,7 @@ pub fn evaluation_rows(
         return out;
     }
     match objective {
-        Objective::NextToken => out.push_shifted(chunk, 1.0),
+        Objective::NextToken(_) => out.push_shifted(chunk, 1.0),
         Objective::MaskedDiffusion(masked_diffusion) => {
             let rate = MaskRate::new(masked_diffusion);
             let n_targets = chunk.len() - 1;
@@ -44,6 +44,7 @@ pub fn evaluation_rows(
                 out.push_masked(chunk, &masked, weight, mask_id(vocab), t);
             }
         }
+        _ => {}
     }
     out
 }

@@ -7,7 +7,7 @@ use super::*;
 use crate::base::philox::{Purpose, Stream};
 use crate::check::formula::prove::prove;
 use crate::check::formula::{Formula, Function, Term};
-use crate::check::spec::{Ends, Estimator, LossWeight, MaskedDiffusion, TKind, TSampling, Vocab};
+use crate::check::spec::{Ends, Estimator, LossWeight, MaskedDiffusion, NextToken, TKind, TSampling, Vocab};
 use proptest::prelude::*;
 
 /// Enumeration of counts and subsets leaves rounding and the bisection of the edges.
@@ -66,14 +66,22 @@ fn masked(schedule: Formula, kind: TKind, range: (f64, f64), weight: LossWeight,
         t: TSampling { kind, low: range.0, high: range.1 },
         weight,
         estimator,
+        shift: false,
+        variable_length: 0.0,
+        targets: Targets::Matched,
         bound: Ok(String::new()),
     })
+}
+
+/// The share of each row that is masked.
+fn rates(batch: &Corrupted) -> Vec<f64> {
+    batch.share.iter().step_by(batch.seq.max(1)).copied().collect()
 }
 
 fn plan(schedule: Formula, range: (f64, f64), weight: LossWeight, estimator: Estimator, seq: usize) -> MaskPlan {
     match masked(schedule, TKind::Iid, range, weight, estimator) {
         Objective::MaskedDiffusion(m) => MaskPlan::new(&m, seq),
-        Objective::NextToken => unreachable!(),
+        _ => unreachable!(),
     }
 }
 
@@ -402,7 +410,7 @@ fn evaluation_counts_are_uniform() {
 
 #[test]
 fn evaluation_of_next_token_is_the_exact_likelihood() {
-    let rows = evaluation_rows(&Objective::NextToken, &VOCAB, &[1, 2, 0, 1], 5, 4, 6);
+    let rows = evaluation_rows(&Objective::NextToken(NextToken::PLAIN), &VOCAB, &[1, 2, 0, 1], 5, 4, 6);
     assert_eq!(rows.rows, 1);
     assert_eq!(rows.tokens, [1, 2, 0, 1]);
     assert_eq!(rows.targets, [2, 0, 1, 1]);
@@ -427,11 +435,11 @@ fn evaluation_masks_do_not_depend_on_the_schedule_or_the_call() {
 
 #[test]
 fn next_token_predicts_the_next_and_weighs_one_in_all() {
-    let out = corrupt(&Objective::NextToken, &VOCAB, &[0, 1, 2, 2, 1, 0], 3, 0, 2, 9, 1);
+    let out = corrupt(&Objective::NextToken(NextToken::PLAIN), &VOCAB, &[0, 1, 2, 2, 1, 0], 3, 0, 2, 9, 1);
     assert_eq!(out.tokens, [0, 1, 2, 2, 1, 0]);
     assert_eq!(out.targets, [1, 2, 2, 1, 0, 0]);
     assert_eq!(out.weights, [0.25, 0.25, 0.0, 0.25, 0.25, 0.0]);
-    assert_eq!(out.mask_rate, [1.0, 1.0]);
+    assert_eq!(out.share, [0.0, 1.0 / 3.0, 2.0 / 3.0, 0.0, 1.0 / 3.0, 2.0 / 3.0]);
 }
 
 #[test]
@@ -443,7 +451,7 @@ fn a_full_stratified_batch_of_counts_weighs_one_in_all() {
         let out = corruptor.corrupt(&vec![1; 32 * 128], 0, 32, step, 5);
         assert!((out.weights.iter().sum::<f64>() - 1.0).abs() < EXACT);
         // A row in each stratum: the sorted rates rise through all of [0, 1].
-        let mut rates = out.mask_rate.clone();
+        let mut rates = rates(&out);
         rates.sort_by(f64::total_cmp);
         for (i, rate) in rates.iter().enumerate() {
             assert!((rate - (i as f64 + 0.5) / 32.0).abs() <= 0.5 / 32.0 + 1.0 / 127.0);
@@ -477,7 +485,7 @@ fn nothing_is_infinite_at_the_ends_of_t() {
                         assert!(out.tokens.chunks(seq).all(|row| row[0] == 2), "{case}");
                         if range == (1.0, 1.0) {
                             assert!(out.tokens.chunks(seq).all(|row| row[1..].iter().all(|x| *x == 4)), "{case}");
-                            assert_eq!(out.mask_rate, [1.0; 4], "{case}");
+                            assert_eq!(rates(&out), [1.0; 4], "{case}");
                         }
                     }
                 }
@@ -487,7 +495,7 @@ fn nothing_is_infinite_at_the_ends_of_t() {
     // t exactly 0 masks nothing under Bernoulli and one token under count.
     let at_zero = |estimator| {
         let objective = masked(linear(), TKind::Iid, (0.0, 0.0), LossWeight::Elbo, estimator);
-        corrupt(&objective, &VOCAB, &[1; 8], 8, 0, 1, 0, 5).mask_rate
+        rates(&corrupt(&objective, &VOCAB, &[1; 8], 8, 0, 1, 0, 5))
     };
     assert_eq!(at_zero(Estimator::Bernoulli), [0.0]);
     assert_eq!(at_zero(Estimator::Count), [1.0 / 7.0]);
@@ -548,16 +556,16 @@ fn a_row_is_told_the_level_that_masked_it() {
         // Count, and every evaluation: the t at which as large a share is masked.
         let rate = match of(Estimator::Count) {
             Objective::MaskedDiffusion(objective) => MaskRate::new(&objective),
-            Objective::NextToken => continue,
+            _ => continue,
         };
         let counted = corrupt(&of(Estimator::Count), &VOCAB, &clean, 33, 0, 16, 7, 5);
         let evaluated = evaluation_rows(&of(Estimator::Bernoulli), &VOCAB, &clean[..33], 3, 8, 6);
         assert_eq!((counted.t.len(), evaluated.t.len()), (16, 8));
-        for (t, share) in [&counted, &evaluated].into_iter().flat_map(|rows| rows.t.iter().zip(&rows.mask_rate)) {
+        for (t, share) in [&counted, &evaluated].into_iter().flat_map(|rows| rows.t.iter().zip(rates(rows))) {
             assert!((rate.at(*t) - share).abs() < 1e-12, "{name}: told {t} for {share}");
         }
     }
-    assert!(corrupt(&Objective::NextToken, &VOCAB, &clean, 33, 0, 16, 7, 5).t.is_empty());
+    assert!(corrupt(&Objective::NextToken(NextToken::PLAIN), &VOCAB, &clean, 33, 0, 16, 7, 5).t.is_empty());
 }
 
 /// Runs are found by id and continued by step: if this test fails, every older run changes its masks.
@@ -577,7 +585,7 @@ fn draws_stay_what_they_are() {
 #[test]
 fn sequences_without_targets_do_not_fall_over() {
     let objective = masked(linear(), TKind::Iid, (0.0, 1.0), LossWeight::Elbo, Estimator::Count);
-    for objective in [objective, Objective::NextToken] {
+    for objective in [objective, Objective::NextToken(NextToken::PLAIN)] {
         let out = corrupt(&objective, &VOCAB, &[1, 2], 1, 0, 2, 0, 5);
         assert_eq!((out.rows, out.weights), (2, vec![0.0, 0.0]));
         assert_eq!(evaluation_rows(&objective, &VOCAB, &[], 0, 4, 5).rows, 0);
@@ -609,7 +617,7 @@ proptest! {
     ) {
         let kind = if stratified { TKind::Stratified } else { TKind::Iid };
         let estimator = if count { Estimator::Count } else { Estimator::Bernoulli };
-        let objective = closed_schedules().get(which).map_or(Objective::NextToken, |(_, schedule)| {
+        let objective = closed_schedules().get(which).map_or(Objective::NextToken(NextToken::PLAIN), |(_, schedule)| {
             masked(schedule.clone(), kind, (0.0, 1.0), LossWeight::Elbo, estimator)
         });
         let cut = cut.min(batch) as usize;
@@ -622,8 +630,8 @@ proptest! {
         prop_assert_eq!(whole.part(cut..batch as usize), second.clone());
         prop_assert_eq!([first.tokens, second.tokens].concat(), whole.tokens);
         prop_assert_eq!([first.targets, second.targets].concat(), whole.targets);
+        prop_assert_eq!([first.share, second.share].concat(), whole.share);
         prop_assert_eq!([first.weights, second.weights].concat(), whole.weights);
-        prop_assert_eq!([first.mask_rate, second.mask_rate].concat(), whole.mask_rate);
         prop_assert_eq!([first.t, second.t].concat(), whole.t);
     }
 
@@ -637,9 +645,9 @@ proptest! {
             prop_assert_eq!(*token == 4, *weight > 0.0);
             prop_assert!(i % seq != 0 || *token == 1);
         }
-        for (row, rate) in out.tokens.chunks(seq).zip(&out.mask_rate) {
+        for (row, rate) in out.tokens.chunks(seq).zip(rates(&out)) {
             let n = row.iter().filter(|x| **x == 4).count();
-            prop_assert_eq!(n as f64 / (seq - 1) as f64, *rate);
+            prop_assert_eq!(n as f64 / (seq - 1) as f64, rate);
         }
     }
 }

@@ -48,8 +48,9 @@ impl Sampler<'_> {
     /// A document starts after an end of document, so that token is the context of the first.
     pub fn generate(&self, objective: &Objective, request: &Request) -> Result<Sampled, LowerError> {
         match objective {
-            Objective::NextToken => self.left_to_right(request),
+            Objective::NextToken(_) => self.left_to_right(request),
             Objective::MaskedDiffusion(masked) => self.unmask(request, &MaskRate::new(masked)),
+            _ => self.left_to_right(request),
         }
     }
 

@@ -231,7 +231,7 @@ fn start_record(setup: &Setup, experiment: &str, folder: &RunFolder) -> Start {
         arm: arm.name.clone(),
         point: arm.point.name(),
         objective: arm.objective.name().into(),
-        exact: !arm.objective.needs_mask(),
+        exact: arm.objective.is_exact(),
         from_step: 0,
         steps: arm.budget.steps,
         decay_from_step: arm.train.lr_schedule.decay_from(arm.budget.steps),

@@ -5,6 +5,7 @@ use crate::data::Prepared;
 use crate::graph::training::{TrainingError, loss_graph, training_graph};
 use crate::graph::{DimSizes, ValidGraph, view};
 use crate::lower::{Executable, Weights};
+use crate::objective;
 use crate::program::flatten;
 use std::sync::Arc;
 use tch::Device;
@@ -40,9 +41,10 @@ pub struct Setup {
 impl Setup {
     pub fn new(arm: &Arm, model: &ValidGraph, data: Arc<Prepared>, device: Device) -> Result<Setup, SetupError> {
         let live = arm.vocab.n_predictable();
-        let training = training_graph(model, live)?;
-        let loss = loss_graph(model, live)?;
-        let sizes = DimSizes { batch: arm.train.batch_seqs, time: arm.data.seq };
+        let training = training_graph(model, live, objective::loss(&arm.objective))?;
+        let loss = loss_graph(model, live, objective::loss(&arm.objective))?;
+        let shape = objective::shape(&arm.objective, arm.data.seq);
+        let sizes = DimSizes { batch: arm.train.batch_seqs * shape.rows, time: shape.time };
         let flops_per_step = crate::analyze::flops(&training, sizes).total;
         let precision = arm.train.precision;
         let program = flatten(&training);

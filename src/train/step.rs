@@ -1,7 +1,6 @@
 //! One optimizer step: clean rows, corruption, micro-batches, update.
 
 use super::setup::Setup;
-use crate::check::spec::Objective;
 use crate::data::{Batches, batch_hash};
 use crate::lower::execute::Timings;
 use crate::lower::{AdamWState, Ema, GradBuffer, LowerError, inputs};
@@ -59,7 +58,7 @@ impl<'a> Stepper<'a> {
     pub fn advance(&mut self) -> Result<metrics::Step, StepError> {
         let started = Instant::now();
         let arm = &self.setup.arm;
-        let (seq, batch, micro) = (arm.data.seq as usize, arm.train.batch_seqs, arm.train.micro_batch_seqs);
+        let (batch, micro) = (arm.train.batch_seqs, arm.train.micro_batch_seqs);
         let mut loss = 0.0;
         let mut tally = Tally::default();
         let mut clean_rows: Vec<u32> = vec![];
@@ -75,7 +74,7 @@ impl<'a> Stepper<'a> {
             };
             loss += outputs.scalar("loss")?;
             let nll = outputs.floats("nll")?;
-            tally.add(&arm.objective, &corrupted, &nll, seq);
+            tally.add(&corrupted, &nll);
             self.grads.accumulate(&outputs.grads)?;
         }
         let lr = arm.train.lr_schedule.rate(self.step, arm.train.optimizer.lr);
@@ -131,16 +130,12 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, objective: &Objective, batch: &Corrupted, nll: &[f64], seq: usize) {
-        for (i, (loss, weight)) in nll.iter().zip(&batch.weights).enumerate() {
+    fn add(&mut self, batch: &Corrupted, losses: &[f64]) {
+        for ((loss, weight), share) in losses.iter().zip(&batch.weights).zip(&batch.share) {
             if *weight == 0.0 {
                 continue;
             }
             self.n_read += 1;
-            let share = match objective {
-                Objective::NextToken => (i % seq) as f64 / seq as f64,
-                Objective::MaskedDiffusion(_) => batch.mask_rate.get(i / seq).copied().unwrap_or(0.0),
-            };
             // A rate of exactly 1 belongs to the last decile.
             let decile = ((share * N_DECILES as f64) as usize).min(N_DECILES - 1);
             if let Some((sum, n)) = self.sums.get_mut(decile) {

@@ -125,7 +125,8 @@ impl Builder<'_> {
             Input::Tokens => Type::new(Elem::Index { cardinality: self.inputs.vocab }, [Dim::Batch, Dim::Time]),
             Input::Positions => Type::new(Elem::Index { cardinality: self.inputs.seq }, [Dim::Time]),
             Input::Targets | Input::Weights => Type::wide([Dim::Batch, Dim::Time]),
-            Input::NoiseLevel => Type::wide([Dim::Batch]),
+            Input::Draw => Type::new(Elem::Index { cardinality: 1 << 32 }, [Dim::Fixed(3)]),
+            Input::NoiseLevel | Input::Alpha | Input::Uniform => Type::wide([Dim::Batch]),
         };
         let depth = self.frames.len() - 1;
         let mut value = Value { node: Default::default(), port: 0 };

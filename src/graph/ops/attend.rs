@@ -33,7 +33,7 @@ impl Sight {
     pub fn of(self, i: usize, t: usize) -> Range<usize> {
         let reach = self.window.map_or(t, |w| (w.max(1) - 1) as usize);
         let end = match self.pattern {
-            Pattern::Causal => i + 1,
+            Pattern::Causal | Pattern::BlockCausal { .. } | Pattern::TwoStream { .. } => i + 1,
             Pattern::Full => i.saturating_add(reach).saturating_add(1),
         };
         i.saturating_sub(reach)..end.min(t)
@@ -46,7 +46,7 @@ impl Sight {
         let t = t as f64;
         let before = reach * (reach + 1.0) / 2.0 + (t - 1.0 - reach) * reach;
         match self.pattern {
-            Pattern::Causal => t + before,
+            Pattern::Causal | Pattern::BlockCausal { .. } | Pattern::TwoStream { .. } => t + before,
             Pattern::Full => t + 2.0 * before,
         }
     }

@@ -90,6 +90,12 @@ pub enum Input {
     Weights,
     /// The noise level of each sequence, in 0..1, `[B]`; for objectives that have one.
     NoiseLevel,
+    /// The chance that a token is still clean, `[B]`; for losses that mix noise in.
+    Alpha,
+    /// The chance of each predictable id by uniform noise, `[B]`; for losses that mix noise in.
+    Uniform,
+    /// Where dropout takes its draws: seed, step and the first row, `[3]`.
+    Draw,
 }
 
 impl Input {
@@ -100,6 +106,9 @@ impl Input {
             Input::Targets => "targets",
             Input::Weights => "weights",
             Input::NoiseLevel => "t",
+            Input::Alpha => "alpha",
+            Input::Uniform => "uniform",
+            Input::Draw => "draw",
         }
     }
 }

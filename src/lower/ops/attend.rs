@@ -17,7 +17,7 @@ const FLASH_WIDTH_MAX: i64 = 256;
 
 fn is_causal(sight: Sight) -> bool {
     match sight.pattern {
-        Pattern::Causal => true,
+        Pattern::Causal | Pattern::BlockCausal { .. } | Pattern::TwoStream { .. } => true,
         Pattern::Full => false,
     }
 }

@@ -1,14 +1,17 @@
 //! The checked experiment: plain typed data, every number with its unit in its name. Only
 //! `check::check` makes a [`CheckedSpec`], so holding one is the proof that the rules passed.
 
-use super::formula::Formula;
-use super::formula::prove::Proof;
 use crate::base::Span;
 use indexmap::IndexMap;
 use std::sync::Arc;
 
+mod objective;
+mod sampler;
+
 pub use super::claims::Claim;
 pub use crate::resolve::{Axis, AxisKind, AxisValue, Coordinate, Point};
+pub use objective::*;
+pub use sampler::*;
 
 /// One value of the flattened spec: `path = value  # origin`.
 #[derive(Clone, Debug, PartialEq)]
@@ -129,6 +132,8 @@ pub struct Arm {
     pub point: Point,
     pub model: ModelCall,
     pub objective: Objective,
+    /// How text is drawn from the trained model; changes neither weights nor metrics.
+    pub sampler: Sampler,
     pub data: Data,
     pub train: Train,
     pub eval: Eval,
@@ -197,90 +202,11 @@ impl std::fmt::Display for Static {
     }
 }
 
-#[derive(Clone, Debug, PartialEq)]
-pub enum Objective {
-    /// Autoregressive cross-entropy, exact likelihood (domain B.2).
-    NextToken,
-    MaskedDiffusion(MaskedDiffusion),
-}
-
 impl Arm {
     /// `mdm`, or `mdm at unique=0.5B`.
     pub fn title(&self) -> String {
         if self.point.is_only() { self.name.clone() } else { format!("{} at {}", self.name, self.point) }
     }
-}
-
-impl Objective {
-    pub fn name(&self) -> &'static str {
-        match self {
-            Objective::NextToken => "next_token",
-            Objective::MaskedDiffusion(_) => "masked_diffusion",
-        }
-    }
-
-    pub fn needs_mask(&self) -> bool {
-        matches!(self, Objective::MaskedDiffusion(_))
-    }
-}
-
-/// Absorbing-state diffusion (domain B.3, no shift: output i predicts x_i).
-#[derive(Clone, Debug, PartialEq)]
-pub struct MaskedDiffusion {
-    pub schedule_name: String,
-    /// alpha(t), simplified: the chance that a token is still clean.
-    pub schedule: Formula,
-    /// What is proved of it, with alpha' and the weight of the bound.
-    pub proof: Arc<Proof>,
-    pub ends: Ends,
-    pub t: TSampling,
-    pub weight: LossWeight,
-    pub estimator: Estimator,
-    /// Whether the training loss is a likelihood bound, and why (shown by `plan`).
-    pub bound: Result<String, String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct TSampling {
-    pub kind: TKind,
-    pub low: f64,
-    pub high: f64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TKind {
-    /// Each row its own uniform draw.
-    Iid,
-    /// One draw in each of n equal strata over the global batch, dealt to rows by a permutation.
-    Stratified,
-}
-
-/// How well a schedule's ends are 1 and 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ends {
-    Exact,
-    /// They miss by little, which is a warning.
-    Near,
-    /// They miss, which the spec says it means.
-    Open,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum LossWeight {
-    /// -alpha'/(1-alpha), or its exact-count form.
-    Elbo,
-    /// 1: the plain masked cross-entropy, no bound.
-    Flat,
-    /// A formula w(t) of the spec that is not that of the bound, as far as could be shown.
-    Custom { name: String, formula: Formula },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Estimator {
-    /// Each token masked on its own with chance 1 - alpha(t) (N1).
-    Bernoulli,
-    /// Exactly k tokens masked, k from t; weight L/k (domain B.3, "count").
-    Count,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -370,6 +296,9 @@ pub struct Train {
     pub precision: Precision,
     /// Decay of the averaged weights; evaluation then uses the average.
     pub ema: Option<f64>,
+    /// Standard deviation of the Gaussian noise that is added to every matrix for one step's forward and
+    /// backward pass, fresh at each step; 0 adds none. Evaluation and sampling never see it.
+    pub weight_noise: f64,
     pub seeds: Seeds,
     pub checkpoint_every_steps: u64,
 }
