@@ -7,20 +7,24 @@ use super::Corrupted;
 use super::block::BlockCut;
 use super::corrupt::mask_id;
 use super::draws::{exact_mask, word};
-use super::mixture::{ByFate, Mixing, Process, inside, per_alpha, replaced};
+use super::mixture::{ByFate, Mixing, Process, per_alpha, replaced};
 use super::rows::Layout;
 use super::schedule::MaskRate;
 use crate::base::philox::{Purpose, Stream};
 use crate::check::formula::Formula;
 use crate::check::spec::{BlockDiffusion, Objective, Targets, UniformDiffusion, Vocab};
 
+/// Places stay this far inside (0, 1), where no weight is infinite. Weighted losses grow towards the ends as a
+/// logarithm at most, so that a bound changes by some twenty times this.
+const INSIDE: f64 = 1e-9;
+
 /// Rows for one validation chunk: `sum(weights * loss)` over them, with [`prior`] for each target, is the estimate
 /// of -log p(x_2..x_L | x_1) in nats, not divided by anything.
 ///
 /// Bounds take `draws` rows. Masked objectives: row j masks k_j = floor((u + j) / draws * n) + 1 of the n
 /// targets with one u per chunk (systematic), so each k in 1..=n is equally likely on average and the
-/// rows of a chunk spread over small and large k; block diffusion does so in each block. With uniform noise the level
-/// (u + j) / draws is that of 1 - alpha, with hybrid noise that of t. Draws depend on (seed, chunk, j) alone: every
+/// rows of a chunk spread over small and large k; block diffusion does so in each block. With uniform noise the place
+/// s = (u + j) / draws is the level 1 - alpha, with hybrid noise t = s^2 (3 - 2 s). Draws depend on (seed, chunk, j) alone: every
 /// evaluation of a run, of another arm or of a resumed run asks the same questions. A model that reads
 /// `t` is told the schedule's name of the level: the schedule draws nothing.
 pub fn evaluation_rows(
@@ -59,7 +63,12 @@ pub fn evaluation_rows(
         Objective::HybridDiffusion(hybrid) => {
             let live = vocab.n_predictable();
             let process = Process::hybrid(hybrid, live);
-            questions.replaced(live, |place| (place, process.mixing(place), process.elbo_weights(place)))
+            // Near t = 0 the weighted loss grows as 1/sqrt(t), uniform noise being the root of t there: levels are
+            // drawn closer at the ends, which leaves a logarithm.
+            questions.replaced(live, |place| {
+                let (t, slope) = (place * place * (3.0 - 2.0 * place), 6.0 * place * (1.0 - place));
+                (t, process.mixing(t), process.elbo_weights(t).times(slope))
+            })
         }
     }
 }
@@ -148,7 +157,7 @@ impl Questions<'_> {
         let mut out = Corrupted { seq: self.chunk.len(), ..Corrupted::default() };
         let u = self.u(0);
         for draw in 0..self.draws {
-            let (t, mixing, weights) = level(inside((u + draw as f64) / self.draws as f64));
+            let (t, mixing, weights) = level(((u + draw as f64) / self.draws as f64).clamp(INSIDE, 1.0 - INSIDE));
             // A row of draws for each (chunk, draw): what is drawn for one is drawn for no other.
             let stream = &self.noise;
             let z = replaced(stream, self.at, draw, mixing, self.chunk, live as usize, self.mask_id);
