@@ -14,8 +14,8 @@ use crate::base::philox::{Purpose, Stream};
 use crate::check::formula::Formula;
 use crate::check::spec::{BlockDiffusion, Objective, Targets, UniformDiffusion, Vocab};
 
-/// Places stay this far inside (0, 1), where no weight is infinite. Weighted losses grow towards the ends as a
-/// logarithm at most, so that a bound changes by some twenty times this.
+/// Places stay this far inside (0, 1), where no weight is infinite. Weighted losses fall towards the ends or stay
+/// bounded, so that a bound changes by some multiple of this.
 const INSIDE: f64 = 1e-9;
 
 /// Rows for one validation chunk: `sum(weights * loss)` over them, with [`prior`] for each target, is the estimate
@@ -23,9 +23,11 @@ const INSIDE: f64 = 1e-9;
 ///
 /// Bounds take `draws` rows. Masked objectives: row j masks k_j = floor((u + j) / draws * n) + 1 of the n
 /// targets with one u per chunk (systematic), so each k in 1..=n is equally likely on average and the
-/// rows of a chunk spread over small and large k; block diffusion does so in each block. With uniform noise the place
-/// s = (u + j) / draws is the level 1 - alpha, with hybrid noise t = s^2 (3 - 2 s). Draws depend on (seed, chunk, j) alone: every
-/// evaluation of a run, of another arm or of a resumed run asks the same questions. A model that reads
+/// rows of a chunk spread over small and large k; block diffusion does so in each block. Where tokens are replaced,
+/// row j is at the place s = (u + j) / draws of its range, with uniform noise 1 - alpha = s^2, with hybrid noise
+/// t = s^3. Towards no noise a replaced token weighs 1 over the level though its chance is the level, or the level's
+/// root: levels drawn evenly would have an infinite variance, these have a finite one. Draws depend on (seed, chunk,
+/// j) alone: every evaluation of a run, of another arm or of a resumed run asks the same questions. A model that reads
 /// `t` is told the schedule's name of the level: the schedule draws nothing.
 pub fn evaluation_rows(
     objective: &Objective,
@@ -63,10 +65,8 @@ pub fn evaluation_rows(
         Objective::HybridDiffusion(hybrid) => {
             let live = vocab.n_predictable();
             let process = Process::hybrid(hybrid, live);
-            // Near t = 0 the weighted loss grows as 1/sqrt(t), uniform noise being the root of t there: levels are
-            // drawn closer at the ends, which leaves a logarithm.
             questions.replaced(live, |place| {
-                let (t, slope) = (place * place * (3.0 - 2.0 * place), 6.0 * place * (1.0 - place));
+                let (t, slope) = (place.powi(3), 3.0 * place * place);
                 (t, process.mixing(t), process.elbo_weights(t).times(slope))
             })
         }
@@ -146,9 +146,9 @@ impl Questions<'_> {
     fn uniform(&self, objective: &UniformDiffusion, live: u64) -> Corrupted {
         let (rate, last) = (MaskRate::of(&objective.schedule), last(&objective.schedule));
         self.replaced(live, |place| {
-            let noise = (1.0 - last) * place;
+            let (noise, slope) = ((1.0 - last) * place * place, (1.0 - last) * 2.0 * place);
             let mixing = Mixing { alpha: 1.0 - noise, mask: 0.0, uniform: noise / live as f64 };
-            (rate.level(noise), mixing, per_alpha(mixing.alpha, live as f64).times(1.0 - last))
+            (rate.level(noise), mixing, per_alpha(mixing.alpha, live as f64).times(slope))
         })
     }
 

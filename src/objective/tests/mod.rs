@@ -1,7 +1,7 @@
 //! What the tests of objectives share: schedules of the literature and objectives made of them. `joint.rs`: a random
 //! joint table and models of it; `bounds.rs` and `mixture.rs`: proofs by enumeration over it; `weights.rs`: counts and
 //! weights on a smaller toy; `draws.rs`: rows as they are drawn; `edges.rs`: all objectives at their ends.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use super::evaluate::systematic_count;
 use super::*;
