@@ -4,6 +4,7 @@
 //! Formulas: `README.md` beside this file.
 
 pub mod corrupt;
+pub mod deciles;
 pub mod describe;
 pub mod draws;
 pub mod evaluate;
@@ -13,6 +14,7 @@ pub mod schedule;
 mod tests;
 
 pub use corrupt::{Corruptor, corrupt};
+pub use deciles::Deciles;
 pub use describe::{Fact, describe};
 pub use evaluate::evaluation_rows;
 pub use schedule::{MaskPlan, MaskRate};
