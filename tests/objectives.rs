@@ -199,7 +199,8 @@ fn check(spec: &str, name: &str, options: Value, steps: usize) {
     let arguments = [format!("--steps={steps}"), format!("--draws={DRAWS}")];
     let output = Command::new(python).arg(script).arg(folder.path()).args(arguments).output().unwrap();
     assert!(output.status.success(), "oracle.py failed:\n{}", String::from_utf8_lossy(&output.stderr));
-    let result: Value = serde_json::from_str(&std::fs::read_to_string(folder.path().join("result.json")).unwrap()).unwrap();
+    let result: Value =
+        serde_json::from_str(&std::fs::read_to_string(folder.path().join("result.json")).unwrap()).unwrap();
     let noise = read_tensors(&folder.path().join("noise.safetensors"));
     let f64 = case.one_batch_agrees(folder.path(), &result, &noise, "f64", Precision::Fp64, F64_TOLERANCE);
     let f32 = case.one_batch_agrees(folder.path(), &result, &noise, "f32", Precision::Fp32, F32_TOLERANCE);
@@ -228,7 +229,8 @@ struct Case {
 
 impl Case {
     fn new(objective: &str, text: Option<&[u8]>) -> Case {
-        let model = if objective.starts_with("uniform") || objective.starts_with("hybrid") { "timed" } else { "decoder" };
+        let model =
+            if objective.starts_with("uniform") || objective.starts_with("hybrid") { "timed" } else { "decoder" };
         let spec = format!(
             "use \"lib/decoder.dlm\" {{ {} }}
 schedule keep(t) = 1 - t
@@ -274,7 +276,8 @@ experiment parity {{
         let arm = compiled.spec.variants()[0].clone();
         let (live, loss) = (arm.vocab.n_predictable(), objective::loss(&arm.objective));
         let training = flatten(&training_graph(&compiled.models[0], live, loss).unwrap());
-        let weights = training.params.iter().enumerate().map(|(i, p)| (p.path.clone(), draw(SEED, i as u32, p))).collect();
+        let weights =
+            training.params.iter().enumerate().map(|(i, p)| (p.path.clone(), draw(SEED, i as u32, p))).collect();
         let (train, valid) = rows(text);
         Case {
             corruptor: Corruptor::new(&arm.objective, &arm.vocab, SEQ),
@@ -346,7 +349,8 @@ experiment parity {{
         let theirs = read_tensors(&folder.join(format!("grads_{name}.safetensors")));
         let executable = Executable::new(self.training.clone(), precision, Device::Cpu);
         let batch = self.corrupted(0, noise);
-        let outputs = executable.run(&self.start(precision).compute().unwrap(), &inputs(&batch, Device::Cpu).unwrap()).unwrap();
+        let outputs =
+            executable.run(&self.start(precision).compute().unwrap(), &inputs(&batch, Device::Cpu).unwrap()).unwrap();
         let loss = result["loss"][name].as_f64().unwrap();
         let mut worst = (outputs.scalar("loss").unwrap() - loss).abs() / loss.abs();
         assert!(worst <= tolerance, "{name}: the loss is {}, not {loss}", outputs.scalar("loss").unwrap());
@@ -401,9 +405,8 @@ fn rows(text: Option<&[u8]>) -> (Vec<u32>, Vec<u32>) {
     };
     let n_train = text.len() / 10 * 9;
     let window = |start: usize| text[start..start + SEQ].iter().map(|byte| u32::from(*byte));
-    let train = (0..STEPS * ROWS).flat_map(|i| {
-        window((stream.uniform([0, i as u32, 0, 0]) * (n_train - SEQ) as f64) as usize)
-    });
+    let train =
+        (0..STEPS * ROWS).flat_map(|i| window((stream.uniform([0, i as u32, 0, 0]) * (n_train - SEQ) as f64) as usize));
     let stride = (text.len() - n_train - SEQ) / VALID_ROWS;
     (train.collect(), (0..VALID_ROWS).flat_map(|i| window(n_train + i * stride)).collect())
 }
