@@ -323,9 +323,15 @@ experiment parity {{
     /// A step's rows under the other side's noise, with our weights.
     fn corrupted(&self, step: usize, noise: &Tensors) -> Corrupted {
         let clean = &self.train[step * ROWS * SEQ..(step + 1) * ROWS * SEQ];
-        let of = |name: &str| noise.get(name).map(|all| slice(all, step));
-        let ids = |name: &str| of(name).unwrap_or_default().iter().map(|id| *id as u32).collect::<Vec<u32>>();
-        self.corruptor.weigh(clean, &Noise { z: [ids("z"), ids("again")].concat(), t: of("t").unwrap_or_default() })
+        let of = |name: &str| noise.get(name).map(|all| slice(all, step)).unwrap_or_default();
+        let ids = |values: &[f64]| values.iter().map(|id| *id as u32).collect::<Vec<u32>>();
+        let (z, again) = (of("z"), of("again"));
+        let time = z.len() / ROWS;
+        // An auxiliary loss has each row twice, one after the other.
+        let both = z.chunks(time).zip(again.chunks(time)).flat_map(|(one, other)| [ids(one), ids(other)].concat());
+        let z = if again.is_empty() { ids(&z) } else { both.collect() };
+        let noise = Noise { rows: z.len() / time, time, z, t: of("t") };
+        self.corruptor.weigh(clean, &noise, self.corruptor.global_of(&noise))
     }
 
     fn start(&self, precision: Precision) -> Weights {

@@ -63,9 +63,10 @@ impl<'a> Stepper<'a> {
         let targets = (batch * shape(&arm.objective, arm.data.seq).targets) as f64;
         let mut clean_rows: Vec<u32> = vec![];
         let compute = self.setup.weights.compute()?;
+        let noise = self.corruptor.step(batch, self.step, arm.train.seeds.noise);
         for first in (0..batch).step_by(micro.max(1) as usize) {
             let clean = self.batches.rows(self.step, first..first + micro);
-            let corrupted = self.corruptor.corrupt(&clean, first, batch, self.step, arm.train.seeds.noise);
+            let corrupted = self.corruptor.rows(&noise, &clean, first);
             clean_rows.extend(&clean);
             let tensors = inputs(&corrupted, self.setup.device)?;
             let outputs = match &mut self.timings {
