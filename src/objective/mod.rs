@@ -3,18 +3,26 @@
 //!
 //! Formulas: `README.md` beside this file.
 
+mod block;
 pub mod corrupt;
+pub mod deciles;
 pub mod describe;
 pub mod draws;
 pub mod evaluate;
+mod masked;
+pub mod mixture;
 mod moments;
+mod next_token;
+mod rows;
 pub mod schedule;
 #[cfg(test)]
 mod tests;
 
-pub use corrupt::{Corruptor, corrupt};
+pub use corrupt::{Corruptor, Global, Noise, Step, corrupt};
+pub use deciles::Deciles;
 pub use describe::{Fact, describe};
-pub use evaluate::evaluation_rows;
+pub use evaluate::{evaluation_rows, prior};
+pub use mixture::Mixing;
 pub use schedule::{MaskPlan, MaskRate};
 
 use crate::check::spec::{Objective, Targets};

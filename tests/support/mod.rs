@@ -4,6 +4,7 @@
 
 pub mod hand;
 pub mod layers;
+pub mod oracle;
 pub mod program;
 
 use dlmc::base::philox::{Purpose, Stream};
