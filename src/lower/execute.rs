@@ -17,6 +17,7 @@ pub struct Executable {
     kinds: Kinds,
     device: Device,
     tables: ops::rope::Tables,
+    masks: ops::attend::Masks,
 }
 
 /// What a run gives. `grads[i]` belongs to parameter `i` and is wide; `None` where the loss does not
@@ -35,7 +36,8 @@ impl Executable {
         if device == Device::Cpu {
             kernels::keep_memory();
         }
-        Executable { program, kinds: precision.into(), device, tables: ops::rope::Tables::default() }
+        let (tables, masks) = Default::default();
+        Executable { program, kinds: precision.into(), device, tables, masks }
     }
 
     pub fn program(&self) -> &Program {
@@ -78,7 +80,13 @@ impl Executable {
             put(&mut slots, slot, tensor);
         }
         let positions = self.positions(inputs)?;
-        let cx = Cx { positions: &positions, kinds: self.kinds, device: self.device, tables: &self.tables };
+        let cx = Cx {
+            positions: &positions,
+            kinds: self.kinds,
+            device: self.device,
+            tables: &self.tables,
+            masks: &self.masks,
+        };
         for instr in &program.instrs {
             let op = instr.op.name();
             let failed = |fault: Fault| LowerError::Op { op, scope: instr.scope.clone(), fault };
