@@ -102,7 +102,7 @@ fn flash_sight(cx: &Cx<'_>, sight: Sight, q: &Tensor) -> Result<Option<bool>, Fa
 
 /// Keys or values with a head for each head of queries.
 fn spread(q: &Tensor, k: &Tensor) -> Result<Tensor, Fault> {
-    let ([b, h, t, d], [_, shared, ..]) = (sizes(q)?, sizes(k)?);
+    let ([_, h, ..], [b, shared, t, d]) = (sizes(q)?, sizes(k)?);
     if h == shared {
         return Ok(k.shallow_clone());
     }
@@ -148,6 +148,55 @@ pub fn lower(op: &Attend, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lowered {
     composed(op, cx, [q, &k, &v])
 }
 
+/// Attention of new positions, which follow those whose keys and values are `before`. Also gives the keys and
+/// values of all, heads as they came.
+pub fn lower_after(
+    op: &Attend,
+    cx: &Cx<'_>,
+    inputs: &[&Tensor],
+    before: Option<&[Tensor; 2]>,
+) -> Result<(Vec<Tensor>, [Tensor; 2]), Fault> {
+    let [q, k, v] = take(inputs)?;
+    let Some([keys, values]) = before else {
+        return Ok((lower(op, cx, inputs)?, [k.shallow_clone(), v.shallow_clone()]));
+    };
+    let all = [Tensor::f_cat(&[keys, k], 2)?, Tensor::f_cat(&[values, v], 2)?];
+    let [spread_k, spread_v] = [spread(q, &all[0])?, spread(q, &all[1])?];
+    let ([_, _, t, _], [_, _, n, _]) = (sizes(q)?, sizes(&all[0])?);
+    let rows = n - t..n;
+    let mask = |kind: Kind| match see_all(op.sight, rows.clone(), n) {
+        true => Ok(None),
+        false => cx.masks.get(op.sight, rows.clone(), n, kind, q.device()).map(Some),
+    };
+    if cx.is_cpu() {
+        let (out, lse) = Tensor::f_internal_scaled_dot_product_flash_attention_for_cpu(
+            q,
+            &spread_k,
+            &spread_v,
+            0.0,
+            false,
+            mask(cx.kinds.compute)?.as_ref(),
+            None,
+        )?;
+        return Ok((vec![out, lse], all));
+    }
+    Ok((composed_with(cx, [q, &spread_k, &spread_v], mask(Kind::Bool)?)?, all))
+}
+
+/// Whether each of these last rows sees all of `n`.
+fn see_all(sight: Sight, rows: Range<i64>, n: i64) -> bool {
+    let near = sight.window.is_none_or(|window| window >= n.max(0) as u64);
+    near && match sight.pattern {
+        Pattern::Causal => rows.start + 1 >= n,
+        Pattern::BlockCausal { block } => {
+            let block = block.max(1) as i64;
+            rows.start / block == (n - 1).max(0) / block
+        }
+        Pattern::Full => true,
+        Pattern::TwoStream { .. } => false,
+    }
+}
+
 pub fn lower_grad(op: &AttendGrad, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lowered {
     let [dout, q, k, v, out, lse] = take(inputs)?;
     let (shared_k, shared_v) = (k, v);
@@ -178,24 +227,36 @@ pub fn lower_grad(op: &AttendGrad, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lowered {
     Ok(vec![dq, gather(cx, shared_k, dk)?, gather(cx, shared_v, dv)?])
 }
 
+/// What to hide in scores of a whole sequence, if anything.
+fn hiding(cx: &Cx<'_>, sight: Sight, q: &Tensor) -> Result<Option<Tensor>, Fault> {
+    let [_, _, t, _] = sizes(q)?;
+    match native(sight, t) {
+        Native::Full => Ok(None),
+        Native::Causal | Native::None => cx.masks.get(sight, 0..t, t, Kind::Bool, q.device()).map(Some),
+    }
+}
+
 /// Scaled scores, minus infinity where a position does not see another. In wide precision.
-fn scores(cx: &Cx<'_>, sight: Sight, q: &Tensor, k: &Tensor) -> Result<Tensor, Fault> {
+fn scores(hidden: Option<&Tensor>, q: &Tensor, k: &Tensor) -> Result<Tensor, Fault> {
     let scale = 1.0 / (width(q) as f64).sqrt();
     let scores = q.f_matmul(&k.f_transpose(-2, -1)?)?.f_mul_scalar(scale)?;
-    let [_, _, t, _] = sizes(q)?;
-    if matches!(native(sight, t), Native::Full) {
-        return Ok(scores);
+    match hidden {
+        Some(hidden) => Ok(scores.f_masked_fill(hidden, f64::NEG_INFINITY)?),
+        None => Ok(scores),
     }
-    let hidden = cx.masks.get(sight, 0..t, t, Kind::Bool, q.device())?;
-    Ok(scores.f_masked_fill(&hidden, f64::NEG_INFINITY)?)
 }
 
 /// From libtorch's operations, for devices and precisions without a fused kernel; a head of keys and
 /// values for each of queries.
-pub fn composed(op: &Attend, cx: &Cx<'_>, [q, k, v]: [&Tensor; 3]) -> Lowered {
+pub fn composed(op: &Attend, cx: &Cx<'_>, qkv: [&Tensor; 3]) -> Lowered {
+    let hidden = hiding(cx, op.sight, qkv[0])?;
+    composed_with(cx, qkv, hidden)
+}
+
+fn composed_with(cx: &Cx<'_>, [q, k, v]: [&Tensor; 3], hidden: Option<Tensor>) -> Lowered {
     let wide = cx.kinds.wide;
     let (q, k, v) = (q.f_to_kind(wide)?, k.f_to_kind(wide)?, v.f_to_kind(wide)?);
-    let scores = scores(cx, op.sight, &q, &k)?;
+    let scores = scores(hidden.as_ref(), &q, &k)?;
     let lse = scores.f_logsumexp(-1, false)?;
     let p = scores.f_sub(&lse.f_unsqueeze(-1)?)?.f_exp_()?;
     Ok(vec![p.f_matmul(&v)?.f_to_kind(cx.kinds.compute)?, lse])
@@ -210,7 +271,7 @@ pub fn composed_grad(
     let wide = cx.kinds.wide;
     let (dout, out) = (dout.f_to_kind(wide)?, out.f_to_kind(wide)?);
     let (q, k, v) = (q.f_to_kind(wide)?, k.f_to_kind(wide)?, v.f_to_kind(wide)?);
-    let p = scores(cx, op.sight, &q, &k)?.f_sub(&lse.f_unsqueeze(-1)?)?.f_exp_()?;
+    let p = scores(hiding(cx, op.sight, &q)?.as_ref(), &q, &k)?.f_sub(&lse.f_unsqueeze(-1)?)?.f_exp_()?;
     let delta = dout.f_mul(&out)?.f_sum_dim_intlist(-1, true, wide)?;
     let dp = dout.f_matmul(&v.f_transpose(-2, -1)?)?;
     let ds = dp.f_sub(&delta)?.f_mul(&p)?.f_mul_scalar(1.0 / (width(&q) as f64).sqrt())?;
