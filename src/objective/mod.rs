@@ -28,7 +28,7 @@ pub use schedule::{MaskPlan, MaskRate};
 use crate::check::spec::{Objective, Targets};
 
 /// Who may attend to whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Pattern {
     /// Position i sees 0..=i.
     Causal,
