@@ -20,8 +20,9 @@ pub use draw::{Distribution, Unsound};
 pub use session::Draft;
 
 use crate::check::spec::{Method, Objective, Sampler, Score, Vocab};
+use crate::objective::Process;
 use groups::{block_diffusion, n_steps, semi_autoregressive};
-use noise::{Kernel, MaskRates};
+use noise::MaskRates;
 use session::Session;
 
 /// A model that can be asked.
@@ -137,8 +138,8 @@ pub fn decode<N: Network>(
         (Objective::NextToken(_), Method::LeftToRight) => left_to_right::run(&mut session, request)?,
         (Objective::NextToken(_), _) | (_, Method::LeftToRight) => return Err(misfit().into()),
         (Objective::UniformDiffusion(_) | Objective::HybridDiffusion(_), Method::Posterior { steps }) => {
-            let kernel = Kernel::of(objective).ok_or_else(misfit)?;
-            posterior::run(&mut session, &kernel, steps)?;
+            let process = Process::of(objective, vocab.n_predictable()).ok_or_else(misfit)?;
+            posterior::run(&mut session, &process, steps)?;
         }
         (Objective::UniformDiffusion(_) | Objective::HybridDiffusion(_), _) | (_, Method::Posterior { .. }) => {
             return Err(misfit().into());

@@ -11,22 +11,25 @@
 
 use super::draw::Distribution;
 use super::groups::Group;
-use super::noise::{Kernel, Marginal};
 use super::session::{Ask, START, Session, TOKEN, mask_id};
 use super::{DecodeError, Network};
+use crate::objective::{Mixing, Process};
+
+/// No noise: what the last step goes to, so that nothing of it is left (a schedule may end short of 1).
+const CLEAN: Mixing = Mixing { alpha: 1.0, mask: 0.0, uniform: 0.0 };
 
 /// t runs from 1 to 0 in equal steps, and the network is told it. The last step draws the clean token, so that no
 /// mask and no noise is left. Temperature and cuts change x_theta, not the posterior made of it.
 pub(super) fn run<N: Network>(
     session: &mut Session<'_, N>,
-    kernel: &Kernel,
+    process: &Process,
     steps: Option<u64>,
 ) -> Result<(), DecodeError<N::Error>> {
     let holes = session.holes.clone();
     if holes.is_empty() {
         return Ok(());
     }
-    start(session, kernel, &holes);
+    start(session, process, &holes);
     let n_ids = session.vocab.n_predictable();
     let mask = mask_id(&session.vocab);
     let group = Group { holes: holes.clone(), end: session.len, n_final: 0 };
@@ -34,8 +37,8 @@ pub(super) fn run<N: Network>(
     for step in 0..steps {
         let t = 1.0 - step as f64 / steps as f64;
         let last = step + 1 == steps;
-        let from = kernel.at(t, n_ids);
-        let to = if last { Marginal::CLEAN } else { kernel.at(1.0 - (step + 1) as f64 / steps as f64, n_ids) };
+        let from = process.mixing(t);
+        let to = if last { CLEAN } else { process.mixing(1.0 - (step + 1) as f64 / steps as f64) };
         let asks: Vec<Ask> = (0..session.texts.len()).map(|slot| Ask { slot, at: holes.clone() }).collect();
         let answers = session.ask_at(t, &group, &asks)?;
         let round = session.next_round();
@@ -59,8 +62,8 @@ pub(super) fn run<N: Network>(
 }
 
 /// Everything noise: masks, or ids drawn uniformly.
-fn start<N: Network>(session: &mut Session<'_, N>, kernel: &Kernel, holes: &[usize]) {
-    if kernel.starts_masked() {
+fn start<N: Network>(session: &mut Session<'_, N>, process: &Process, holes: &[usize]) {
+    if matches!(process, Process::Hybrid { .. }) {
         return;
     }
     let round = session.next_round();
@@ -74,9 +77,9 @@ fn start<N: Network>(session: &mut Session<'_, N>, kernel: &Kernel, holes: &[usi
 }
 
 /// Of z_s, over all predictable ids and, last, the mask.
-fn posterior(predicted: &Distribution, z: u32, mask: u32, from: Marginal, to: Marginal) -> Distribution {
+fn posterior(predicted: &Distribution, z: u32, mask: u32, from: Mixing, to: Mixing) -> Distribution {
     // Where nothing clean is left at s either, nothing has to change.
-    let kept = if to.clean > 0.0 { from.clean / to.clean } else { 1.0 };
+    let kept = if to.alpha > 0.0 { from.alpha / to.alpha } else { 1.0 };
     // Rounding aside both are at least 0: noise only grows.
     let uniform = (from.uniform - kept * to.uniform).max(0.0);
     let masked = (from.mask - kept * to.mask).max(0.0);
@@ -84,7 +87,7 @@ fn posterior(predicted: &Distribution, z: u32, mask: u32, from: Marginal, to: Ma
         let noise = if z == mask { masked } else { uniform };
         if j == z { kept + noise } else { noise }
     };
-    let ids = predicted.chances().enumerate().map(|(j, p)| arrives(j as u32) * (to.clean * p + to.uniform));
+    let ids = predicted.chances().enumerate().map(|(j, p)| arrives(j as u32) * (to.alpha * p + to.uniform));
     let mut odds: Vec<f64> = ids.chain(std::iter::once(arrives(mask) * to.mask)).collect();
     // Without uniform noise an id is never changed. If x_theta rules it out (by a cut), nothing could have become it.
     if odds.iter().all(|w| *w <= 0.0) {

@@ -22,7 +22,7 @@ pub use corrupt::{Corruptor, Global, Noise, Step, corrupt};
 pub use deciles::Deciles;
 pub use describe::{Fact, describe};
 pub use evaluate::{evaluation_rows, prior};
-pub use mixture::Mixing;
+pub use mixture::{Mixing, Process};
 pub use schedule::{MaskPlan, MaskRate};
 
 use crate::check::spec::{Objective, Targets};

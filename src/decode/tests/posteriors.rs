@@ -6,6 +6,9 @@ use super::*;
 /// q_t(z | x) of a process over ids 0, 1, 2 and the mask.
 type Marginals = dyn Fn(f64) -> [[f64; 4]; 3];
 
+/// q(z_s | z_t, x_theta) from (t, s, z_t, x_theta), over ids and mask.
+type Posterior = dyn Fn(f64, f64, u32, &[f64]) -> Vec<f64>;
+
 fn uniform_marginals(alpha: fn(f64) -> f64) -> impl Fn(f64) -> [[f64; 4]; 3] {
     move |t| {
         let mut q = [[0.0; 4]; 3];
@@ -80,13 +83,7 @@ fn leave_one_out(joint: &[f64], marginals: &Marginals, z: &[u32], t: f64, at: us
 }
 
 /// The law of `steps` equal steps from `start`, the last to clean tokens.
-fn posterior_law(
-    start: Law,
-    toy: &Toy,
-    posterior: &dyn Fn(f64, f64, u32, &[f64]) -> Vec<f64>,
-    steps: usize,
-    holes: &[usize],
-) -> Law {
+fn posterior_law(start: Law, toy: &Toy, posterior: &Posterior, steps: usize, holes: &[usize]) -> Law {
     let mut law = start;
     for k in 0..steps {
         let [t, s] = [k, k + 1].map(|k| 1.0 - k as f64 / steps as f64);
@@ -157,17 +154,16 @@ fn infilling_under_noise_draws_from_its_finite_step_law() {
 /// The transition that the posterior is made of brings the marginal at s to that at t, for every pair.
 #[test]
 fn forward_steps_compose() {
-    let uniform = Kernel::of(&super::uniform(poly2())).unwrap();
-    let hybrid = Kernel::of(&super::hybrid(0.2)).unwrap();
-    for kernel in [uniform, hybrid] {
+    for objective in [uniform(poly2()), hybrid(0.2)] {
+        let process = Process::of(&objective, 3).unwrap();
         for (s, t) in [(0.0, 0.3), (0.1, 0.5), (0.5, 0.9), (0.6, 1.0), (0.0, 1.0)] {
-            let (from, to) = (kernel.at(t, 3), kernel.at(s, 3));
-            let kept = from.clean / to.clean;
+            let (from, to) = (process.mixing(t), process.mixing(s));
+            let kept = from.alpha / to.alpha;
             let (added, masked) = (from.uniform - kept * to.uniform, from.mask - kept * to.mask);
             assert!(kept <= 1.0 && added > -EXACT && masked > -EXACT, "{s} to {t}");
             // From any token at s: kept, or replaced by the added noise.
             assert!((kept + 3.0 * added + masked - 1.0).abs() < EXACT, "{s} to {t}");
-            assert!((from.clean + 3.0 * from.uniform + from.mask - 1.0).abs() < EXACT);
+            assert!((from.alpha + 3.0 * from.uniform + from.mask - 1.0).abs() < EXACT);
         }
     }
 }

@@ -146,7 +146,8 @@ fn a_prefix_that_is_final_is_said_to_be() {
 fn watchers_see_tokens_settle() {
     for (objective, method) in every_method() {
         let request = Request { template: vec![Some(2), None, None, None], texts: 0..2, seed: 4 };
-        let mut drafts: BTreeMap<u32, Vec<(Vec<u32>, Vec<bool>, u64)>> = BTreeMap::new();
+        type Seen = (Vec<u32>, Vec<bool>, u64);
+        let mut drafts: BTreeMap<u32, Vec<Seen>> = BTreeMap::new();
         let mut watch = |draft: &Draft<'_>| {
             let seen = (draft.tokens.to_vec(), draft.settled.to_vec(), draft.n_calls);
             drafts.entry(draft.index).or_default().push(seen);
