@@ -22,13 +22,13 @@ pub use corrupt::{Corruptor, Global, Noise, Step, corrupt};
 pub use deciles::Deciles;
 pub use describe::{Fact, describe};
 pub use evaluate::{evaluation_rows, prior};
-pub use mixture::Mixing;
+pub use mixture::{Mixing, Process};
 pub use schedule::{MaskPlan, MaskRate};
 
 use crate::check::spec::{Objective, Targets};
 
 /// Who may attend to whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Pattern {
     /// Position i sees 0..=i.
     Causal,
