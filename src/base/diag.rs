@@ -265,6 +265,16 @@ codes! {
     BAD_WEIGHT = "E0332";
     /// a condition of a formula that compares its variable with no number
     BAD_PIECE = "E0333";
+    /// a block that does not divide its sequence
+    BLOCK_SPLIT = "E0334";
+    /// a schedule that does not fit its objective
+    UNFIT_SCHEDULE = "E0335";
+    /// a way to draw the noise level that does not fit its objective or schedule
+    UNFIT_T = "E0336";
+    /// a sampler that does not fit its objective
+    UNFIT_SAMPLER = "E0337";
+    /// blocks or steps of a sampler that do not divide the text
+    SAMPLER_SPLIT = "E0338";
     // E034.: claims
     /// a `let` of claims that is used before it is defined, or by itself
     LET_ORDER = "E0340";
@@ -307,6 +317,8 @@ codes! {
     REQUIREMENT = "E0412";
     /// a block given as an argument that does not fit its parameter
     BLOCK_ARGUMENT = "E0413";
+    /// a model that does not read the noise level `t`, under an objective that needs it
+    UNREAD_NOISE_LEVEL = "E0414";
     // E05..: data
     /// a corpus that is not there
     MISSING_CORPUS = "E0501";

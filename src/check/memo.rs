@@ -1,7 +1,7 @@
 //! Objectives that were read already. A sweep mostly varies something else, and proving a schedule sound
 //! takes longer than all the rest of an arm.
 
-use super::objective;
+use super::objective::{self, Sequences};
 use super::reader::Cx;
 use super::spec::{FlatField, Objective, Sampler};
 use crate::base::Diagnostics;
@@ -17,16 +17,16 @@ pub struct Objectives {
 
 struct Kept {
     node: Node,
-    n_targets: Option<u64>,
+    sequences: Option<Sequences>,
     objective: Option<(Objective, Sampler)>,
     flat: Vec<FlatField>,
     found: Diagnostics,
 }
 
 impl Objectives {
-    /// [`objective::read`], once for each distinct written objective and number of targets.
-    pub fn read(&mut self, node: &Node, n_targets: Option<u64>, cx: &mut Cx<'_>) -> Option<(Objective, Sampler)> {
-        let known = self.kept.iter().find(|kept| kept.n_targets == n_targets && kept.node == *node);
+    /// [`objective::read`], once for each distinct written objective and length of a sequence.
+    pub fn read(&mut self, node: &Node, sequences: Option<Sequences>, cx: &mut Cx<'_>) -> Option<(Objective, Sampler)> {
+        let known = self.kept.iter().find(|kept| kept.sequences == sequences && kept.node == *node);
         if let Some(kept) = known {
             cx.out.extend(kept.found.clone());
             cx.flat.extend(kept.flat.iter().cloned());
@@ -34,13 +34,13 @@ impl Objectives {
         }
         let mut found = Diagnostics::default();
         let mut inner = Cx::new(cx.spec, cx.map, &mut found);
-        let objective = objective::read(node, n_targets, &mut inner);
+        let objective = objective::read(node, sequences, &mut inner);
         let flat = inner.flat;
         cx.out.extend(found.clone());
         cx.flat.extend(flat.iter().cloned());
         if self.kept.len() < MAX_KEPT {
             let node = node.clone();
-            self.kept.push(Kept { node, n_targets, objective: objective.clone(), flat, found });
+            self.kept.push(Kept { node, sequences, objective: objective.clone(), flat, found });
         }
         objective
     }

@@ -223,8 +223,11 @@ fn read_arm(
     let mut data_reader = record("data", "python", cx);
     let data_name = arm.definition("data").and_then(|id| spec.library.def(id)).map_or("data", |d| d.name.text.as_str());
     let data = data_reader.as_mut().map(|reader| data::read(data_name, reader, cx));
-    let n_targets = data.as_ref().and_then(|(data, _)| Some(data.as_ref()?.seq - 1));
-    let objective = field("objective", "ar", cx).and_then(|node| memo.read(&node, n_targets, cx));
+    let seq_span = data_reader.as_mut().and_then(|reader| reader.get("seq")).map(|node| node.span);
+    let sequences =
+        data.as_ref().and_then(|(data, _)| Some(objective::Sequences { tokens: data.as_ref()?.seq, span: seq_span? }));
+    let objective_node = field("objective", "ar", cx);
+    let objective = objective_node.as_ref().and_then(|node| memo.read(node, sequences, cx));
     let vocab = data_reader.as_mut().and_then(|reader| {
         let node = reader.get("vocab")?;
         let q = reader.quantity("vocab", &node, Takes::PLAIN, cx)?;
@@ -262,8 +265,19 @@ fn read_arm(
     let mut eval_reader = record("eval", "{ every: 1 epoch, loss: valid }", cx);
     let micro = batch.map_or(1, |(_, micro)| micro);
     let eval = eval_reader.as_mut().and_then(|reader| train::read_eval(reader, micro, drawn, &used, cx));
+    let sample_span = eval_reader.as_mut().and_then(|reader| reader.get("sample")).map(|node| node.span);
     if let Some(reader) = eval_reader {
         reader.finish(cx);
+    }
+    if let (Some(node), Some((_, sampler)), Some(eval), Some(span), Some(sequences)) =
+        (&objective_node, &objective, &eval, sample_span, sequences)
+    {
+        // A text is no longer than a sequence, whose first token is context.
+        let tokens = eval.sample_tokens.min(sequences.tokens - 1);
+        let sampled = objective::sampler::Sampled { tokens, span };
+        if tokens > 0 {
+            objective::sampler::check_lengths(node, sampler, sampled, cx);
+        }
     }
     let flat = std::mem::take(&mut cx.flat);
     let data = data.and_then(|(data, _)| data);

@@ -242,9 +242,15 @@ impl Reader {
         if self.path.is_empty() { name.to_string() } else { format!("{}.{name}", self.path) }
     }
 
+    fn know(&mut self, name: &'static str) {
+        if !self.known.contains(&name) {
+            self.known.push(name);
+        }
+    }
+
     /// The field, if it is given. Every field has to be asked for once: the rest is unknown.
     pub fn get(&mut self, name: &'static str) -> Option<Node> {
-        self.known.push(name);
+        self.know(name);
         self.fields.get(name).map(|(_, node)| node.clone())
     }
 
@@ -328,7 +334,7 @@ impl Reader {
         let path = self.sub_path(name);
         let node = match (self.fields.contains_key(name), default) {
             (false, Some(default)) => {
-                self.known.push(name);
+                self.know(name);
                 cx.note(&path, Number::Real(default), None);
                 return Some(default);
             }

@@ -7,8 +7,9 @@ use crate::check::spec::Arm;
 use crate::check::{self, CheckedSpec, Merged, Sketch};
 use crate::data::{self, CorpusEnv};
 use crate::graph::elaborate::{ModelInputs, build};
+use crate::graph::ops::Input;
 use crate::graph::validate::validate;
-use crate::graph::{Graph, ValidGraph};
+use crate::graph::{Graph, Op, ValidGraph};
 use crate::objective::{self, Pattern};
 use crate::resolve::{self, Kind, Override};
 use std::collections::btree_map::Entry;
@@ -291,6 +292,12 @@ fn build_models(spec: &CheckedSpec, out: &mut Diagnostics) -> Option<Vec<Arc<Val
                 new.insert((graph, found))
             }
         };
+        let mut found = found.clone();
+        if let (true, Some(graph)) = (objective::needs_noise_level(&arm.objective), &graph)
+            && !reads_noise_level(graph)
+        {
+            found.push(unread_noise_level(arm));
+        }
         if !found.is_empty() {
             merged.add(point, found.clone());
         }
@@ -302,6 +309,19 @@ fn build_models(spec: &CheckedSpec, out: &mut Diagnostics) -> Option<Vec<Arc<Val
     }
     merged.finish(spec.points(), out);
     models.into_iter().collect::<Option<Vec<_>>>().filter(|models| models.len() == spec.variants().len())
+}
+
+fn reads_noise_level(graph: &ValidGraph) -> bool {
+    let mut nodes = graph.graph().bodies.iter().flat_map(|body| body.nodes());
+    nodes.any(|(_, node)| node.op == Op::Input(Input::NoiseLevel))
+}
+
+fn unread_noise_level(arm: &Arm) -> Diagnostic {
+    let (model, objective) = (&arm.model.name, arm.objective.name());
+    Diagnostic::error(code::UNREAD_NOISE_LEVEL, format!("`{model}` does not read `t`, which {objective} needs"))
+        .at(arm.model.span, format!("the model of the arm `{}`", arm.name))
+        .note("a token may be noise or not, and nothing in a sequence tells how much of it is: the noise level does")
+        .help("take a model that reads `t`, such as `dit` of \"std/dit.dlm\"")
 }
 
 /// How many different ones there are.

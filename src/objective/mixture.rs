@@ -8,7 +8,7 @@ use super::draws::{Levels, below, mask_channel, word};
 use super::schedule::MaskRate;
 use crate::base::philox::{Purpose, Stream};
 use crate::check::formula::Formula;
-use crate::check::spec::{HybridDiffusion, HybridWeight, TSampling, UniformDiffusion};
+use crate::check::spec::{HybridDiffusion, HybridWeight, Objective, TSampling, UniformDiffusion};
 
 /// Noise levels keep away from 0 and 1, where weights have no limit: 1/t of a token that was replaced, 1/(1 - t) of a
 /// loss that vanishes faster. Towards 0 a weighted loss may grow as 1/sqrt(t), so that a bound loses about the root of
@@ -45,12 +45,22 @@ impl ByFate {
 
 /// How tokens are replaced, and what the loss of one weighs in the bound, per unit of t.
 #[derive(Clone, Debug)]
-pub(super) enum Process {
+pub enum Process {
     Uniform { alpha: Formula, noise: MaskRate, derivative: Formula, live: f64 },
     Hybrid { peak: f64, live: f64 },
 }
 
 impl Process {
+    /// Of an objective that replaces tokens, over `live` predictable ids.
+    pub fn of(objective: &Objective, live: u64) -> Option<Process> {
+        match objective {
+            Objective::UniformDiffusion(uniform) => Some(Process::uniform(uniform, live)),
+            Objective::HybridDiffusion(hybrid) => Some(Process::hybrid(hybrid, live)),
+            Objective::NextToken(_) | Objective::MaskedDiffusion(_) | Objective::AnyOrder(_) => None,
+            Objective::MaskedLm(_) | Objective::BlockDiffusion(_) => None,
+        }
+    }
+
     pub fn uniform(objective: &UniformDiffusion, live: u64) -> Process {
         Process::Uniform {
             alpha: objective.schedule.clone(),
@@ -84,7 +94,7 @@ impl Process {
     ///
     /// Uniform: -alpha'/(alpha N q(z|x)). Hybrid, with c' = c (1-2t)/(2t(1-t)) put in, so that no 0/0 is left where
     /// nothing is uniform: 1/(t(1-t)) masked; half of it replaced; c / (2 t (N-1) (1-t)(1-t + c/(N-1))) else.
-    pub fn elbo_weights(&self, t: f64) -> ByFate {
+    pub(super) fn elbo_weights(&self, t: f64) -> ByFate {
         match self {
             Process::Uniform { alpha, derivative, live, .. } => {
                 per_alpha(alpha.eval(t), *live).times(-derivative.eval(t))

@@ -5,6 +5,7 @@
 
 mod block;
 pub mod corrupt;
+pub mod deciles;
 pub mod describe;
 pub mod draws;
 pub mod evaluate;
@@ -18,15 +19,16 @@ pub mod schedule;
 mod tests;
 
 pub use corrupt::{Corruptor, Global, Noise, Step, corrupt};
+pub use deciles::Deciles;
 pub use describe::{Fact, describe};
 pub use evaluate::{evaluation_rows, prior};
-pub use mixture::Mixing;
+pub use mixture::{Mixing, Process};
 pub use schedule::{MaskPlan, MaskRate};
 
 use crate::check::spec::{Objective, Targets};
 
 /// Who may attend to whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Pattern {
     /// Position i sees 0..=i.
     Causal,

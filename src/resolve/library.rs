@@ -13,6 +13,7 @@ use std::sync::Arc;
 /// Spec files that are part of the executable, as `use "std/NAME"`.
 const STD: &[(&str, &str)] = &[
     ("std/decoder.dlm", include_str!("../../specs/lib/decoder.dlm")),
+    ("std/dit.dlm", include_str!("../../specs/lib/dit.dlm")),
     ("std/schedules.dlm", include_str!("../../specs/lib/schedules.dlm")),
 ];
 

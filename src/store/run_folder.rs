@@ -10,10 +10,20 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Fields of the flattened spec that can change neither a weight nor a metric: names, citations,
-/// claims, paths, device, how often the state is saved; and what only counts other fields. A path is
-/// excluded with all below it.
-const NOT_IN_ID: &[&str] =
-    &["name", "cite", "expect", "device", "data.name", "data.source", "data.files", "train.checkpoint", "eval.times"];
+/// claims, paths, device, how often the state is saved, how text is drawn; and what only counts other fields. A
+/// path is excluded with all below it.
+const NOT_IN_ID: &[&str] = &[
+    "name",
+    "cite",
+    "expect",
+    "device",
+    "data.name",
+    "data.source",
+    "data.files",
+    "train.checkpoint",
+    "eval.times",
+    "objective.sampler",
+];
 
 /// Sixteen hexadecimal digits: one accidental collision is due after some four billion runs.
 const ID_DIGITS: usize = 16;

@@ -142,7 +142,7 @@ impl Builder<'_> {
                     self.report(
                         Diagnostic::error(
                             code::NO_NOISE_LEVEL,
-                            "the model reads `t`, and `next_token` has no noise level",
+                            "the model reads `t`, and this objective gives a sequence no noise level",
                         )
                         .at(span, "the noise level of a sequence")
                         .help("give this arm a model that does not read `t`, or an objective with a noise level"),
