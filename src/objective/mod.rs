@@ -13,7 +13,7 @@ pub mod schedule;
 mod tests;
 
 pub use corrupt::{Corruptor, corrupt};
-pub use describe::{Fact, describe};
+pub use describe::{Fact, describe, evaluation};
 pub use evaluate::evaluation_rows;
 pub use schedule::{MaskPlan, MaskRate};
 
