@@ -11,6 +11,7 @@ pub mod check;
 pub mod claims;
 pub mod cli;
 pub mod data;
+pub mod decode;
 pub mod graph;
 pub mod objective;
 pub mod program;

@@ -101,7 +101,18 @@ fn records(variant: &dlmc::check::spec::Arm) -> Vec<Record> {
             (0..N_DOCUMENTS).map(|i| [TARGETS * (level + 0.5 * noise(i, 3) + own(i)), TARGETS]).collect();
         let loss = documents.iter().map(|d| d[0]).sum::<f64>() / (TARGETS * N_DOCUMENTS as f64);
         let (step, tokens) = (e * STEPS_PER_EPOCH, e * 100_000);
-        Record::Eval(Eval { step, tokens, epoch: e as f64, loss, se: 0.01, in_decay: false, documents, seconds: 0.1 })
+        Record::Eval(Eval {
+            step,
+            tokens,
+            epoch: e as f64,
+            loss,
+            se: 0.01,
+            bits_per_byte: None,
+            loss_by_decile: vec![],
+            in_decay: false,
+            documents,
+            seconds: 0.1,
+        })
     };
     let step = N_EPOCHS * STEPS_PER_EPOCH;
     let end = End { step, reason: EndReason::Finished, train_seconds: 1.0, eval_seconds: 1.0, message: None };

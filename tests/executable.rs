@@ -5,11 +5,11 @@
 mod support;
 
 use dlmc::check::spec::Precision;
-use dlmc::graph::ValidGraph;
 use dlmc::graph::ops::Input;
 use dlmc::graph::training::{loss_graph, training_graph};
+use dlmc::graph::{ValidGraph, with_pattern};
 use dlmc::lower::{Executable, LowerError, Outputs, Weights};
-use dlmc::objective::Pattern;
+use dlmc::objective::{Loss, Pattern};
 use dlmc::program::flatten;
 use dlmc::reference::{Bindings, evaluate};
 use support::{LIVE, VOCAB, bindings, decoder, distance, hand, model};
@@ -71,8 +71,7 @@ const MODEL: &str = "decoder(layers: 2, dim: 16, heads: 2, ffn: 20, tied: true)"
 fn decoders_agree() {
     for pattern in [Pattern::Causal, Pattern::Full] {
         for call in [MODEL, "decoder(layers: 3, dim: 8, heads: 4, ffn: 6, tied: false)"] {
-            let graph =
-                training_graph(&decoder(call, pattern, VOCAB, 16), LIVE, dlmc::objective::Loss::CrossEntropy).unwrap();
+            let graph = training_graph(&decoder(call, pattern, VOCAB, 16), LIVE, Loss::CrossEntropy).unwrap();
             compare(&graph, 3, 7, Precision::Fp64, 1e-10);
             compare(&graph, 3, 7, Precision::Fp32, 1e-4);
             // The small decoder is too badly conditioned for 8 bits: norms over two elements.
@@ -81,6 +80,31 @@ fn decoders_agree() {
             }
         }
     }
+}
+
+#[test]
+fn blocks_streams_and_replaced_tokens_agree() {
+    for block in [1, 3, 6] {
+        for pattern in [Pattern::BlockCausal { block }, Pattern::TwoStream { block }] {
+            for loss in [Loss::CrossEntropy, Loss::Mixture] {
+                let graph = training_graph(&decoder(MODEL, pattern, VOCAB, 16), LIVE, loss).unwrap();
+                compare(&graph, 3, 12, Precision::Fp64, 1e-10);
+                compare(&graph, 3, 12, Precision::Fp32, 1e-4);
+            }
+        }
+    }
+}
+
+/// What trains on two streams draws text with blocks: only the pattern differs.
+#[test]
+fn a_model_takes_another_pattern() {
+    let model = decoder(MODEL, Pattern::TwoStream { block: 3 }, VOCAB, 16);
+    let other = with_pattern(&model, Pattern::BlockCausal { block: 3 });
+    let bindings = bindings(&model, 5, 2, 6);
+    let wanted = decoder(MODEL, Pattern::BlockCausal { block: 3 }, VOCAB, 16);
+    let wanted = values(&run(&wanted, &bindings, Precision::Fp64).named["logits"]);
+    assert_eq!(values(&run(&other, &bindings, Precision::Fp64).named["logits"]), wanted);
+    assert_ne!(values(&run(&model, &bindings, Precision::Fp64).named["logits"]), wanted);
 }
 
 /// adaLN, windows, shared heads, parts: every operation that the decoder does not have.
@@ -107,12 +131,9 @@ fn a_conditioned_model_agrees() {
         return unembed(layernorm(x, bias: true) as norm)
     }";
     for pattern in [Pattern::Causal, Pattern::Full] {
-        let graph = training_graph(
-            &model(text, "dit(layers: 2, dim: 16)", pattern, VOCAB, 16),
-            LIVE,
-            dlmc::objective::Loss::CrossEntropy,
-        )
-        .unwrap();
+        let graph =
+            training_graph(&model(text, "dit(layers: 2, dim: 16)", pattern, VOCAB, 16), LIVE, Loss::CrossEntropy)
+                .unwrap();
         compare(&graph, 3, 7, Precision::Fp64, 1e-10);
         compare(&graph, 3, 7, Precision::Fp32, 1e-4);
         // Not in bf16: rounding the weights alone moves some of its gradients by 45%.
@@ -123,7 +144,7 @@ fn a_conditioned_model_agrees() {
 fn regions_agree() {
     for tied in [true, false] {
         compare(
-            &training_graph(&hand::everything(tied, VOCAB), LIVE, dlmc::objective::Loss::CrossEntropy).unwrap(),
+            &training_graph(&hand::everything(tied, VOCAB), LIVE, Loss::CrossEntropy).unwrap(),
             2,
             4,
             Precision::Fp64,
@@ -132,13 +153,7 @@ fn regions_agree() {
     }
     let patterns = ["AAABAAAB", "ACCBBA"].map(|pattern| hand::patterned(pattern, VOCAB));
     for model in patterns.iter().chain(&[hand::two_stacks(VOCAB), hand::lists_of_lists(VOCAB)]) {
-        compare(
-            &training_graph(model, LIVE, dlmc::objective::Loss::CrossEntropy).unwrap(),
-            2,
-            4,
-            Precision::Fp64,
-            1e-10,
-        );
+        compare(&training_graph(model, LIVE, Loss::CrossEntropy).unwrap(), 2, 4, Precision::Fp64, 1e-10);
     }
 }
 
@@ -147,9 +162,7 @@ fn layers_that_differ_share_and_collect_agree() {
     for (name, text, call) in support::layers::MODELS {
         println!("{name}");
         for pattern in [Pattern::Causal, Pattern::Full] {
-            let graph =
-                training_graph(&model(text, call, pattern, VOCAB, 8), LIVE, dlmc::objective::Loss::CrossEntropy)
-                    .unwrap();
+            let graph = training_graph(&model(text, call, pattern, VOCAB, 8), LIVE, Loss::CrossEntropy).unwrap();
             compare(&graph, 2, 4, Precision::Fp64, 1e-10);
         }
     }
@@ -157,9 +170,8 @@ fn layers_that_differ_share_and_collect_agree() {
 
 #[test]
 fn nothing_but_outputs_outlives_a_run() {
-    let program = flatten(
-        &training_graph(&decoder(MODEL, Pattern::Full, VOCAB, 16), LIVE, dlmc::objective::Loss::CrossEntropy).unwrap(),
-    );
+    let program =
+        flatten(&training_graph(&decoder(MODEL, Pattern::Full, VOCAB, 16), LIVE, Loss::CrossEntropy).unwrap());
     let mut alive: std::collections::BTreeSet<u32> = program.params.iter().enumerate().map(|(i, _)| i as u32).collect();
     alive.extend(program.inputs.iter().map(|(_, s)| s.0));
     for instr in &program.instrs {
@@ -175,7 +187,7 @@ fn nothing_but_outputs_outlives_a_run() {
 #[test]
 fn loss_programs_run_without_gradients_and_positions_are_optional() {
     let model = decoder(MODEL, Pattern::Causal, VOCAB, 16);
-    let graph = loss_graph(&model, LIVE, dlmc::objective::Loss::CrossEntropy).unwrap();
+    let graph = loss_graph(&model, LIVE, Loss::CrossEntropy).unwrap();
     let mut bindings = bindings(&graph, 5, 2, 6);
     let with = run(&graph, &bindings, Precision::Fp64);
     bindings.inputs.remove(&Input::Positions);
@@ -188,8 +200,7 @@ fn loss_programs_run_without_gradients_and_positions_are_optional() {
 
 #[test]
 fn the_same_run_gives_the_same_bits() {
-    let graph =
-        training_graph(&decoder(MODEL, Pattern::Full, VOCAB, 64), LIVE, dlmc::objective::Loss::CrossEntropy).unwrap();
+    let graph = training_graph(&decoder(MODEL, Pattern::Full, VOCAB, 64), LIVE, Loss::CrossEntropy).unwrap();
     let bindings = bindings(&graph, 5, 8, 64);
     for precision in [Precision::Bf16, Precision::Fp32] {
         let (a, b) = (run(&graph, &bindings, precision), run(&graph, &bindings, precision));
@@ -201,8 +212,7 @@ fn the_same_run_gives_the_same_bits() {
 
 #[test]
 fn mistakes_name_operation_and_place() {
-    let graph =
-        training_graph(&decoder(MODEL, Pattern::Full, VOCAB, 16), LIVE, dlmc::objective::Loss::CrossEntropy).unwrap();
+    let graph = training_graph(&decoder(MODEL, Pattern::Full, VOCAB, 16), LIVE, Loss::CrossEntropy).unwrap();
     let executable = Executable::new(flatten(&graph), Precision::Fp32, Device::Cpu);
     let weights = Weights::init(&executable.program().params, 1, Precision::Fp32, Device::Cpu).unwrap();
     let good = inputs(&bindings(&graph, 5, 2, 6));

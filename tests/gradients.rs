@@ -5,7 +5,7 @@ mod support;
 
 use dlmc::graph::ValidGraph;
 use dlmc::graph::training::training_graph;
-use dlmc::objective::Pattern;
+use dlmc::objective::{Loss, Pattern};
 use dlmc::program::flatten;
 use dlmc::reference::{Bindings, evaluate};
 use support::program::{check_lifetimes, run};
@@ -22,9 +22,13 @@ fn loss(graph: &ValidGraph, bindings: &Bindings) -> f64 {
 }
 
 fn check(model: &ValidGraph) {
-    let training = training_graph(model, LIVE, dlmc::objective::Loss::CrossEntropy).unwrap();
-    let loss_only = dlmc::graph::training::loss_graph(model, LIVE, dlmc::objective::Loss::CrossEntropy).unwrap();
-    let at = bindings(&training, 7, 2, 3);
+    check_loss(model, Loss::CrossEntropy, 3);
+}
+
+fn check_loss(model: &ValidGraph, kind: Loss, time: usize) {
+    let training = training_graph(model, LIVE, kind).unwrap();
+    let loss_only = dlmc::graph::training::loss_graph(model, LIVE, kind).unwrap();
+    let at = bindings(&training, 7, 2, time);
     let values = evaluate(&training, &at).unwrap();
     assert!((values["loss"].data[0] - loss(&loss_only, &at)).abs() < 1e-14);
     let mut draws = Draws::new(11);
@@ -68,6 +72,24 @@ fn of_the_decoder() {
         for tied in ["true", "false"] {
             check(&decoder(&format!("decoder(layers: 2, dim: 8, heads: 2, ffn: 6, tied: {tied})"), pattern, VOCAB, 8));
         }
+    }
+}
+
+#[test]
+fn of_blocks_and_of_two_streams() {
+    let model = "decoder(layers: 2, dim: 8, heads: 2, ffn: 6, tied: true)";
+    for block in [1, 2, 4] {
+        for pattern in [Pattern::BlockCausal { block }, Pattern::TwoStream { block }] {
+            check_loss(&decoder(model, pattern, VOCAB, 8), Loss::CrossEntropy, 8);
+        }
+    }
+}
+
+#[test]
+fn of_the_loss_of_replaced_tokens() {
+    for pattern in [Pattern::Full, Pattern::TwoStream { block: 2 }] {
+        let model = decoder("decoder(layers: 1, dim: 8, heads: 2, ffn: 6, tied: false)", pattern, VOCAB, 8);
+        check_loss(&model, Loss::Mixture, 8);
     }
 }
 

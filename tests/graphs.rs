@@ -173,7 +173,8 @@ fn flops_are_those_counted_by_hand() {
 
 #[test]
 fn attention_counts_the_pairs_that_see_each_other() {
-    for pattern in [Pattern::Causal, Pattern::Full] {
+    let blocks = [1, 2, 3, 4, 100].map(|block| [Pattern::BlockCausal { block }, Pattern::TwoStream { block }]);
+    for pattern in blocks.into_iter().flatten().chain([Pattern::Causal, Pattern::Full]) {
         for window in [None, Some(1), Some(2), Some(5), Some(7), Some(8), Some(100)] {
             for t in 1..12u64 {
                 let sight = Sight { pattern, window };
@@ -183,7 +184,8 @@ fn attention_counts_the_pairs_that_see_each_other() {
                 assert_eq!(cost, (2 * 2 * 2 * 3 * 4 * seen) as f64, "{sight:?} at {t}");
                 // Hand counts: nobody sees farther than the window, everybody sees itself.
                 assert!((0..t as usize).all(|i| sight.of(i, t as usize).contains(&i)));
-                assert!(window.is_none_or(|w| seen as u64 <= t * (2 * w - 1)));
+                let n_streams = if matches!(pattern, Pattern::TwoStream { .. }) { 2 } else { 1 };
+                assert!(window.is_none_or(|w| seen as u64 <= n_streams * t * (2 * w - 1)));
             }
         }
     }

@@ -16,6 +16,7 @@ use dlmc::graph::ops::{
     layer_norm::{LayerNorm, LayerNormGrad},
     linear::{Linear, LinearInputGrad, LinearWeightGrad},
     merge_heads::MergeHeads,
+    mixture::{Mixture, MixtureGrad},
     mul::Mul,
     nll::{Nll, NllGrad},
     offset::Offset,
@@ -31,7 +32,7 @@ use dlmc::graph::ops::{
 };
 use dlmc::graph::{Array, Dim, Op};
 use dlmc::lower::Kinds;
-use dlmc::lower::ops::{self, Cx, Lowered, rope::Tables};
+use dlmc::lower::ops::{self, Cx, Lowered, attend::Masks, rope::Tables};
 use dlmc::objective::Pattern;
 use support::{Draws, distance};
 use tch::{Device, Kind, Tensor};
@@ -86,8 +87,8 @@ fn compare(op: &Op, inputs: &[(Array, Held)], run: &dyn Fn(&Cx<'_>, &[&Tensor]) 
                 Op::Rope(_) => inputs[1].0.data.len(),
                 _ => 0,
             };
-            let tables = Tables::default();
-            let cx = Cx { kinds, device: Device::Cpu, tables: &tables, positions: &positions[..n] };
+            let (tables, masks) = (Tables::default(), Masks::default());
+            let cx = Cx { kinds, device: Device::Cpu, tables: &tables, masks: &masks, positions: &positions[..n] };
             let got = run(&cx, &tensors.iter().collect::<Vec<_>>()).unwrap_or_else(|e| panic!("{}: {e}", op.name()));
             assert_eq!(got.len(), wanted.len(), "{}", op.name());
             for (i, (got, wanted)) in got.iter().zip(&wanted).enumerate() {
@@ -275,9 +276,12 @@ fn rope() {
 #[test]
 fn attention() {
     let mut d = draws();
-    for pattern in [Pattern::Causal, Pattern::Full] {
+    let blocks = [1, 3, 70].map(|block| [Pattern::BlockCausal { block }, Pattern::TwoStream { block }]);
+    for pattern in [Pattern::Causal, Pattern::Full].into_iter().chain(blocks.into_iter().flatten()) {
         for (t, window, shared) in [
             (5, None, 4),
+            (12, None, 4),
+            (12, Some(2), 4),
             (70, None, 4),
             (5, Some(1), 4),
             (5, Some(3), 4),
@@ -335,14 +339,80 @@ fn cross_entropy() {
     }
 }
 
+/// Uniform noise, masks beside it, and the limits: no noise at all, nothing but noise, all but no noise, one id
+/// that is all but certain, and a token that was replaced by its own.
+#[test]
+fn mixtures() {
+    let mut d = draws();
+    for (width, live) in [(7, 5), (40, 33), (64, 64)] {
+        for scale in [1.0, 6.0] {
+            let shape = [6, 5, width];
+            let (logits, targets) = (d.array(&shape, scale), d.ids(&[6, 5], live));
+            let mut tokens = d.ids(&[6, 5], width as u64);
+            let alpha = Array::new([6], vec![0.4, 0.75, 1.0, 0.0, 1.0 - 1e-6, 0.5]);
+            let u = [0.6 / live as f64, 0.1 / live as f64, 0.0, 1.0 / live as f64, 1e-6 / live as f64, 0.0];
+            let uniform = Array::new([6], u.to_vec());
+            // Without uniform noise a token stays, or is masked where there is a mask.
+            for row in [2, 5] {
+                for i in row * 5..row * 5 + 5 {
+                    tokens.data[i] = if width as u64 > live && i % 2 == 0 { live as f64 } else { targets.data[i] };
+                }
+            }
+            tokens.data[4 * 5] = targets.data[4 * 5];
+            let given = [(logits, Compute), (targets, Ids), (tokens, Ids), (alpha, Wide), (uniform, Wide)];
+            let op = Mixture { live };
+            check(op.clone(), &given);
+            check_composed(op.clone(), &given, &|cx, t| ops::mixture::composed(&op, cx, t.try_into().unwrap()));
+            let arrays: Vec<&Array> = given.iter().map(|(array, _)| array).collect();
+            let lse = Op::from(op).operation().unwrap().reference(&arrays).remove(1);
+            let mut dloss = d.array(&[6, 5], 1.0);
+            dloss.data[1] = 0.0;
+            let back: Vec<_> = [(dloss, Wide)].into_iter().chain(given).chain([(lse, Wide)]).collect();
+            let op = MixtureGrad { live };
+            check(op.clone(), &back);
+            check_composed(op.clone(), &back, &|cx, t| ops::mixture::composed_grad(&op, cx, t.try_into().unwrap()));
+        }
+    }
+}
+
+/// A token that cannot have come from the clean one has an infinite loss, and a gradient all the same.
+#[test]
+fn what_noise_cannot_do_is_infinitely_unlikely() {
+    let mut d = draws();
+    let (live, shape) = (5u64, [1, 2, 7]);
+    let ids = |ids: [f64; 2]| (Array::new([1, 2], ids.to_vec()), Ids);
+    let given = [(d.array(&shape, 2.0), Compute), ids([1.0, 1.0]), ids([3.0, 1.0])];
+    let noise = [(Array::new([1], vec![0.5]), Wide), (Array::new([1], vec![0.0]), Wide)];
+    let given: Vec<_> = given.into_iter().chain(noise).collect();
+    let arrays: Vec<&Array> = given.iter().map(|(array, _)| array).collect();
+    let wanted = Op::from(Mixture { live }).operation().unwrap().reference(&arrays);
+    assert!(wanted[0].data[0] == f64::INFINITY && wanted[0].data[1].is_finite());
+    let (kinds, tables, masks) = (Kinds::from(Precision::Fp32), Tables::default(), Masks::default());
+    let cx = Cx { kinds, device: Device::Cpu, tables: &tables, masks: &masks, positions: &[] };
+    let tensors: Vec<Tensor> = given.iter().map(|(array, held)| tensor(array, *held, kinds)).collect();
+    let tensors: Vec<&Tensor> = tensors.iter().collect();
+    for got in [
+        ops::lower(&Mixture { live }.into(), &cx, &tensors),
+        ops::mixture::composed(&Mixture { live }, &cx, tensors.clone().try_into().unwrap()),
+    ] {
+        let loss = values(&got.unwrap()[0]);
+        assert!(loss[0] == f64::INFINITY && (loss[1] / wanted[0].data[1] - 1.0).abs() < 1e-5, "{loss:?}");
+    }
+    let lse = (wanted[1].clone(), Wide);
+    let back: Vec<_> = [(d.array(&[1, 2], 1.0), Wide)].into_iter().chain(given).chain([lse]).collect();
+    check(MixtureGrad { live }, &back);
+    let op = MixtureGrad { live };
+    check_composed(op.clone(), &back, &|cx, t| ops::mixture::composed_grad(&op, cx, t.try_into().unwrap()));
+}
+
 /// Half of all positions of a diffusion batch are the mask token. libtorch's own bf16 sum gives 0.5 here.
 #[test]
 fn sixteen_thousand_equal_rows_add_up_in_bf16() {
     let n = 16_384;
     let dy = Tensor::full([n, 8], 0.0005, (Kind::BFloat16, Device::Cpu));
     let each = f64::try_from(dy.get(0).get(0)).unwrap();
-    let (kinds, tables) = (Kinds::from(Precision::Bf16), Tables::default());
-    let cx = Cx { kinds, device: Device::Cpu, tables: &tables, positions: &[] };
+    let (kinds, tables, masks) = (Kinds::from(Precision::Bf16), Tables::default(), Masks::default());
+    let cx = Cx { kinds, device: Device::Cpu, tables: &tables, masks: &masks, positions: &[] };
     let index = Tensor::ones([n], (Kind::Int64, Device::Cpu));
     for composed in [false, true] {
         let op = EmbedGrad { rows: 3 };
@@ -359,8 +429,8 @@ fn sixteen_thousand_equal_rows_add_up_in_bf16() {
 
 #[test]
 fn what_does_not_fit_is_refused() {
-    let (kinds, tables) = (Kinds::from(Precision::Fp32), Tables::default());
-    let cx = Cx { kinds, device: Device::Cpu, tables: &tables, positions: &[] };
+    let (kinds, tables, masks) = (Kinds::from(Precision::Fp32), Tables::default(), Masks::default());
+    let cx = Cx { kinds, device: Device::Cpu, tables: &tables, masks: &masks, positions: &[] };
     let (floats, ids) = (Tensor::zeros([3, 4], (Kind::Float, Device::Cpu)), Tensor::from_slice(&[0i64, 9, 1]));
     let says = |result: Lowered| result.unwrap_err().to_string();
     assert_eq!(says(ops::lower(&Op::Add(Add::default()), &cx, &[&floats])), "got 1 tensors, takes 2");

@@ -6,6 +6,8 @@
 #![cfg(feature = "torch")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod support;
+
 use dlmc::base::philox::{Purpose, Stream};
 use dlmc::base::source::Memory;
 use dlmc::check::spec::{Arm, Precision};
@@ -17,10 +19,11 @@ use dlmc::lower::{AdamWState, Executable, GradBuffer, Outputs, Weights};
 use dlmc::objective::{self, Corrupted, Corruptor};
 use dlmc::program::{ParamInstance, Program, flatten};
 use dlmc::reference::{self, Bindings};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::Dtype;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use support::oracle::{Tensors, distance, draw, f64s, norm, python, read_tensors, write_tensors};
 use tch::{Device, Kind, Tensor};
 
 /// Both sides sum in orders of their own; in f64 that leaves 1e-16 a step, and weights times 10 amplify
@@ -54,12 +57,6 @@ const WEIGHT_DECAY: f64 = 0.1;
 /// By arm; between the smallest and the largest gradient norm of the fifty steps.
 const CLIP: [(&str, f64); 2] = [("ar", 0.8), ("mdm", 1.4)];
 const SEED: u32 = 7;
-
-/// Weights are multiples of this: they and ten times them are exact in fp32.
-const GRID: f64 = 1.0 / (1 << 20) as f64;
-/// Matrices start as dlmc starts them; gains spread about 1, so that a gain left out is seen.
-const MATRIX_STD: f64 = 0.02;
-const GAIN_STD: f64 = 0.1;
 
 const DECODER: &str = "decoder(layers: 2, dim: 64, heads: 4, ffn: 172, tied: false)";
 const GPT: &str = "gpt(layers: 2, dim: 64, heads: 4)";
@@ -98,18 +95,6 @@ fn check(model: &str, call: &str, arm: &str) {
     case.lowering_agrees_in_f32(&theirs);
     case.fifty_steps_agree(&theirs);
 }
-
-/// `DLMC_PYTHON`, or the project's own.
-fn python() -> Option<PathBuf> {
-    if let Some(python) = std::env::var_os("DLMC_PYTHON") {
-        return Some(python.into());
-    }
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/python");
-    own.exists().then_some(own)
-}
-
-/// A tensor in f64 by path, whatever it was computed in.
-type Tensors = BTreeMap<String, Array>;
 
 /// Of one batch.
 struct Result {
@@ -173,7 +158,8 @@ experiment parity {{
             training_graph(&compiled.models[index], arm.vocab.n_predictable(), dlmc::objective::loss(&arm.objective))
                 .unwrap();
         let program = flatten(&training);
-        let weights = program.params.iter().enumerate().map(|(i, p)| (p.path.clone(), draw(i as u32, p))).collect();
+        let weights =
+            program.params.iter().enumerate().map(|(i, p)| (p.path.clone(), draw(SEED, i as u32, p))).collect();
         let corruptor = Corruptor::new(&arm.objective, &arm.vocab, SEQ);
         let batches =
             (0..STEPS).map(|step| corruptor.corrupt(&clean(step, &arm), 0, ROWS as u64, step as u64, SEED)).collect();
@@ -418,19 +404,6 @@ impl Theirs {
     }
 }
 
-/// Initial weights of the case: not dlmc's own initialisation, which makes all gains 1.
-fn draw(index: u32, param: &ParamInstance) -> Array {
-    let stream = Stream::new(SEED, Purpose::Init);
-    let (centre, std) = if param.decays() { (0.0, MATRIX_STD) } else { (1.0, GAIN_STD) };
-    let data: Vec<f64> = (0..param.n_elements())
-        .map(|i| {
-            let x = centre + std * stream.normals([index, i as u32, 0, 0])[0];
-            (x / GRID).round() * GRID
-        })
-        .collect();
-    Array::new(param.shape.iter().map(|n| *n as usize).collect::<Vec<_>>(), data)
-}
-
 /// Rows of a step before corruption. A few ids are much more frequent than the others, as in text.
 fn clean(step: usize, arm: &Arm) -> Vec<u32> {
     let stream = Stream::new(SEED, Purpose::Order);
@@ -452,21 +425,6 @@ fn loss(outputs: &Outputs) -> f64 {
     outputs.named["loss"].double_value(&[])
 }
 
-fn array(tensor: &Tensor) -> Array {
-    let data = Vec::<f64>::try_from(tensor.to_kind(Kind::Double).contiguous().view([-1])).unwrap();
-    Array::new(tensor.size().iter().map(|n| *n as usize).collect::<Vec<_>>(), data)
-}
-
-fn norm(x: &Array) -> f64 {
-    x.data.iter().map(|x| x * x).sum::<f64>().sqrt()
-}
-
-/// ||a - b|| / ||b||
-fn distance(a: &Array, b: &Array) -> f64 {
-    assert_eq!(a.shape, b.shape);
-    norm(&a.zip(b, |a, b| a - b)) / norm(b)
-}
-
 fn relative(a: f64, b: f64) -> f64 {
     (a - b).abs() / b.abs()
 }
@@ -482,31 +440,7 @@ fn assert_close(what: &str, a: f64, b: f64, tolerance: f64) {
     assert!(error <= tolerance, "{what}: {a} against {b}, {error:.2e} above {tolerance:.0e}");
 }
 
-fn f64s(data: &[f64]) -> Vec<u8> {
-    data.iter().flat_map(|x| x.to_le_bytes()).collect()
-}
-
-fn write_tensors(path: &Path, tensors: &[(&str, Dtype, &Vec<usize>, Vec<u8>)]) {
-    let views: Vec<_> = tensors
-        .iter()
-        .map(|(name, dtype, shape, bytes)| (*name, TensorView::new(*dtype, (*shape).clone(), bytes).unwrap()))
-        .collect();
-    safetensors::serialize_to_file(views, None, path).unwrap();
-}
-
-fn read_tensors(path: &Path) -> Tensors {
-    let bytes = std::fs::read(path).unwrap();
-    let file = SafeTensors::deserialize(&bytes).unwrap();
-    file.iter()
-        .map(|(name, view)| {
-            let data: Vec<f64> = match view.dtype() {
-                Dtype::F32 => {
-                    view.data().chunks_exact(4).map(|b| f64::from(f32::from_le_bytes(b.try_into().unwrap()))).collect()
-                }
-                Dtype::F64 => view.data().chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect(),
-                other => panic!("{name} is {other}"),
-            };
-            (name.to_string(), Array::new(view.shape(), data))
-        })
-        .collect()
+fn array(tensor: &Tensor) -> Array {
+    let data = Vec::<f64>::try_from(tensor.to_kind(Kind::Double).contiguous().view([-1])).unwrap();
+    Array::new(tensor.size().iter().map(|n| *n as usize).collect::<Vec<_>>(), data)
 }

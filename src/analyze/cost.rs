@@ -82,7 +82,7 @@ fn has_own_head(valid: &ValidGraph) -> bool {
     let body = valid.body(Graph::ROOT);
     let mut own = false;
     for (index, node) in body.nodes() {
-        if matches!(node.op, Op::Nll(_))
+        if matches!(node.op, Op::Nll(_) | Op::Mixture(_))
             && let Some(logits) = body.inputs(index).first()
             && let Some(weight) = body.inputs(logits.node).get(1)
             && let Some(Op::Param(id)) = body.node(weight.node).map(|n| &n.op)

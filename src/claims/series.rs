@@ -11,6 +11,10 @@ pub struct Point {
     pub loss: f64,
     /// Standard error over documents.
     pub se: f64,
+    /// None where the validation targets are no text.
+    pub bits_per_byte: Option<f64>,
+    /// By tenth of how much is noise; see `store::metrics::Eval`.
+    pub loss_by_decile: Vec<Option<f64>>,
     pub in_decay: bool,
     /// `[sum of NLL in nats, targets]` per document.
     pub documents: Vec<[f64; 2]>,
@@ -98,6 +102,8 @@ impl Series {
                     epoch: eval.epoch,
                     loss: eval.loss,
                     se: eval.se,
+                    bits_per_byte: eval.bits_per_byte,
+                    loss_by_decile: eval.loss_by_decile.clone(),
                     in_decay: eval.in_decay,
                     documents: eval.documents.clone(),
                 });

@@ -35,6 +35,8 @@ pub(super) fn series(arm: &str, n_documents: usize, seed: u64, own_noise: f64, c
                 epoch: e as f64,
                 loss: mean_loss(&documents),
                 se: 0.1,
+                bits_per_byte: None,
+                loss_by_decile: vec![],
                 in_decay: e > 18,
                 documents,
             }

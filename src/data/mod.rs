@@ -62,6 +62,12 @@ impl Prepared {
         self.valid_rows.get(row * self.seq..(row + 1) * self.seq).unwrap_or(&[])
     }
 
+    /// Bytes of text in all validation targets: each row but its first token.
+    pub fn n_valid_bytes(&self) -> u64 {
+        let targets = |row: usize| self.valid_row(row).get(1..).unwrap_or(&[]);
+        (0..self.n_valid_rows()).flat_map(targets).map(|id| self.codec.n_bytes(*id)).sum()
+    }
+
     /// Whole chunks in an epoch.
     pub fn n_train_chunks(&self) -> usize {
         self.train.len() / self.seq.max(1)

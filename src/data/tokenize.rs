@@ -48,6 +48,14 @@ impl Codec {
     }
 
     /// What a loss in nats per token is per.
+    /// Bytes of text that an id stands for; 0 for ids that are no text.
+    pub fn n_bytes(&self, id: u32) -> u64 {
+        match self {
+            Codec::Bytes => u64::from(id < 256),
+            Codec::Chars(alphabet) => alphabet.get(id as usize).map_or(0, |c| c.len_utf8() as u64),
+        }
+    }
+
     pub fn loss_unit(&self) -> &'static str {
         match self {
             Codec::Bytes => "nats/byte",

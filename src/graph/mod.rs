@@ -53,6 +53,7 @@ pub mod indices;
 pub mod lists;
 pub mod ops;
 pub mod region;
+pub mod rewrite;
 pub mod svg;
 pub mod text;
 pub mod training;
@@ -65,6 +66,7 @@ pub use indices::Indices;
 pub use lists::ListOp;
 pub use ops::{AlongT, Op};
 pub use region::{Region, Run, Users};
+pub use rewrite::with_pattern;
 pub use validate::ValidGraph;
 
 use crate::base::Span;

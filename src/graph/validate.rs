@@ -25,6 +25,13 @@ impl ValidGraph {
         &self.0
     }
 
+    /// The same graph with other operations; the caller changes none of their types.
+    pub(super) fn with_operations(&self, change: impl Fn(&mut Op)) -> ValidGraph {
+        let mut graph = self.0.clone();
+        graph.bodies.iter_mut().flat_map(|body| body.dag.node_weights_mut()).for_each(|node| change(&mut node.op));
+        ValidGraph(graph)
+    }
+
     /// The body of a region's run or the root.
     pub fn body(&self, id: BodyId) -> &Body {
         static EMPTY: std::sync::OnceLock<Body> = std::sync::OnceLock::new();

@@ -34,6 +34,8 @@ pub enum LowerError {
     Params { got: usize, takes: usize },
     #[error("{op} reads a slot that is empty")]
     EmptySlot { op: &'static str },
+    #[error("the cache: {0}")]
+    Cache(String),
     #[error("weights: {0}")]
     Weights(String),
     #[error("optimizer: {0}")]

@@ -1,11 +1,12 @@
 //! Runs a program: instructions in order over a table of slots, each slot dropped after its last use.
 
+use super::cache::{After, Cache};
 use super::error::{Fault, LowerError};
 use super::ops::{self, Cx};
 use super::{Kinds, kernels};
 use crate::check::spec::Precision;
 use crate::graph::ops::Input;
-use crate::graph::{Dim, Elem};
+use crate::graph::{Dim, Elem, Op};
 use crate::program::{Program, Slot};
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -17,6 +18,7 @@ pub struct Executable {
     kinds: Kinds,
     device: Device,
     tables: ops::rope::Tables,
+    masks: ops::attend::Masks,
 }
 
 /// What a run gives. `grads[i]` belongs to parameter `i` and is wide; `None` where the loss does not
@@ -35,7 +37,8 @@ impl Executable {
         if device == Device::Cpu {
             kernels::keep_memory();
         }
-        Executable { program, kinds: precision.into(), device, tables: ops::rope::Tables::default() }
+        let (tables, masks) = Default::default();
+        Executable { program, kinds: precision.into(), device, tables, masks }
     }
 
     pub fn program(&self) -> &Program {
@@ -45,7 +48,25 @@ impl Executable {
     /// `params` are compute copies in the program's order (see `Weights::compute`). Inputs come as
     /// int64 ids and floating weights, on any device; `positions` may be left out and are then 0, 1, 2, ...
     pub fn run(&self, params: &[Tensor], inputs: &[(Input, Tensor)]) -> Result<Outputs, LowerError> {
-        tch::no_grad(|| self.execute(params, inputs, None))
+        tch::no_grad(|| self.execute(params, inputs, None, None))
+    }
+
+    /// As [`Executable::run`] for positions that follow those in the cache, whose outputs are as they would be in
+    /// the whole sequence. `keep` adds the new positions to the cache. Positions that are left out follow on.
+    ///
+    /// Refused where a kept position would see the new ones: full attention, and blocks that were not kept whole.
+    pub fn run_after(
+        &self,
+        params: &[Tensor],
+        inputs: &[(Input, Tensor)],
+        cache: &mut Cache,
+        keep: bool,
+    ) -> Result<Outputs, LowerError> {
+        let (rows, positions) = batch_and_time(inputs)?;
+        let mut after = After::new(&self.program, cache, keep, [rows, positions].map(|n| n.max(0) as u64))?;
+        let outputs = tch::no_grad(|| self.execute(params, inputs, None, Some(&mut after)))?;
+        after.finish();
+        Ok(outputs)
     }
 
     /// As [`Executable::run`], adding each operation's time to `timings`. On a GPU the device is
@@ -56,7 +77,7 @@ impl Executable {
         inputs: &[(Input, Tensor)],
         timings: &mut Timings,
     ) -> Result<Outputs, LowerError> {
-        tch::no_grad(|| self.execute(params, inputs, Some(timings)))
+        tch::no_grad(|| self.execute(params, inputs, Some(timings), None))
     }
 
     fn execute(
@@ -64,6 +85,7 @@ impl Executable {
         params: &[Tensor],
         inputs: &[(Input, Tensor)],
         mut timings: Option<&mut Timings>,
+        mut after: Option<&mut After<'_>>,
     ) -> Result<Outputs, LowerError> {
         let program = &self.program;
         if params.len() != program.params.len() {
@@ -74,11 +96,18 @@ impl Executable {
         for (slot, param) in slots.iter_mut().zip(params) {
             *slot = Some(param.shallow_clone());
         }
-        for (slot, tensor) in self.bind(inputs)? {
+        let first = after.as_ref().map_or(0, |after| after.first_position());
+        for (slot, tensor) in self.bind(inputs, first)? {
             put(&mut slots, slot, tensor);
         }
-        let positions = self.positions(inputs)?;
-        let cx = Cx { positions: &positions, kinds: self.kinds, device: self.device, tables: &self.tables };
+        let positions = self.positions(inputs, first)?;
+        let cx = Cx {
+            positions: &positions,
+            kinds: self.kinds,
+            device: self.device,
+            tables: &self.tables,
+            masks: &self.masks,
+        };
         for instr in &program.instrs {
             let op = instr.op.name();
             let failed = |fault: Fault| LowerError::Op { op, scope: instr.scope.clone(), fault };
@@ -86,7 +115,11 @@ impl Executable {
             let arguments: Option<Vec<&Tensor>> =
                 instr.inputs.iter().map(|s| slots.get(s.0 as usize)?.as_ref()).collect();
             let arguments = arguments.ok_or(LowerError::EmptySlot { op })?;
-            let results = ops::lower(&instr.op, &cx, &arguments).map_err(failed)?;
+            let results = match (&instr.op, &mut after) {
+                (Op::Attend(attend), Some(after)) => after.attend(attend, &cx, &arguments),
+                (op, _) => ops::lower(op, &cx, &arguments),
+            };
+            let results = results.map_err(failed)?;
             if results.len() != instr.outputs.len() {
                 return Err(failed(Fault::Arity { got: results.len(), takes: instr.outputs.len() }));
             }
@@ -113,19 +146,19 @@ impl Executable {
         Ok(Outputs { named, grads })
     }
 
-    /// The positions on the host, if the program reads them.
-    fn positions(&self, inputs: &[(Input, Tensor)]) -> Result<Vec<i64>, LowerError> {
+    /// The positions on the host, if the program reads them; `first` is that of the first.
+    fn positions(&self, inputs: &[(Input, Tensor)], first: i64) -> Result<Vec<i64>, LowerError> {
         if !self.program.inputs.iter().any(|(input, _)| *input == Input::Positions) {
             return Ok(vec![]);
         }
         match inputs.iter().find(|(input, _)| *input == Input::Positions) {
             Some((_, given)) => Ok(Vec::<i64>::try_from(given)?),
-            None => Ok((0..batch_and_time(inputs)?.1).collect()),
+            None => Ok((first..first + batch_and_time(inputs)?.1).collect()),
         }
     }
 
     /// The program's inputs, moved and cast to what the operations take.
-    fn bind(&self, inputs: &[(Input, Tensor)]) -> Result<Vec<(Slot, Tensor)>, LowerError> {
+    fn bind(&self, inputs: &[(Input, Tensor)], first: i64) -> Result<Vec<(Slot, Tensor)>, LowerError> {
         let given = |wanted: Input| inputs.iter().find(|(input, _)| *input == wanted).map(|(_, tensor)| tensor);
         let (batch, time) = batch_and_time(inputs)?;
         let mut bound = vec![];
@@ -135,7 +168,9 @@ impl Executable {
             let Some(ty) = self.program.types.get(slot.0 as usize) else { continue };
             let tensor = match given(*input) {
                 Some(tensor) => tensor.shallow_clone(),
-                None if *input == Input::Positions => Tensor::f_arange(time, (Kind::Int64, self.device))?,
+                None if *input == Input::Positions => {
+                    Tensor::f_arange_start(first, first + time, (Kind::Int64, self.device))?
+                }
                 None => return Err(LowerError::MissingInput(name)),
             };
             let shape: Vec<i64> = ty

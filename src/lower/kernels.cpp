@@ -126,6 +126,12 @@ Tensor checked_ids(const Tensor& ids, int64_t below) {
   return flat;
 }
 
+// A number for each sequence, [B], as one for each of its positions: [B, T] like `ids`.
+Tensor of_each_row(const Tensor& x, const Tensor& ids, at::ScalarType type) {
+  TORCH_CHECK(x.dim() == 1 && ids.dim() == 2 && x.size(0) == ids.size(0), "one of ", x.sizes(), " for ", ids.sizes());
+  return x.to(type).unsqueeze(1).expand(ids.sizes()).contiguous();
+}
+
 // body(from, to) over rows.
 template <class F>
 void over_rows(int64_t n, int64_t d, F body) {
@@ -358,6 +364,57 @@ char* dlmc_nll_grad(const void* dnll_, const void* logits_, const void* targets_
       over_rows(n, d, [&](int64_t from, int64_t to) {
         rows<T>().nll_grad(data<A>(dnll) + from, data<T>(logits) + from * d, data<int64_t>(targets) + from,
                            data<A>(lse) + from, data<T>(dlogits) + from * d, to - from, d, live);
+      });
+    });
+    give(dlogits_, dlogits);
+  });
+}
+
+char* dlmc_mixture(const void* logits_, const void* targets_, const void* tokens_, const void* alpha_,
+                   const void* uniform_, int64_t live, void** loss_, void** lse_) {
+  return guard([&] {
+    Tensor logits = tensor(logits_).contiguous();
+    int64_t d = logits.size(-1), n = logits.numel() / d;
+    TORCH_CHECK(live > 0 && live <= d && tensor(targets_).numel() == n && tensor(tokens_).numel() == n, "mixture of ",
+                logits.sizes(), " with ", live, " ids");
+    Tensor targets = checked_ids(tensor(targets_), live), tokens = checked_ids(tensor(tokens_), INT64_MAX);
+    auto type = wide_of(logits.scalar_type());
+    Tensor alpha = of_each_row(tensor(alpha_), targets, type), uniform = of_each_row(tensor(uniform_), targets, type);
+    Tensor loss = at::empty(targets.sizes(), logits.options().dtype(type)), lse = at::empty_like(loss);
+    with_type(logits, [&](auto* null) {
+      using T = std::remove_pointer_t<decltype(null)>;
+      using A = dlmc::wide<T>;
+      over_rows(n, d, [&](int64_t from, int64_t to) {
+        rows<T>().mixture(data<T>(logits) + from * d, data<int64_t>(targets) + from, data<int64_t>(tokens) + from,
+                          data<A>(alpha) + from, data<A>(uniform) + from, data<A>(loss) + from, data<A>(lse) + from,
+                          to - from, d, live);
+      });
+    });
+    give(loss_, loss);
+    give(lse_, lse);
+  });
+}
+
+char* dlmc_mixture_grad(const void* dloss_, const void* logits_, const void* targets_, const void* tokens_,
+                        const void* alpha_, const void* uniform_, const void* lse_, int64_t live, void** dlogits_) {
+  return guard([&] {
+    Tensor logits = tensor(logits_).contiguous();
+    int64_t d = logits.size(-1), n = logits.numel() / d;
+    auto type = wide_of(logits.scalar_type());
+    Tensor dloss = tensor(dloss_).to(type).contiguous(), lse = tensor(lse_).to(type).contiguous();
+    TORCH_CHECK(live > 0 && live <= d && dloss.numel() == n && lse.numel() == n && tensor(targets_).numel() == n &&
+                    tensor(tokens_).numel() == n,
+                "mixture_grad of ", dloss.sizes(), " for ", logits.sizes());
+    Tensor targets = checked_ids(tensor(targets_), live), tokens = checked_ids(tensor(tokens_), INT64_MAX);
+    Tensor alpha = of_each_row(tensor(alpha_), targets, type), uniform = of_each_row(tensor(uniform_), targets, type);
+    Tensor dlogits = at::empty_like(logits);
+    with_type(logits, [&](auto* null) {
+      using T = std::remove_pointer_t<decltype(null)>;
+      using A = dlmc::wide<T>;
+      over_rows(n, d, [&](int64_t from, int64_t to) {
+        rows<T>().mixture_grad(data<A>(dloss) + from, data<T>(logits) + from * d, data<int64_t>(targets) + from,
+                               data<int64_t>(tokens) + from, data<A>(alpha) + from, data<A>(uniform) + from,
+                               data<A>(lse) + from, data<T>(dlogits) + from * d, to - from, d, live);
       });
     });
     give(dlogits_, dlogits);

@@ -48,6 +48,27 @@ unsafe extern "C" {
     fn dlmc_silu_grad(dy: In, x: In, dx: Out) -> *mut c_char;
     fn dlmc_nll(logits: In, targets: In, live: i64, nll: Out, lse: Out) -> *mut c_char;
     fn dlmc_nll_grad(dnll: In, logits: In, targets: In, lse: In, live: i64, dlogits: Out) -> *mut c_char;
+    fn dlmc_mixture(
+        logits: In,
+        targets: In,
+        tokens: In,
+        alpha: In,
+        uniform: In,
+        live: i64,
+        loss: Out,
+        lse: Out,
+    ) -> *mut c_char;
+    fn dlmc_mixture_grad(
+        dloss: In,
+        logits: In,
+        targets: In,
+        tokens: In,
+        alpha: In,
+        uniform: In,
+        lse: In,
+        live: i64,
+        dlogits: Out,
+    ) -> *mut c_char;
     fn dlmc_embed_grad(dy: In, index: In, rows: i64, out: Out) -> *mut c_char;
     fn dlmc_adamw(
         p: *mut c_void,
@@ -173,6 +194,26 @@ pub fn nll_grad(
     live: u64,
 ) -> Result<[Tensor; 1], Fault> {
     new_tensors(|[dlogits]| unsafe { dlmc_nll_grad(at(dnll), at(logits), at(targets), at(lse), live as i64, dlogits) })
+}
+
+/// Takes logits, targets, tokens, alpha and uniform.
+pub fn mixture([logits, targets, tokens, alpha, uniform]: [&Tensor; 5], live: u64) -> Result<[Tensor; 2], Fault> {
+    new_tensors(|[loss, lse]| unsafe {
+        dlmc_mixture(at(logits), at(targets), at(tokens), at(alpha), at(uniform), live as i64, loss, lse)
+    })
+}
+
+pub fn mixture_grad(
+    dloss: &Tensor,
+    [logits, targets, tokens, alpha, uniform]: [&Tensor; 5],
+    lse: &Tensor,
+    live: u64,
+) -> Result<[Tensor; 1], Fault> {
+    new_tensors(|[dlogits]| unsafe {
+        let all = [dloss, logits, targets, tokens, alpha, uniform, lse].map(at);
+        let [dloss, logits, targets, tokens, alpha, uniform, lse] = all;
+        dlmc_mixture_grad(dloss, logits, targets, tokens, alpha, uniform, lse, live as i64, dlogits)
+    })
 }
 
 pub fn embed_grad(dy: &Tensor, index: &Tensor, rows: u64) -> Result<[Tensor; 1], Fault> {

@@ -11,6 +11,7 @@
 //! losses and sums over positions are wide inside an operation, whatever its inputs are.
 
 pub mod batch;
+pub mod cache;
 pub mod device;
 pub mod error;
 pub mod execute;
@@ -20,6 +21,7 @@ pub mod optimizer;
 pub mod weights;
 
 pub use batch::inputs;
+pub use cache::Cache;
 pub use error::{Fault, LowerError};
 pub use execute::{Executable, Outputs};
 pub use optimizer::{AdamWState, Ema, GradBuffer, StepStats};

@@ -50,6 +50,31 @@ static inline float exponential(float x) {
   return p * __builtin_bit_cast(float, (exponent + 127) << 23);
 }
 
+// log(1 + y) for y >= 0.
+static inline double log1p_positive(double y) { return __builtin_log1p(y); }
+// Within a few ulp below 2^127. The polynomial is Cephes' logf; what rounding took from 1 + y is given back by
+// the quotient (W. Kahan's way to log1p).
+static inline float log1p_positive(float y) {
+  float w = 1.0f + y, rounded = w - 1.0f;
+  int32_t bits = __builtin_bit_cast(int32_t, w);
+  int32_t exponent = (bits - 0x3f3504f3) >> 23;  // from sqrt(1/2)
+  float f = __builtin_bit_cast(float, bits - int32_t(uint32_t(exponent) << 23)) - 1.0f, e = float(exponent);
+  float square = f * f;
+  float p = 7.0376836292e-2f;
+  p = p * f - 1.1514610310e-1f;
+  p = p * f + 1.1676998740e-1f;
+  p = p * f - 1.2420140846e-1f;
+  p = p * f + 1.4249322787e-1f;
+  p = p * f - 1.6668057665e-1f;
+  p = p * f + 2.0000714765e-1f;
+  p = p * f - 2.4999993993e-1f;
+  p = p * f + 3.3333331174e-1f;
+  float log = f + (p * f * square - e * 2.12194440e-4f - 0.5f * square) + e * 0.693359375f;
+  float exact = rounded == 0.0f ? 1.0f : rounded;
+  float scaled = log * (y / exact);
+  return rounded == 0.0f ? y : w < 16777216.0f ? scaled : log;
+}
+
 // term(0) + ... + term(n - 1)
 template <class A, class F>
 static inline A sum(int64_t n, F term) {
@@ -156,22 +181,27 @@ static void silu_grad(const T* __restrict dy, const T* __restrict x, T* __restri
 }
 
 template <class T>
-static void nll(const T* __restrict logits, const int64_t* __restrict targets, wide<T>* __restrict nll, wide<T>* __restrict lse, int64_t n, int64_t d, int64_t live) {
+static inline wide<T> log_sum_exp(const T* __restrict logits, int64_t live) {
   using A = wide<T>;
+  A lanes[LANES];
+  for (int64_t j = 0; j < LANES; ++j) lanes[j] = load(logits[0]);
+  int64_t at = 0;
+  for (; at + LANES <= live; at += LANES)
+    for (int64_t j = 0; j < LANES; ++j) {
+      A v = load(logits[at + j]);
+      lanes[j] = lanes[j] > v ? lanes[j] : v;
+    }
+  A max = lanes[0];
+  for (int64_t j = 1; j < LANES; ++j) max = max > lanes[j] ? max : lanes[j];
+  for (; at < live; ++at) max = max > load(logits[at]) ? max : load(logits[at]);
+  A total = sum<A>(live, [=](int64_t j) { return exponential(load(logits[j]) - max); });
+  return max + logarithm(total);
+}
+
+template <class T>
+static void nll(const T* __restrict logits, const int64_t* __restrict targets, wide<T>* __restrict nll, wide<T>* __restrict lse, int64_t n, int64_t d, int64_t live) {
   for (int64_t i = 0; i < n; ++i, logits += d) {
-    A lanes[LANES];
-    for (int64_t j = 0; j < LANES; ++j) lanes[j] = load(logits[0]);
-    int64_t at = 0;
-    for (; at + LANES <= live; at += LANES)
-      for (int64_t j = 0; j < LANES; ++j) {
-        A v = load(logits[at + j]);
-        lanes[j] = lanes[j] > v ? lanes[j] : v;
-      }
-    A max = lanes[0];
-    for (int64_t j = 1; j < LANES; ++j) max = max > lanes[j] ? max : lanes[j];
-    for (; at < live; ++at) max = max > load(logits[at]) ? max : load(logits[at]);
-    A total = sum<A>(live, [=](int64_t j) { return exponential(load(logits[j]) - max); });
-    lse[i] = max + logarithm(total);
+    lse[i] = log_sum_exp(logits, live);
     nll[i] = lse[i] - load(logits[targets[i]]);
   }
 }
@@ -191,6 +221,90 @@ static void nll_grad(const wide<T>* __restrict dnll, const T* __restrict logits,
     for (int64_t j = live; j < d; ++j) store(&dlogits[j], A(0));
     int64_t target = targets[i];
     store(&dlogits[target], target < live ? g * exponential(load(logits[target]) - l) - g : -g);
+  }
+}
+
+// What the loss of one position needs at x and z: log(q_x / q_theta_x), and log r (0 where z cannot be predicted).
+template <class T>
+struct Ratios {
+  wide<T> log_x, log_r;
+};
+
+template <class T>
+static inline Ratios<T> ratios(const T* __restrict logits, int64_t x, int64_t z, wide<T> a, wide<T> u, wide<T> lse, int64_t live) {
+  using A = wide<T>;
+  // log(alpha p_x + u) without taking the exponential of a small logarithm.
+  A mine = logarithm(a) + load(logits[x]) - lse, noise = logarithm(u);
+  A larger = mine > noise ? mine : noise, smaller = mine > noise ? noise : mine;
+  A log_x = logarithm(a + u) - (larger + log1p_positive(u > A(0) ? exponential(smaller - larger) : A(0)));
+  A log_r = A(0);
+  if (z == x) log_r = log_x;
+  // Where u is 0, x cannot have become z.
+  else if (z < live) log_r = u > A(0) ? -log1p_positive(a / u * exponential(load(logits[z]) - lse)) : -A(__builtin_inf());
+  return {log_x, log_r};
+}
+
+// exp(x) - 1, to rounding of the larger of x and 1.
+template <class A>
+static inline A exponential_minus_1(A x) {
+  if (x < A(0.03) && x > A(-0.03))
+    return x * (A(1) + x / A(2) * (A(1) + x / A(3) * (A(1) + x / A(4) * (A(1) + x / A(5) * (A(1) + x / A(6) * (A(1) + x / A(7) * (A(1) + x / A(8))))))));
+  return exponential(x) - A(1);
+}
+
+template <class T>
+static void mixture(const T* __restrict logits, const int64_t* __restrict targets, const int64_t* __restrict tokens, const wide<T>* __restrict alpha,
+                    const wide<T>* __restrict uniform, wide<T>* __restrict loss, wide<T>* __restrict lse, int64_t n, int64_t d, int64_t live) {
+  using A = wide<T>;
+  for (int64_t i = 0; i < n; ++i, logits += d) {
+    A a = alpha[i], u = uniform[i], l = log_sum_exp(logits, live);
+    lse[i] = l;
+    loss[i] = A(0);
+    if (!(a > A(0))) continue;
+    int64_t x = targets[i];
+    Ratios<T> at = ratios(logits, x, tokens[i], a, u, l, live);
+    A others = A(0);
+    if (u > A(0)) {
+      A odds = a / u;
+      auto term = [=](int64_t j) { return log1p_positive(odds * exponential(load(logits[j]) - l)); };
+      others = u * (sum<A>(live, term) - term(x));
+    }
+    loss[i] = (a + u) * at.log_x - others + exponential_minus_1(at.log_r) - at.log_r;
+  }
+}
+
+template <class T>
+static void mixture_grad(const wide<T>* __restrict dloss, const T* __restrict logits, const int64_t* __restrict targets, const int64_t* __restrict tokens,
+                         const wide<T>* __restrict alpha, const wide<T>* __restrict uniform, const wide<T>* __restrict lse, T* __restrict dlogits, int64_t n,
+                         int64_t d, int64_t live) {
+  using A = wide<T>;
+  for (int64_t i = 0; i < n; ++i, logits += d, dlogits += d) {
+    A g = dloss[i], a = alpha[i], u = uniform[i], l = lse[i];
+    // A position without weight has no gradient, however wild its logits are.
+    if (g == A(0) || !(a > A(0))) {
+      for (int64_t j = 0; j < d; ++j) store(&dlogits[j], A(0));
+      continue;
+    }
+    int64_t x = targets[i], z = tokens[i];
+    A one_minus_r = -exponential_minus_1(ratios(logits, x, z, a, u, l, live).log_r);
+    // s_j = alpha p_j / (alpha p_j + u), 1 where u is 0.
+    auto p = [=](int64_t j) { return exponential(load(logits[j]) - l); };
+    auto share = [=](int64_t j) { return u > A(0) ? a * p(j) / (a * p(j) + u) : A(1); };
+    A s_x = share(x), c_x = (z == x ? one_minus_r : A(0)) - (a + u), c_z = z < live && z != x ? one_minus_r - u : A(0);
+    A total = c_x * s_x + (c_z == A(0) ? A(0) : c_z * share(z));
+    if (u > A(0)) {
+      A all = sum<A>(live, [=](int64_t j) { A mine = a * p(j); return mine / (mine + u); });
+      total -= u * (all - s_x - (z < live && z != x ? share(z) : A(0)));
+    }
+    for (int64_t j = 0; j < live; ++j) {
+      A q = p(j), mine = a * q;
+      // Where u is 0 nothing is left of the quotient, which may be 0 / 0.
+      A c = u > A(0) ? u * mine / (mine + u) : A(0);
+      store(&dlogits[j], g * (-c - q * total));
+    }
+    for (int64_t j = live; j < d; ++j) store(&dlogits[j], A(0));
+    store(&dlogits[x], g * (c_x * s_x - p(x) * total));
+    if (z < live && z != x) store(&dlogits[z], g * (c_z * share(z) - p(z) * total));
   }
 }
 
@@ -239,7 +353,8 @@ static double square_sum(const T* __restrict x, int64_t n) {
 template <class T>
 static constexpr Rows<T> rows() {
   return {rms_norm<T>, rms_norm_grad<T>, layer_norm<T>, layer_norm_grad<T>, rope<T>,
-          silu<T>,     silu_grad<T>,     nll<T>,        nll_grad<T>,        embed_grad<T>};
+          silu<T>,     silu_grad<T>,     nll<T>,        nll_grad<T>,        mixture<T>,
+          mixture_grad<T>, embed_grad<T>};
 }
 
 static constexpr Table TABLE = {rows<bf16>(), rows<float>(), rows<double>(),

@@ -42,6 +42,11 @@ struct Rows {
   void (*nll)(const T* logits, const int64_t* targets, A* nll, A* lse, int64_t n, int64_t d, int64_t live);
   void (*nll_grad)(const A* dnll, const T* logits, const int64_t* targets, const A* lse, T* dlogits, int64_t n,
                    int64_t d, int64_t live);
+  // As nll, for src/graph/ops/mixture.rs; alpha and uniform of each row. Tokens may be `live` or above.
+  void (*mixture)(const T* logits, const int64_t* targets, const int64_t* tokens, const A* alpha, const A* uniform,
+                  A* loss, A* lse, int64_t n, int64_t d, int64_t live);
+  void (*mixture_grad)(const A* dloss, const T* logits, const int64_t* targets, const int64_t* tokens, const A* alpha,
+                       const A* uniform, const A* lse, T* dlogits, int64_t n, int64_t d, int64_t live);
   // Adds columns from..to of the n rows of dy to the rows `index` of out.
   void (*embed_grad)(const T* dy, const int64_t* index, A* out, int64_t n, int64_t d, int64_t from, int64_t to);
 };

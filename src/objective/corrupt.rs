@@ -1,11 +1,15 @@
-//! From clean rows to what the model reads, what it predicts and what each prediction weighs.
-#![allow(clippy::indexing_slicing)] // row-major arrays of rows * seq
+//! From clean rows to what the model reads, what it predicts and what each prediction weighs, in two halves: noise
+//! is drawn ([`Corruptor::draw`]), then weighed ([`Corruptor::weigh`]). Whoever has noise of his own, as a test
+//! against another implementation does, hands it to the second.
 
-use super::draws::{NoiseLevels, exact_mask, independent_mask};
+use super::block::Blocks;
+use super::draws::{Levels, word};
+use super::masked::Masked;
+use super::mixture::Replaced;
+use super::next_token::NextToken;
 use super::schedule::MaskPlan;
 use super::{Corrupted, Draw};
-use crate::base::philox::{Purpose, Stream};
-use crate::check::spec::{Estimator, Objective, Vocab};
+use crate::check::spec::{Objective, Vocab};
 
 /// An objective made ready for one sequence length. Build it once, use it at every step.
 #[derive(Clone, Debug)]
@@ -16,62 +20,141 @@ pub struct Corruptor {
 
 #[derive(Clone, Debug)]
 enum Kind {
-    NextToken,
-    Masked { plan: MaskPlan, mask_id: u32 },
+    NextToken(NextToken),
+    Masked(Masked),
+    Blocks(Box<Blocks>),
+    Replaced(Replaced),
+}
+
+/// What the micro-batches of one step have in common.
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub(super) step: u64,
+    pub(super) seed: u32,
+    pub(super) batch_rows: u64,
+    pub(super) levels: Levels,
+    /// Positions of a row, as far as the noise goes: fewer than a chunk's where the step's rows are cut.
+    pub(super) time: usize,
+    global: Global,
+}
+
+/// What weights need to know of the global batch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Global {
+    /// Its sequences.
+    pub rows: u64,
+    /// Its masked tokens, which N3 divides by; by importance, each counts by its row's [`MaskPlan::tilt`]. Read by
+    /// `estimator: batch_mean` and `masked_lm` alone, and 0 elsewhere.
+    pub masked: f64,
+}
+
+/// The noise of some sequences: what was drawn, apart from what it weighs.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Noise {
+    /// Rows of `z`: as many as sequences; twice that with the auxiliary loss of `next_token`, each sequence's own row
+    /// and then the one with masked inputs.
+    pub rows: usize,
+    /// Positions in a row of `z`: those of a chunk; fewer where rows are cut or, as with MegaDLMs' targets, leave out
+    /// the chunk's ends. Block diffusion: of the noisy stream alone.
+    pub time: usize,
+    /// What the model reads in place of the clean tokens, `[rows, time]`: the mask id where a token is masked.
+    pub z: Vec<u32>,
+    /// The noise level of each row, or of each block row by row. Empty where an objective draws none; not read where
+    /// the weights follow from how many are masked (`estimator: count`).
+    pub t: Vec<f64>,
 }
 
 impl Corruptor {
     pub fn new(objective: &Objective, vocab: &Vocab, seq: usize) -> Corruptor {
+        let (mask_id, live) = (mask_id(vocab), vocab.n_predictable());
         let kind = match objective {
-            Objective::NextToken(_) => Kind::NextToken,
-            Objective::MaskedDiffusion(masked) => {
-                Kind::Masked { plan: MaskPlan::new(masked, seq), mask_id: mask_id(vocab) }
-            }
-            _ => Kind::NextToken,
+            Objective::NextToken(next) => Kind::NextToken(NextToken { objective: *next, seq, mask_id }),
+            Objective::MaskedDiffusion(masked) => Kind::Masked(Masked::diffusion(masked, seq, mask_id)),
+            Objective::AnyOrder(any) => Kind::Masked(Masked::any_order(*any, seq, mask_id)),
+            Objective::MaskedLm(fixed) => Kind::Masked(Masked::fixed(*fixed, seq, mask_id)),
+            Objective::BlockDiffusion(blocks) => Kind::Blocks(Box::new(Blocks::new(blocks, seq, mask_id))),
+            Objective::UniformDiffusion(uniform) => Kind::Replaced(Replaced::uniform(uniform, live, seq, mask_id)),
+            Objective::HybridDiffusion(hybrid) => Kind::Replaced(Replaced::hybrid(hybrid, live, seq, mask_id)),
         };
         Corruptor { seq, kind }
     }
 
-    /// The plan of a masked objective.
+    /// The plan of a masked-diffusion objective, for rows that are not cut.
     pub fn plan(&self) -> Option<&MaskPlan> {
         match &self.kind {
-            Kind::NextToken => None,
-            Kind::Masked { plan, .. } => Some(plan),
+            Kind::Masked(masked) => masked.plan(),
+            Kind::NextToken(_) | Kind::Blocks(_) | Kind::Replaced(_) => None,
         }
     }
 
-    /// Corrupts `clean`, which holds rows `first_row..` of the global batch of `batch_rows` rows at
-    /// `step`. Weights are over the global batch: summing `weights * nll` over all its micro-batches
-    /// gives the loss of the step, however it was split.
-    pub fn corrupt(&self, clean: &[u32], first_row: u64, batch_rows: u64, step: u64, seed: u32) -> Corrupted {
-        match &self.kind {
-            Kind::NextToken => next_token(clean, self.seq, batch_rows),
-            Kind::Masked { plan, mask_id } => {
-                let levels = NoiseLevels::new(plan, batch_rows, step, seed);
-                let scale = 1.0 / (batch_rows as f64 * plan.n_targets() as f64);
-                let masks = Stream::new(seed, Purpose::Mask);
-                let mut out = Corrupted { seq: self.seq, ..Corrupted::default() };
-                for (i, row) in clean.chunks_exact(self.seq.max(1)).enumerate() {
-                    let row_index = first_row + i as u64;
-                    let t = levels.t(plan, row_index);
-                    // The model is told what the mask was drawn by: t, or the level of the count.
-                    let (masked, weight, told) = match plan.estimator() {
-                        Estimator::Bernoulli => (
-                            independent_mask(seed, step, row_index, plan.rate(t), plan.n_targets()),
-                            plan.bernoulli_weight(t),
-                            t,
-                        ),
-                        Estimator::Count | Estimator::RowMean | Estimator::BatchMean => {
-                            let k = plan.count(t);
-                            let masked = exact_mask(&masks, step, row_index, k, plan.n_targets());
-                            (masked, plan.count_weight(k), plan.level(k))
-                        }
-                    };
-                    out.push_masked(row, &masked, weight * scale, *mask_id, told);
-                }
-                out
-            }
+    /// Draws what is drawn once for a step, and finds what its weights need of the whole batch of `batch_rows`
+    /// sequences.
+    pub fn step(&self, batch_rows: u64, step: u64, seed: u32) -> Step {
+        let levels = match &self.kind {
+            Kind::NextToken(_) => Levels::new(crate::check::spec::TKind::Iid, batch_rows, step, seed),
+            Kind::Masked(masked) => masked.levels(batch_rows, step, seed),
+            Kind::Blocks(blocks) => blocks.levels(batch_rows, step, seed),
+            Kind::Replaced(replaced) => replaced.levels(batch_rows, step, seed),
+        };
+        let time = match &self.kind {
+            Kind::Masked(masked) => masked.time_at(step, seed),
+            Kind::NextToken(_) | Kind::Blocks(_) | Kind::Replaced(_) => self.seq,
+        };
+        let global = Global { rows: batch_rows, masked: 0.0 };
+        let mut step = Step { step, seed, batch_rows, levels, time, global };
+        if let Kind::Masked(masked) = &self.kind {
+            step.global = masked.global(&step);
         }
+        step
+    }
+
+    /// The noise of the sequences `clean`, which are numbers `first_row..` of the step's batch.
+    pub fn draw(&self, step: &Step, clean: &[u32], first_row: u64) -> Noise {
+        match &self.kind {
+            Kind::NextToken(next) => next.draw(step, clean, first_row),
+            Kind::Masked(masked) => masked.draw(step, clean, first_row),
+            Kind::Blocks(blocks) => blocks.draw(step, clean, first_row),
+            Kind::Replaced(replaced) => replaced.draw(step, clean, first_row),
+        }
+    }
+
+    /// What the model reads and what it predicts, weighed, for noise that may come from anywhere: it has to fit
+    /// `clean` row by row, and be what the objective could draw. `global` is [`Corruptor::global_of`] the noise of
+    /// the whole batch.
+    pub fn weigh(&self, clean: &[u32], noise: &Noise, global: Global) -> Corrupted {
+        match &self.kind {
+            Kind::NextToken(next) => next.weigh(clean, noise, global),
+            Kind::Masked(masked) => masked.weigh(clean, noise, global),
+            Kind::Blocks(blocks) => blocks.weigh(clean, noise, global),
+            Kind::Replaced(replaced) => replaced.weigh(clean, noise, global),
+        }
+    }
+
+    /// What weights need to know of a global batch, from the noise of all of it.
+    pub fn global_of(&self, noise: &Noise) -> Global {
+        match &self.kind {
+            Kind::Masked(masked) => masked.global_of(noise),
+            Kind::NextToken(next) => Global { rows: noise.rows as u64 / next.rows_each(), masked: 0.0 },
+            Kind::Blocks(_) | Kind::Replaced(_) => Global { rows: noise.rows as u64, masked: 0.0 },
+        }
+    }
+
+    /// One micro-batch: `clean` holds sequences `first_row..` of the step's batch. Weights are over the global batch:
+    /// summing `weights * loss` over all its micro-batches gives the loss of the step, however it was split.
+    pub fn rows(&self, step: &Step, clean: &[u32], first_row: u64) -> Corrupted {
+        let mut out = self.weigh(clean, &self.draw(step, clean, first_row), step.global);
+        let rows_each = match &self.kind {
+            Kind::NextToken(next) => next.rows_each(),
+            Kind::Masked(_) | Kind::Blocks(_) | Kind::Replaced(_) => 1,
+        };
+        out.draw = Draw { seed: step.seed, step: word(step.step), row: word(first_row * rows_each) };
+        out
+    }
+
+    /// [`Corruptor::rows`] of a step that is planned for this one micro-batch. Where there are several,
+    /// [`Corruptor::step`] once is cheaper.
+    pub fn corrupt(&self, clean: &[u32], first_row: u64, batch_rows: u64, step: u64, seed: u32) -> Corrupted {
+        self.rows(&self.step(batch_rows, step, seed), clean, first_row)
     }
 }
 
@@ -93,78 +176,4 @@ pub fn corrupt(
 /// serves, which is in no data either.
 pub(super) fn mask_id(vocab: &Vocab) -> u32 {
     vocab.mask.unwrap_or(vocab.n_predictable()) as u32
-}
-
-fn next_token(clean: &[u32], seq: usize, batch_rows: u64) -> Corrupted {
-    let mut out = Corrupted { seq, ..Corrupted::default() };
-    let weight = 1.0 / (batch_rows as f64 * seq.saturating_sub(1) as f64);
-    for row in clean.chunks_exact(seq.max(1)) {
-        out.push_shifted(row, weight);
-    }
-    out
-}
-
-impl Corrupted {
-    /// A row whose position i predicts token i + 1; the last predicts nothing.
-    pub(super) fn push_shifted(&mut self, row: &[u32], weight: f64) {
-        let last = row.len() - 1;
-        self.rows += 1;
-        self.tokens.extend_from_slice(row);
-        self.targets.extend_from_slice(&row[1..]);
-        self.targets.push(row[last]);
-        self.weights.extend(std::iter::repeat_n(weight, last));
-        self.weights.push(0.0);
-        self.share.extend((0..row.len()).map(|i| i as f64 / row.len() as f64));
-    }
-
-    /// A row whose position i predicts token i where it is masked. `masked` starts at position 1:
-    /// the first position is context. `t` is the noise level that the model is told.
-    pub(super) fn push_masked(&mut self, row: &[u32], masked: &[bool], weight: f64, mask_id: u32, t: f64) {
-        let mut n_masked = 0usize;
-        self.rows += 1;
-        for (i, token) in row.iter().enumerate() {
-            let hidden = i > 0 && masked[i - 1];
-            n_masked += usize::from(hidden);
-            self.tokens.push(if hidden { mask_id } else { *token });
-            self.weights.push(if hidden { weight } else { 0.0 });
-        }
-        self.targets.extend_from_slice(row);
-        let share = n_masked as f64 / masked.len().max(1) as f64;
-        self.share.extend(row.iter().map(|_| share));
-        self.t.push(t);
-    }
-
-    /// Adds the rows of another batch of the same kind and length.
-    pub fn extend(&mut self, other: Corrupted) {
-        self.rows += other.rows;
-        self.tokens.extend(other.tokens);
-        self.targets.extend(other.targets);
-        self.weights.extend(other.weights);
-        self.share.extend(other.share);
-        self.t.extend(other.t);
-        self.alpha.extend(other.alpha);
-        self.uniform.extend(other.uniform);
-        self.positions = other.positions;
-    }
-
-    /// Some of the rows.
-    pub fn part(&self, rows: std::ops::Range<usize>) -> Corrupted {
-        let at = rows.start * self.seq..rows.end * self.seq;
-        let ids = |all: &[u32]| all.get(at.clone()).unwrap_or_default().to_vec();
-        let each = |all: &[f64]| all.get(at.clone()).unwrap_or_default().to_vec();
-        let of_rows = |all: &[f64]| all.get(rows.clone()).unwrap_or_default().to_vec();
-        Corrupted {
-            rows: rows.len(),
-            seq: self.seq,
-            tokens: ids(&self.tokens),
-            targets: ids(&self.targets),
-            weights: each(&self.weights),
-            share: each(&self.share),
-            t: of_rows(&self.t),
-            alpha: of_rows(&self.alpha),
-            uniform: of_rows(&self.uniform),
-            positions: self.positions.clone(),
-            draw: Draw { row: self.draw.row + rows.start as u32, ..self.draw },
-        }
-    }
 }

@@ -3,24 +3,32 @@
 //!
 //! Formulas: `README.md` beside this file.
 
+mod block;
 pub mod corrupt;
+pub mod deciles;
 pub mod describe;
 pub mod draws;
 pub mod evaluate;
+mod masked;
+pub mod mixture;
 mod moments;
+mod next_token;
+mod rows;
 pub mod schedule;
 #[cfg(test)]
 mod tests;
 
-pub use corrupt::{Corruptor, corrupt};
+pub use corrupt::{Corruptor, Global, Noise, Step, corrupt};
+pub use deciles::Deciles;
 pub use describe::{Fact, describe, evaluation};
-pub use evaluate::evaluation_rows;
+pub use evaluate::{evaluation_rows, prior};
+pub use mixture::{Mixing, Process};
 pub use schedule::{MaskPlan, MaskRate};
 
 use crate::check::spec::{Objective, Targets};
 
 /// Who may attend to whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Pattern {
     /// Position i sees 0..=i.
     Causal,

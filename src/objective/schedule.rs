@@ -4,7 +4,7 @@
 
 use super::moments::moments;
 use crate::check::formula::Formula;
-use crate::check::spec::{Estimator, LossWeight, MaskedDiffusion, TSampling};
+use crate::check::spec::{Estimator, LossWeight, MaskedDiffusion, TKind, TSampling};
 
 /// The chance that a token is masked, as a function of t, and back.
 #[derive(Clone, Debug)]
@@ -13,7 +13,11 @@ pub struct MaskRate(Formula);
 impl MaskRate {
     /// 1 - alpha(t), simplified as a formula: for alpha = 1 - t it is t itself, without rounding.
     pub fn new(objective: &MaskedDiffusion) -> MaskRate {
-        MaskRate(objective.schedule.complement())
+        MaskRate::of(&objective.schedule)
+    }
+
+    pub fn of(schedule: &Formula) -> MaskRate {
+        MaskRate(schedule.complement())
     }
 
     /// At t, kept in [0, 1] against rounding.
@@ -50,7 +54,7 @@ impl MaskRate {
     }
 }
 
-/// A masked-diffusion objective made ready for sequences of one length.
+/// A masked-diffusion objective made ready for sequences (or blocks) of one number of targets.
 #[derive(Clone, Debug)]
 pub struct MaskPlan {
     rate: MaskRate,
@@ -61,6 +65,8 @@ pub struct MaskPlan {
     moments: Vec<f64>,
     estimator: Estimator,
     n_targets: usize,
+    /// `TKind::Importance`: the logarithms of the mask rates at both ends, between which they are uniform.
+    log_rates: Option<(f64, f64)>,
     /// `edges[k]` is the largest t at which at most k tokens are masked; `edges[0]` = low,
     /// `edges[n_targets]` = high, and minus infinity for a k that even `low` exceeds.
     edges: Vec<f64>,
@@ -68,8 +74,7 @@ pub struct MaskPlan {
 
 impl MaskPlan {
     /// Assumes that alpha falls (not strictly) on [0, 1], which `check` proves.
-    pub fn new(objective: &MaskedDiffusion, seq: usize) -> MaskPlan {
-        let n_targets = seq.saturating_sub(1);
+    pub fn new(objective: &MaskedDiffusion, n_targets: usize) -> MaskPlan {
         let mut plan = MaskPlan {
             rate: MaskRate::new(objective),
             elbo_weight: objective.proof.weight.clone(),
@@ -78,8 +83,13 @@ impl MaskPlan {
             moments: vec![],
             estimator: objective.estimator,
             n_targets,
+            log_rates: None,
             edges: vec![],
         };
+        let (low, high) = plan.rates();
+        if plan.t.kind == TKind::Importance && low > 0.0 && high > low {
+            plan.log_rates = Some((low.ln(), high.ln()));
+        }
         plan.edges = plan.count_edges();
         if let (LossWeight::Custom { formula, .. }, Estimator::Count) = (&objective.weight, objective.estimator) {
             plan.moments = plan.moments_of(formula);
@@ -95,13 +105,18 @@ impl MaskPlan {
         self.t
     }
 
-    /// Positions that can be masked: all but the first.
+    /// Positions that can be masked.
     pub fn n_targets(&self) -> usize {
         self.n_targets
     }
 
-    /// t of a uniform draw: low + (high - low) u.
+    /// t of a uniform draw: low + (high - low) u; by importance the t at which the logarithm of the mask rate has
+    /// come as far, for then the density of t is in proportion to r'/r, the bound's weight.
     pub fn t_at(&self, u: f64) -> f64 {
+        if let Some((low, high)) = self.log_rates {
+            let rate = (low + (high - low) * u).exp();
+            return self.rate.last_at_most(rate, self.t.low, self.t.high).unwrap_or(self.t.low);
+        }
         (self.t.low + (self.t.high - self.t.low) * u).clamp(self.t.low, self.t.high)
     }
 
@@ -115,20 +130,49 @@ impl MaskPlan {
         self.rate.level(k as f64 / self.n_targets.max(1) as f64)
     }
 
+    /// What the cross-entropy of each of a row's `k` masked tokens is multiplied by, its noise level being `t`, before
+    /// the division by what the whole batch has: its targets, or with N3 its masked tokens ([`MaskPlan::tilt`] each).
+    pub fn weight(&self, t: f64, k: usize) -> f64 {
+        match self.estimator {
+            Estimator::Bernoulli => self.bernoulli_weight(t),
+            Estimator::Count => self.count_weight(k),
+            // A mean over the row's masked tokens counts as much as its n targets.
+            Estimator::RowMean if k == 0 => 0.0,
+            Estimator::RowMean => self.tilt(t) * self.n_targets as f64 / k as f64,
+            Estimator::BatchMean => self.tilt(t),
+        }
+    }
+
     /// Bernoulli: what each masked token's cross-entropy is multiplied by at t, before the division
     /// by the batch's targets. Always finite: where the formula is singular (t = 0 of 1/t, at which
     /// nothing is masked anyway) its value a hair inside the range stands in.
     pub fn bernoulli_weight(&self, t: f64) -> f64 {
-        let formula = match &self.weight {
-            LossWeight::Flat => return 1.0,
-            LossWeight::Elbo => &self.elbo_weight,
-            LossWeight::Custom { formula, .. } => formula,
+        let formula = match (&self.weight, self.log_rates) {
+            (LossWeight::Flat, _) => return self.tilt(t),
+            // The weight over the density, which is in proportion to it.
+            (LossWeight::Elbo, Some((low, high))) => return high - low,
+            (LossWeight::Elbo, None) => &self.elbo_weight,
+            (LossWeight::Custom { formula, .. }, _) => formula,
         };
-        // A single t is no integral: its factor is 1, not 0.
-        let width = if self.t.high > self.t.low { self.t.high - self.t.low } else { 1.0 };
+        self.inside(t, |t| formula.eval(t)) * self.tilt(t) * self.width()
+    }
+
+    /// The density of a uniform t over that of the t drawn: 1 but for importance, where the latter is
+    /// r'/r / log(r(high)/r(low)). What a loss means by a mean over t so stays the same.
+    pub fn tilt(&self, t: f64) -> f64 {
+        let Some((low, high)) = self.log_rates else { return 1.0 };
+        (high - low) / self.width() * self.inside(t, |t| 1.0 / self.elbo_weight.eval(t))
+    }
+
+    /// The length of the range of t. A single t is no integral: its factor is 1, not 0.
+    fn width(&self) -> f64 {
+        if self.t.high > self.t.low { self.t.high - self.t.low } else { 1.0 }
+    }
+
+    /// A value at t or, where it is singular, a hair towards the middle of the range.
+    fn inside(&self, t: f64, of: impl Fn(f64) -> f64) -> f64 {
         let inside = t + (0.5 * (self.t.low + self.t.high) - t) * 1e-9;
-        let weight = [t, inside].into_iter().map(|t| formula.eval(t)).find(|w| w.is_finite());
-        weight.map_or(0.0, |w| w * width)
+        [t, inside].into_iter().map(of).find(|value| value.is_finite()).unwrap_or(0.0)
     }
 
     /// Count: how many tokens are masked at t, clamp(ceil(rate * n), 1, n). Read from the same edges
@@ -146,12 +190,17 @@ impl MaskPlan {
         if k == 0 || k > self.n_targets {
             return 0.0;
         }
-        let width = self.t.high - self.t.low;
-        if width > 0.0 {
-            (self.edges[k].max(self.t.low) - self.edges[k - 1].max(self.t.low)) / width
-        } else {
-            f64::from(u8::from(self.count(self.t.low) == k))
+        let (from, to) = (self.edges[k - 1].max(self.t.low), self.edges[k].max(self.t.low));
+        match self.log_rates {
+            Some((low, high)) => (self.rate(to).ln() - self.rate(from).ln()) / (high - low),
+            None => self.uniform_chance(k, from, to),
         }
+    }
+
+    /// P(k) of a uniform t.
+    fn uniform_chance(&self, k: usize, from: f64, to: f64) -> f64 {
+        let width = self.t.high - self.t.low;
+        if width > 0.0 { (to - from) / width } else { f64::from(u8::from(self.count(self.t.low) == k)) }
     }
 
     /// Count: what each of k masked tokens' cross-entropy is multiplied by, before the division by
@@ -161,11 +210,15 @@ impl MaskPlan {
     pub fn count_weight(&self, k: usize) -> f64 {
         let chance = self.chance_of(k);
         match &self.weight {
-            LossWeight::Flat => 1.0,
+            LossWeight::Flat if self.log_rates.is_none() => 1.0,
+            LossWeight::Flat if chance > 0.0 => {
+                let (from, to) = (self.edges[k - 1].max(self.t.low), self.edges[k].max(self.t.low));
+                self.uniform_chance(k, from, to) / chance
+            }
             LossWeight::Elbo if chance > 0.0 => 1.0 / (chance * k as f64),
             LossWeight::Custom { formula, .. } if self.t.high <= self.t.low => formula.eval(self.t.low),
             LossWeight::Custom { .. } if chance > 0.0 => self.moments.get(k).map_or(0.0, |moment| moment / chance),
-            LossWeight::Elbo | LossWeight::Custom { .. } => 0.0,
+            LossWeight::Elbo | LossWeight::Flat | LossWeight::Custom { .. } => 0.0,
         }
     }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 
 /// Raised whenever the form changes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Every run with its best and last evaluation, every claim with its verdict at each place. `left_out` names
 /// runs that are not shown.
@@ -19,7 +19,7 @@ pub fn json(input: &ReportInput, verdicts: &Verdicts, page: &Path, left_out: &[S
         .map(|run| {
             let series = run.series();
             let point = |p: Option<&Point>| {
-                p.map(|p| json!({ "step": p.step, "tokens": p.tokens, "epoch": p.epoch, "loss": p.loss, "se": p.se }))
+                p.map(|p| json!({ "step": p.step, "tokens": p.tokens, "epoch": p.epoch, "loss": p.loss, "se": p.se, "bits_per_byte": p.bits_per_byte, "loss_by_decile": p.loss_by_decile }))
             };
             json!({
                 "arm": run.arm,

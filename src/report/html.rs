@@ -47,7 +47,7 @@ pub fn render(input: &ReportInput, findings: &Findings) -> Result<String, Report
         (cost(input, findings))
         section #training {
             h2 { "Training" }
-            (figure(plot::deciles(input, findings)?, "Training cross-entropy over the last tenth of the steps. A next-token arm is split by position in the sequence, a masked arm by the row's mask rate: the two axes are not the same thing."))
+            (figure(plot::deciles(input, findings)?, "Loss of the last evaluation by tenths of how much of the input is noise (masked share, or chance of noise); a next-token arm by position in the sequence: the two axes are not the same thing."))
             (figure(plot::gradient_norm(input, findings)?, "Gradient norm before clipping."))
         }
         (samples(input, findings))
@@ -82,7 +82,7 @@ pub(super) fn arms(input: &ReportInput, findings: &Findings) -> Markup {
             h2 { "Arms" }
             p.quiet { (table::legend(input)) }
             div.wide { table {
-                thead { tr { th { "arm" } th { "objective" } th.number { "best loss(valid)" } th.number { "last loss(valid)" } th { "note" } } }
+                thead { tr { th { "arm" } th { "objective" } th.number { "best loss(valid)" } th.number { "last loss(valid)" } th.number { "last, bits/byte" } th { "note" } } }
                 tbody {
                     @for ((run, series), name) in input.runs.iter().zip(&findings.series).zip(&findings.names) {
                         tr {
@@ -90,11 +90,12 @@ pub(super) fn arms(input: &ReportInput, findings: &Findings) -> Markup {
                             td { (run.start().map_or("-", |s| s.objective.as_str())) }
                             td.number { (table::best_cell(series.as_ref().and_then(Series::best))) }
                             td.number { (table::last_cell(series.as_ref().and_then(Series::last))) }
+                            td.number { (table::bits_cell(series.as_ref().and_then(Series::last))) }
                             td { (table::note(run, series.as_ref())) }
                         }
                     }
                     @for (arm, _) in &input.missing {
-                        tr { th scope="row" { (arm) } td { "-" } td.number { "-" } td.number { "-" } td { "missing: no run yet" } }
+                        tr { th scope="row" { (arm) } td { "-" } td.number { "-" } td.number { "-" } td.number { "-" } td { "missing: no run yet" } }
                     }
                 }
             } }

@@ -3,7 +3,7 @@
 use super::findings::Findings;
 use super::frame::{INK, Key, Layer, MARK, Picture, Swatch, arm_colour};
 use super::{ReportError, ReportInput, RunRecord, words};
-use crate::claims::{Crossover, Side, Verdict};
+use crate::claims::{Crossover, Point, Series, Side, Verdict};
 use plotters::style::RGBColor;
 
 /// Means over bins stand for single steps where there are more.
@@ -150,18 +150,20 @@ pub fn difference(input: &ReportInput, result: &Crossover) -> Result<Option<Stri
     picture.draw().map(Some)
 }
 
-/// Training loss at the end by decile: of the mask rate, or of the position in the sequence.
+/// Loss of the last evaluation by tenth of how much is noise, or of the place in the row; of the last training steps
+/// where no evaluation tells.
 pub fn deciles(input: &ReportInput, findings: &Findings) -> Result<Option<String>, ReportError> {
     let mut range = Range::default();
     let (mut layers, mut keys) = (vec![], vec![]);
     for (i, run, series, name) in runs(input, findings) {
-        let points = end_deciles(run);
+        let evaluated = series.and_then(Series::last).map(evaluated_deciles).filter(|points| !points.is_empty());
+        let points = evaluated.unwrap_or_else(|| end_deciles(run));
         if points.is_empty() {
             continue;
         }
         points.iter().for_each(|(_, y)| range.include(*y));
         let masked = run.steps().any(|s| s.masked_fraction < 1.0) || series.is_some_and(|s| !s.exact);
-        let of = if masked { "mask rate" } else { "position" };
+        let of = if masked { "noise" } else { "position" };
         let colour = colour_of(input, run, i);
         keys.push(line_key(format!("{name}: by {of}"), colour, 2.4, 1.0));
         layers.push(Layer::Line { points: points.clone(), colour, width: 2.4, alpha: 1.0, dashed: false });
@@ -290,6 +292,11 @@ fn binned(run: &RunRecord, of: impl Fn(&crate::store::metrics::Step) -> f64) -> 
             (bin.iter().map(|(x, _)| x).sum::<f64>() / n, bin.iter().map(|(_, y)| y).sum::<f64>() / n)
         })
         .collect()
+}
+
+fn evaluated_deciles(point: &Point) -> Vec<(f64, f64)> {
+    let of = |(i, loss): (usize, &Option<f64>)| Some((i as f64 + 1.0, loss.filter(|x| x.is_finite())?));
+    point.loss_by_decile.iter().enumerate().filter_map(of).collect()
 }
 
 fn end_deciles(run: &RunRecord) -> Vec<(f64, f64)> {

@@ -102,12 +102,13 @@ fn best(verdicts: &Verdicts) -> String {
 
 /// One row an evaluation, for whoever wants to plot it elsewhere.
 pub fn curves_csv(input: &ReportInput) -> String {
-    let mut out = String::from("experiment,arm,point,run,step,tokens,epoch,loss,se,exact,in_decay,documents\n");
+    let mut out =
+        String::from("experiment,arm,point,run,step,tokens,epoch,loss,se,bits_per_byte,exact,in_decay,documents\n");
     for run in &input.runs {
         let Some(series) = run.series() else { continue };
         for p in &series.points {
             out.push_str(&format!(
-                "{},{},{},{},{},{},{},{},{},{},{},{}\n",
+                "{},{},{},{},{},{},{},{},{},{},{},{},{}\n",
                 input.record.name,
                 run.arm,
                 quoted(&run.point),
@@ -117,6 +118,7 @@ pub fn curves_csv(input: &ReportInput) -> String {
                 p.epoch,
                 p.loss,
                 p.se,
+                p.bits_per_byte.map_or(String::new(), |b| b.to_string()),
                 series.exact,
                 p.in_decay,
                 p.documents.len()
@@ -169,6 +171,11 @@ pub fn last_cell(point: Option<&Point>) -> String {
     point.map_or("-".into(), |p| words::with_error(p.loss, p.se))
 }
 
+/// Of the last evaluation; nothing where the targets are no text.
+pub fn bits_cell(point: Option<&Point>) -> String {
+    point.and_then(|p| p.bits_per_byte).map_or("-".into(), |bits| format!("{bits:.3}"))
+}
+
 /// `nats/byte, 128 documents, ± one standard error`
 pub fn legend(input: &ReportInput) -> String {
     let Some(start) = input.runs.iter().find_map(RunRecord::start) else { return String::new() };
@@ -182,21 +189,22 @@ pub fn legend(input: &ReportInput) -> String {
 
 fn arms(input: &ReportInput, findings: &Findings) -> String {
     let mut rows =
-        vec![["arm".to_owned(), "best loss(valid)".to_owned(), "last loss(valid)".to_owned(), legend(input)]];
+        vec![["arm", "best loss(valid)", "last loss(valid)", "bits/byte", &legend(input)].map(str::to_owned)];
     for ((run, series), name) in input.runs.iter().zip(&findings.series).zip(&findings.names) {
         let series = series.as_ref();
         rows.push([
             name.clone(),
             best_cell(series.and_then(Series::best)),
             last_cell(series.and_then(Series::last)),
+            bits_cell(series.and_then(Series::last)),
             note(run, series),
         ]);
     }
     for (arm, _) in &input.missing {
-        rows.push([arm.clone(), "-".into(), "-".into(), "missing: no run yet".into()]);
+        rows.push([arm.clone(), "-".into(), "-".into(), "-".into(), "missing: no run yet".into()]);
     }
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max();
-    let widths: Vec<usize> = (0..3).map(|c| width(c).unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..4).map(|c| width(c).unwrap_or(0)).collect();
     let mut out = String::new();
     for row in &rows {
         let mut line = String::from("  ");

@@ -119,7 +119,18 @@ fn records(arm: &Arm) -> Vec<Record> {
             let se = (spread / 128.0).sqrt();
             let tokens = step * TOKENS_PER_STEP;
             let in_decay = step > DECAY_FROM;
-            records.push(Record::Eval(Eval { step, tokens, epoch: e, loss, se, in_decay, documents, seconds: 0.8 }));
+            records.push(Record::Eval(Eval {
+                step,
+                tokens,
+                epoch: e,
+                loss,
+                se,
+                bits_per_byte: Some(loss / std::f64::consts::LN_2),
+                loss_by_decile: vec![],
+                in_decay,
+                documents,
+                seconds: 0.8,
+            }));
         }
         if step % 200 == 0 {
             let path = format!("checkpoints/step-{step:08}");

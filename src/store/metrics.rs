@@ -88,10 +88,10 @@ pub struct Step {
     /// Mean cross-entropy over the positions the loss reads, unweighted.
     #[serde(deserialize_with = "number_or_nan")]
     pub loss_plain: f64,
-    /// Mean cross-entropy by decile of the row's mask rate (masked diffusion) or of the position in
-    /// the sequence (next token); `null` where the step had none (or one that is not a number).
+    /// Loss by tenth of how much of its input is noise, as in an evaluation; `null` where the step had none (or one
+    /// that is not a number).
     pub loss_by_decile: Vec<Option<f64>>,
-    /// Positions read over all target positions (1 for next token).
+    /// Positions that the loss reads over all target positions: 1 for next token, 2 where it reads the rows twice.
     #[serde(deserialize_with = "number_or_nan")]
     pub masked_fraction: f64,
     #[serde(deserialize_with = "number_or_nan")]
@@ -121,12 +121,19 @@ pub struct Eval {
     pub tokens: u64,
     #[serde(deserialize_with = "number_or_nan")]
     pub epoch: f64,
-    /// Nats per target token: exact NLL, or the exact-count bound.
+    /// Nats per target token: exact NLL, or the objective's bound with its own exact weights.
     #[serde(deserialize_with = "number_or_nan")]
     pub loss: f64,
     /// Standard error over documents.
     #[serde(deserialize_with = "number_or_nan")]
     pub se: f64,
+    /// The same in bits per byte of the targets' text; none where they are no text.
+    #[serde(default)]
+    pub bits_per_byte: Option<f64>,
+    /// Loss by tenth of how much is noise: the share of targets masked, the chance of noise, or for next token the
+    /// place in the row; `null` where a tenth had no targets. See `objective::deciles`.
+    #[serde(default)]
+    pub loss_by_decile: Vec<Option<f64>>,
     /// Whether the learning rate was already decaying.
     pub in_decay: bool,
     /// `[sum of NLL in nats, targets]` per document, in a fixed order equal in all arms.

@@ -36,6 +36,8 @@ fn eval(step: u64) -> Record {
         epoch: 1.0,
         loss: 2.5,
         se: 0.1,
+        bits_per_byte: Some(3.6),
+        loss_by_decile: vec![Some(2.0), None],
         in_decay: false,
         documents: vec![[1.0, 2.0], [f64::NAN, 3.0]],
         seconds: 1.5,

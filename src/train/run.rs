@@ -125,6 +125,8 @@ fn steps_loop(
                 epoch: stepper.epoch(),
                 loss: found.loss,
                 se: found.se,
+                bits_per_byte: found.bits_per_byte,
+                loss_by_decile: found.loss_by_decile,
                 in_decay: stepper.step > decay_from,
                 documents: found.documents,
                 seconds: started.elapsed().as_secs_f64(),

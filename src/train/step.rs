@@ -4,11 +4,9 @@ use super::setup::Setup;
 use crate::data::{Batches, batch_hash};
 use crate::lower::execute::Timings;
 use crate::lower::{AdamWState, Ema, GradBuffer, LowerError, inputs};
-use crate::objective::{Corrupted, Corruptor};
+use crate::objective::{Corruptor, Deciles, shape};
 use crate::store::metrics;
 use std::time::Instant;
-
-const N_DECILES: usize = 10;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
@@ -60,12 +58,15 @@ impl<'a> Stepper<'a> {
         let arm = &self.setup.arm;
         let (batch, micro) = (arm.train.batch_seqs, arm.train.micro_batch_seqs);
         let mut loss = 0.0;
-        let mut tally = Tally::default();
+        let mut tally = Deciles::default();
+        // Of one copy of the rows: an auxiliary loss reads them twice.
+        let targets = (batch * shape(&arm.objective, arm.data.seq).targets) as f64;
         let mut clean_rows: Vec<u32> = vec![];
         let compute = self.setup.weights.compute()?;
+        let noise = self.corruptor.step(batch, self.step, arm.train.seeds.noise);
         for first in (0..batch).step_by(micro.max(1) as usize) {
             let clean = self.batches.rows(self.step, first..first + micro);
-            let corrupted = self.corruptor.corrupt(&clean, first, batch, self.step, arm.train.seeds.noise);
+            let corrupted = self.corruptor.rows(&noise, &clean, first);
             clean_rows.extend(&clean);
             let tensors = inputs(&corrupted, self.setup.device)?;
             let outputs = match &mut self.timings {
@@ -74,7 +75,7 @@ impl<'a> Stepper<'a> {
             };
             loss += outputs.scalar("loss")?;
             let nll = outputs.floats("nll")?;
-            tally.add(&corrupted, &nll);
+            tally.add(&corrupted, &nll, targets);
             self.grads.accumulate(&outputs.grads)?;
         }
         let lr = arm.train.lr_schedule.rate(self.step, arm.train.optimizer.lr);
@@ -100,8 +101,8 @@ impl<'a> Stepper<'a> {
             epoch: self.epoch(),
             loss,
             loss_plain: tally.mean(),
-            loss_by_decile: tally.deciles(),
-            masked_fraction: tally.n_read as f64 / (batch * (arm.data.seq - 1)) as f64,
+            loss_by_decile: tally.means(),
+            masked_fraction: tally.n_read() as f64 / targets,
             lr,
             grad_norm: stats.grad_norm,
             clip_fraction: self.clipped_steps as f64 / self.step as f64,
@@ -121,35 +122,3 @@ impl<'a> Stepper<'a> {
 
 /// A plain loss this many times that of guessing uniformly is an explosion: no model starts there.
 const EXPLODED: f64 = 10.0;
-
-/// Sums of cross-entropy by decile.
-#[derive(Default)]
-struct Tally {
-    sums: [(f64, u64); N_DECILES],
-    n_read: u64,
-}
-
-impl Tally {
-    fn add(&mut self, batch: &Corrupted, losses: &[f64]) {
-        for ((loss, weight), share) in losses.iter().zip(&batch.weights).zip(&batch.share) {
-            if *weight == 0.0 {
-                continue;
-            }
-            self.n_read += 1;
-            // A rate of exactly 1 belongs to the last decile.
-            let decile = ((share * N_DECILES as f64) as usize).min(N_DECILES - 1);
-            if let Some((sum, n)) = self.sums.get_mut(decile) {
-                *sum += loss;
-                *n += 1;
-            }
-        }
-    }
-
-    fn mean(&self) -> f64 {
-        self.sums.iter().map(|(sum, _)| sum).sum::<f64>() / self.n_read.max(1) as f64
-    }
-
-    fn deciles(&self) -> Vec<Option<f64>> {
-        self.sums.iter().map(|(sum, n)| (*n > 0).then(|| sum / *n as f64)).collect()
-    }
-}

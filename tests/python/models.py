@@ -42,13 +42,13 @@ class DecoderAttention(nn.Module):
         self.q_proj, self.k_proj, self.v_proj, self.o_proj = (nn.Linear(dim, dim, bias=False) for _ in range(4))
         self.q_norm, self.k_norm = RMSNorm(dim // heads), RMSNorm(dim // heads)
 
-    def forward(self, x, cos, sin, causal):
+    def forward(self, x, cos, sin, causal, sees):
         def split(y):
             return y.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
         q, k, v = split(self.q_proj(x)), split(self.k_proj(x)), split(self.v_proj(x))
         q, k = rotate(self.q_norm(q), cos, sin), rotate(self.k_norm(k), cos, sin)
-        y = F.scaled_dot_product_attention(q.to(v.dtype), k.to(v.dtype), v, is_causal=causal)
+        y = F.scaled_dot_product_attention(q.to(v.dtype), k.to(v.dtype), v, attn_mask=sees, is_causal=causal)
         return self.o_proj(y.transpose(1, 2).flatten(2))
 
 
@@ -68,8 +68,8 @@ class DecoderLayer(nn.Module):
         self.input_norm, self.post_norm = RMSNorm(dim), RMSNorm(dim)
         self.attention, self.mlp = DecoderAttention(dim, heads), SwiGLU(dim, ffn)
 
-    def forward(self, x, cos, sin, causal):
-        x = x + self.attention(self.input_norm(x), cos, sin, causal)
+    def forward(self, x, cos, sin, causal, sees):
+        x = x + self.attention(self.input_norm(x), cos, sin, causal, sees)
         return x + self.mlp(self.post_norm(x))
 
 
@@ -87,10 +87,16 @@ class Decoder(nn.Module):
         # Plain attributes: `module.float()` must not round the f64 tables.
         self.cos, self.sin = rope_tables(seq, dim // heads)
 
-    def forward(self, tokens, causal):
-        x = self.embedding(tokens)
+    def embed(self, tokens, t):
+        return self.embedding(tokens)
+
+    def forward(self, tokens, causal=False, sees=None, positions=None, t=None):
+        """`sees`: who may attend to whom, where that is neither causal nor all to all; `positions`: where they are
+        not 0, 1, 2, ...; `t`: the noise level of each sequence, for models that read it."""
+        x = self.embed(tokens, t)
+        positions = slice(tokens.shape[1]) if positions is None else positions
         for layer in self.layers:
-            x = layer(x, self.cos, self.sin, causal)
+            x = layer(x, self.cos[positions], self.sin[positions], causal, sees)
         return self.lm_head(self.final_norm(x))
 
     PATHS = {
@@ -109,6 +115,25 @@ class Decoder(nn.Module):
         "mlp.up_proj.weight": "swiglu.up",
         "mlp.down_proj.weight": "swiglu.down",
     }
+
+
+class Timed(Decoder):
+    """The decoder told the noise level: two layers on cosines and sines of it, added to every embedding."""
+
+    FEATURES = 32
+
+    def __init__(self, vocab, seq, layers, dim, heads, ffn):
+        super().__init__(vocab, seq, layers, dim, heads, ffn)
+        self.first = nn.Linear(self.FEATURES, dim, bias=False)
+        self.second = nn.Linear(dim, dim, bias=False)
+
+    def embed(self, tokens, t):
+        half = self.FEATURES // 2
+        angle = 1_000 * t.double()[:, None] * 10_000.0 ** (-torch.arange(half, dtype=torch.float64) / half)
+        features = torch.cat([angle.cos(), angle.sin()], -1).to(self.first.weight.dtype)
+        return self.embedding(tokens) + self.second(F.silu(self.first(features)))[:, None]
+
+    PATHS = Decoder.PATHS | {"first.weight": "first", "second.weight": "second"}
 
 
 class GPTAttention(nn.Module):
@@ -171,7 +196,7 @@ class GPT(nn.Module):
     }
 
 
-MODELS = {"decoder": Decoder, "gpt": GPT}
+MODELS = {"decoder": Decoder, "gpt": GPT, "timed": Timed}
 
 
 def build(meta):

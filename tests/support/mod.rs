@@ -4,6 +4,7 @@
 
 pub mod hand;
 pub mod layers;
+pub mod oracle;
 pub mod program;
 
 use dlmc::base::philox::{Purpose, Stream};
@@ -117,6 +118,11 @@ pub fn bindings(graph: &ValidGraph, seed: u32, batch: usize, time: usize) -> Bin
     out.inputs.insert(Input::Weights, weights);
     let levels = Array::new([batch], (0..batch).map(|i| (i + 1) as f64 / (batch + 1) as f64).collect());
     out.inputs.insert(Input::NoiseLevel, levels);
+    // Uniform noise: what is not clean is shared among the ids that can be predicted.
+    let alpha = Array::new([batch], (0..batch).map(|i| 1.0 - (i + 1) as f64 / (batch + 1) as f64).collect());
+    out.inputs.insert(Input::Uniform, alpha.map(|alpha| (1.0 - alpha) / LIVE as f64));
+    out.inputs.insert(Input::Alpha, alpha);
+    out.inputs.insert(Input::Draw, Array::new([3], vec![f64::from(seed), 3.0, 0.0]));
     for ParamInstance { path, shape, .. } in flatten(graph).params {
         let shape: Vec<usize> = shape.iter().map(|n| *n as usize).collect();
         let value = match shape.as_slice() {

@@ -6,7 +6,6 @@ use super::{AlongT, Mismatch, Operation};
 use crate::graph::vjp::Vjp;
 use crate::graph::{Array, Dim, DimSizes, Elem, Type, Value};
 use crate::objective::Pattern;
-use std::ops::Range;
 
 /// `(q [B, H, T, d], k, v [B, Hkv, T, d]) -> (out [B, H, T, d], lse [B, H, T] wide)`, where Hkv divides H
 #[derive(Clone, Debug, PartialEq)]
@@ -21,39 +20,72 @@ pub struct AttendGrad {
 }
 
 /// Which positions a position sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Sight {
     pub pattern: Pattern,
-    /// At most `window - 1` positions before its own, and as many behind where the pattern shows those.
+    /// At most `window - 1` positions before its own, and as many behind where the pattern shows those. Of two
+    /// streams, positions count within their own.
     pub window: Option<u64>,
 }
 
 impl Sight {
-    /// The positions that position i of t sees.
-    pub fn of(self, i: usize, t: usize) -> Range<usize> {
-        let reach = self.window.map_or(t, |w| (w.max(1) - 1) as usize);
-        let end = match self.pattern {
-            Pattern::Causal | Pattern::BlockCausal { .. } | Pattern::TwoStream { .. } => i + 1,
-            Pattern::Full => i.saturating_add(reach).saturating_add(1),
-        };
-        i.saturating_sub(reach)..end.min(t)
+    /// Whether position `i` sees position `j`, of `t`.
+    pub fn sees(self, i: usize, j: usize, t: usize) -> bool {
+        let near = self.window.is_none_or(|w| (self.place(i, t).abs_diff(self.place(j, t)) as u64) < w.max(1));
+        near && self.pattern.sees(i, j, t)
+    }
+
+    /// The positions that position `i` of `t` sees.
+    pub fn of(self, i: usize, t: usize) -> Vec<usize> {
+        (0..t).filter(|j| self.sees(i, *j, t)).collect()
+    }
+
+    /// Where position `i` of `t` stands in its stream.
+    fn place(self, i: usize, t: usize) -> usize {
+        match self.pattern {
+            Pattern::Causal | Pattern::Full | Pattern::BlockCausal { .. } => i,
+            Pattern::TwoStream { .. } => i % (t / 2).max(1),
+        }
     }
 
     /// Pairs of positions of which the first sees the second.
-    fn n_pairs(self, t: u64) -> f64 {
-        // Before its own: none for the first position, one more for each that follows, up to the reach.
-        let reach = self.window.map_or(t, |w| w.max(1) - 1).min(t.saturating_sub(1)) as f64;
-        let t = t as f64;
-        let before = reach * (reach + 1.0) / 2.0 + (t - 1.0 - reach) * reach;
+    pub fn n_pairs(self, t: u64) -> f64 {
+        let reach = |n: u64| self.window.map_or(n, |w| w.max(1) - 1).min(n.saturating_sub(1)) as f64;
+        // Pairs (i, j) with j < i < n, no further apart than the window reaches: none for the first position, one
+        // more for each that follows, up to the reach.
+        let before = |n: u64| reach(n) * (reach(n) + 1.0) / 2.0 + (n as f64 - 1.0 - reach(n)).max(0.0) * reach(n);
+        // The same within blocks, the last of which may be short.
+        let within = |n: u64, block: u64| (n / block) as f64 * before(block) + before(n % block);
+        let length = t as f64;
         match self.pattern {
-            Pattern::Causal | Pattern::BlockCausal { .. } | Pattern::TwoStream { .. } => t + before,
-            Pattern::Full => t + 2.0 * before,
+            Pattern::Causal => length + before(t),
+            Pattern::Full => length + 2.0 * before(t),
+            Pattern::BlockCausal { block } => length + before(t) + within(t, block.max(1)),
+            Pattern::TwoStream { .. } if t < 2 => length,
+            Pattern::TwoStream { block } => {
+                let half = t / 2;
+                let within = within(half, block.max(1));
+                let noisy = half as f64 + 2.0 * within;
+                let noisy_to_clean = before(half) - within;
+                let clean = half as f64 + before(half) + within;
+                // Two streams have an even length. One position more stands at the start of the clean one again.
+                let last = (t - 1) as usize;
+                let meet = |j: usize| {
+                    u32::from(self.sees(last, j, t as usize)) + u32::from(j != last && self.sees(j, last, t as usize))
+                };
+                let odd = if t % 2 == 1 { (0..=last).map(meet).sum() } else { 0 };
+                noisy + noisy_to_clean + clean + f64::from(odd)
+            }
         }
     }
 
     fn attributes(self) -> Vec<(&'static str, String)> {
+        let block = match self.pattern {
+            Pattern::Causal | Pattern::Full => None,
+            Pattern::BlockCausal { block } | Pattern::TwoStream { block } => Some(("block", block.to_string())),
+        };
         let window = self.window.map(|w| ("window", w.to_string()));
-        std::iter::once(("pattern", self.pattern.name().to_string())).chain(window).collect()
+        std::iter::once(("pattern", self.pattern.name().to_string())).chain(block).chain(window).collect()
     }
 }
 
@@ -113,10 +145,10 @@ impl Operation for Attend {
             let (at, at_kv) = (head * t * d, shared_head(head, q, k) * t * d);
             for (i, lse) in lse_head.iter_mut().enumerate() {
                 let seen = self.sight.of(i, t);
-                let scores = scores(&q.data[at + i * d..], &k.data[at_kv..], seen.clone(), d);
+                let scores = scores(&q.data[at + i * d..], &k.data[at_kv..], &seen, d);
                 let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 *lse = max + scores.iter().map(|s| (s - max).exp()).sum::<f64>().ln();
-                for (j, s) in seen.zip(&scores) {
+                for (j, s) in seen.iter().zip(&scores) {
                     let p = (s - *lse).exp();
                     for c in 0..d {
                         out.data[at + i * d + c] += p * v.data[at_kv + j * d + c];
@@ -140,9 +172,9 @@ fn shared_head(head: usize, q: &Array, k: &Array) -> usize {
 
 /// Scaled scores of one query against the keys it sees.
 #[allow(clippy::indexing_slicing)] // called with slices of a checked shape
-fn scores(q: &[f64], k: &[f64], seen: Range<usize>, d: usize) -> Vec<f64> {
+fn scores(q: &[f64], k: &[f64], seen: &[usize], d: usize) -> Vec<f64> {
     let scale = 1.0 / (d as f64).sqrt();
-    seen.map(|j| scale * (0..d).map(|c| q[c] * k[j * d + c]).sum::<f64>()).collect()
+    seen.iter().map(|j| scale * (0..d).map(|c| q[c] * k[j * d + c]).sum::<f64>()).collect()
 }
 
 impl Operation for AttendGrad {
@@ -185,7 +217,7 @@ impl Operation for AttendGrad {
                 let row = at + i * d;
                 let delta: f64 = (0..d).map(|c| dout.data[row + c] * out.data[row + c]).sum();
                 let seen = self.sight.of(i, t);
-                for (j, s) in seen.clone().zip(scores(&q.data[row..], &k.data[at_kv..], seen, d)) {
+                for (j, s) in seen.iter().zip(scores(&q.data[row..], &k.data[at_kv..], &seen, d)) {
                     let key = at_kv + j * d;
                     let p = (s - lse.data[head * t + i]).exp();
                     let dp: f64 = (0..d).map(|c| dout.data[row + c] * v.data[key + c]).sum();

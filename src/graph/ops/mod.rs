@@ -16,6 +16,7 @@ pub mod embed;
 pub mod layer_norm;
 pub mod linear;
 pub mod merge_heads;
+pub mod mixture;
 pub mod mul;
 pub mod nll;
 pub mod offset;
@@ -162,6 +163,8 @@ operations! {
     LinearInputGrad(linear::LinearInputGrad),
     LinearWeightGrad(linear::LinearWeightGrad),
     MergeHeads(merge_heads::MergeHeads),
+    Mixture(mixture::Mixture),
+    MixtureGrad(mixture::MixtureGrad),
     Mul(mul::Mul),
     Nll(nll::Nll),
     NllGrad(nll::NllGrad),

@@ -1,24 +1,84 @@
 //! Attention: libtorch's fused kernels where there are, composed elsewhere. `lse` is wide `[B, H, T]`.
 //!
 //! Shared heads of keys and values are copied out to one for each head of queries, and their gradients
-//! added up. A window is a mask of `[T, T]`: on a CPU the fused kernel takes it, elsewhere the scores
-//! are composed.
+//! added up. What the fused kernels do not know (windows, blocks) is a mask of `[T, T]`, made once for each
+//! sight and length: on a CPU the fused kernel takes it, elsewhere the scores are composed.
 
 use super::{Cx, Lowered, take};
 use crate::graph::ops::attend::{Attend, AttendGrad, Sight};
 use crate::lower::error::Fault;
 use crate::lower::kernels;
 use crate::objective::Pattern;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::ops::Range;
 use tch::{Device, Kind, Tensor};
 
 /// Head widths that flash attention on a GPU takes.
 const FLASH_WIDTH_MULTIPLE: i64 = 8;
 const FLASH_WIDTH_MAX: i64 = 256;
 
-fn is_causal(sight: Sight) -> bool {
+/// Masks that an executable keeps, newest last. A model has few sights and runs on few lengths; text that grows
+/// has many lengths, of which the last are enough.
+const MASKS_MAX: usize = 16;
+
+/// Which rows of which square, and what hides a position: the kind of an additive mask, or bool.
+type Key = (Sight, Range<i64>, i64, Kind);
+
+/// Masks of `[rows, T]` that were made already.
+#[derive(Default)]
+pub struct Masks(RefCell<VecDeque<(Key, Tensor)>>);
+
+impl Masks {
+    /// Of these rows of a square of `t`: in bool, true where a position is hidden; in floating point, minus
+    /// infinity there.
+    fn get(&self, sight: Sight, rows: Range<i64>, t: i64, kind: Kind, device: Device) -> Result<Tensor, Fault> {
+        let key = (sight, rows, t, kind);
+        if let Some((_, mask)) = self.0.borrow().iter().find(|(known, _)| *known == key) {
+            return Ok(mask.shallow_clone());
+        }
+        let hidden = hidden(sight, key.1.clone(), t)?.f_to_device(device)?;
+        let mask = match kind {
+            Kind::Bool => hidden,
+            kind => {
+                let open = Tensor::f_zeros(hidden.size(), (kind, device))?;
+                open.f_masked_fill(&hidden, f64::NEG_INFINITY)?
+            }
+        };
+        let mut kept = self.0.borrow_mut();
+        if kept.len() >= MASKS_MAX {
+            kept.pop_front();
+        }
+        kept.push_back((key, mask.shallow_clone()));
+        Ok(mask)
+    }
+}
+
+/// `[rows, T]`: where row i does not see column j of T.
+fn hidden(sight: Sight, rows: Range<i64>, t: i64) -> Result<Tensor, Fault> {
+    let n = t.max(0) as usize;
+    let shape = [rows.end - rows.start, t];
+    let row = |i: i64| (0..n).map(move |j| !sight.sees(i.max(0) as usize, j, n));
+    let hidden: Vec<bool> = rows.flat_map(row).collect();
+    Ok(Tensor::f_from_slice(&hidden)?.f_view(shape)?)
+}
+
+/// What a fused kernel knows itself.
+enum Native {
+    Causal,
+    Full,
+    /// Nothing: it needs a mask.
+    None,
+}
+
+fn native(sight: Sight, t: i64) -> Native {
     match sight.pattern {
-        Pattern::Causal | Pattern::BlockCausal { .. } | Pattern::TwoStream { .. } => true,
-        Pattern::Full => false,
+        _ if sight.window.is_some_and(|window| window < t.max(0) as u64) => Native::None,
+        Pattern::Causal => Native::Causal,
+        Pattern::Full => Native::Full,
+        Pattern::BlockCausal { block } if block >= t.max(0) as u64 => Native::Full,
+        Pattern::BlockCausal { block: 0 | 1 } => Native::Causal,
+        Pattern::BlockCausal { .. } | Pattern::TwoStream { .. } => Native::None,
     }
 }
 
@@ -26,15 +86,23 @@ fn width(q: &Tensor) -> i64 {
     q.size().last().copied().unwrap_or(0)
 }
 
-fn has_flash(cx: &Cx<'_>, sight: Sight, q: &Tensor) -> bool {
-    let width = width(q);
-    let fits = width % FLASH_WIDTH_MULTIPLE == 0 && width <= FLASH_WIDTH_MAX && sight.window.is_none();
-    matches!(cx.device, Device::Cuda(_)) && cx.kinds.compute == Kind::BFloat16 && fits
+/// Whether flash attention on a GPU can take this, and whether causally.
+fn flash_sight(cx: &Cx<'_>, sight: Sight, q: &Tensor) -> Result<Option<bool>, Fault> {
+    let [_, _, t, width] = sizes(q)?;
+    let fits = width % FLASH_WIDTH_MULTIPLE == 0 && width <= FLASH_WIDTH_MAX;
+    if !fits || !matches!(cx.device, Device::Cuda(_)) || cx.kinds.compute != Kind::BFloat16 {
+        return Ok(None);
+    }
+    Ok(match native(sight, t) {
+        Native::Causal => Some(true),
+        Native::Full => Some(false),
+        Native::None => None,
+    })
 }
 
 /// Keys or values with a head for each head of queries.
 fn spread(q: &Tensor, k: &Tensor) -> Result<Tensor, Fault> {
-    let ([b, h, t, d], [_, shared, ..]) = (sizes(q)?, sizes(k)?);
+    let ([_, h, ..], [b, shared, t, d]) = (sizes(q)?, sizes(k)?);
     if h == shared {
         return Ok(k.shallow_clone());
     }
@@ -55,40 +123,78 @@ fn sizes(x: &Tensor) -> Result<[i64; 4], Fault> {
     x.size().try_into().map_err(Fault::Shape)
 }
 
-/// Whether the fused kernel is to be causal, and the mask it gets instead where there is a window.
-fn fused_sight(sight: Sight, kind: Kind, q: &Tensor) -> Result<(bool, Option<Tensor>), Fault> {
+/// Whether the fused kernel is to be causal, and the mask it gets instead of what it does not know.
+fn fused_sight(cx: &Cx<'_>, sight: Sight, kind: Kind, q: &Tensor) -> Result<(bool, Option<Tensor>), Fault> {
     let [_, _, t, _] = sizes(q)?;
-    match sight.window {
-        Some(window) if (window as i64) < t => {
-            let mask = Tensor::f_zeros([t, t], (kind, q.device()))?;
-            Ok((false, Some(mask.f_masked_fill(&hidden(sight, t, q.device())?, f64::NEG_INFINITY)?)))
-        }
-        _ => Ok((is_causal(sight), None)),
-    }
-}
-
-/// `[T, T]`: where row i does not see column j.
-fn hidden(sight: Sight, t: i64, device: Device) -> Result<Tensor, Fault> {
-    let all = Tensor::f_ones([t, t], (Kind::Bool, device))?;
-    // The lowest diagonal that is seen, and the first above that is not.
-    let reach = sight.window.map_or(t, |w| w.saturating_sub(1).min(t as u64) as i64);
-    let above = if is_causal(sight) { 1 } else { reach + 1 };
-    Ok(all.f_triu(above)?.f_logical_or(&all.f_tril(-reach - 1)?)?)
+    Ok(match native(sight, t) {
+        Native::Causal => (true, None),
+        Native::Full => (false, None),
+        Native::None => (false, Some(cx.masks.get(sight, 0..t, t, kind, q.device())?)),
+    })
 }
 
 pub fn lower(op: &Attend, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lowered {
     let [q, k, v] = take(inputs)?;
     let (k, v) = (spread(q, k)?, spread(q, v)?);
     if cx.is_cpu() {
-        let (causal, mask) = fused_sight(op.sight, cx.kinds.compute, q)?;
+        let (causal, mask) = fused_sight(cx, op.sight, cx.kinds.compute, q)?;
         let (out, lse) =
             Tensor::f_internal_scaled_dot_product_flash_attention_for_cpu(q, &k, &v, 0.0, causal, mask.as_ref(), None)?;
         return Ok(vec![out, lse]);
     }
-    if has_flash(cx, op.sight, q) {
-        return Ok(kernels::flash(q, &k, &v, is_causal(op.sight))?.into());
+    if let Some(causal) = flash_sight(cx, op.sight, q)? {
+        return Ok(kernels::flash(q, &k, &v, causal)?.into());
     }
     composed(op, cx, [q, &k, &v])
+}
+
+/// Attention of new positions, which follow those whose keys and values are `before`. Also gives the keys and
+/// values of all, heads as they came.
+pub fn lower_after(
+    op: &Attend,
+    cx: &Cx<'_>,
+    inputs: &[&Tensor],
+    before: Option<&[Tensor; 2]>,
+) -> Result<(Vec<Tensor>, [Tensor; 2]), Fault> {
+    let [q, k, v] = take(inputs)?;
+    let Some([keys, values]) = before else {
+        return Ok((lower(op, cx, inputs)?, [k.shallow_clone(), v.shallow_clone()]));
+    };
+    let all = [Tensor::f_cat(&[keys, k], 2)?, Tensor::f_cat(&[values, v], 2)?];
+    let [spread_k, spread_v] = [spread(q, &all[0])?, spread(q, &all[1])?];
+    let ([_, _, t, _], [_, _, n, _]) = (sizes(q)?, sizes(&all[0])?);
+    let rows = n - t..n;
+    let mask = |kind: Kind| match see_all(op.sight, rows.clone(), n) {
+        true => Ok(None),
+        false => cx.masks.get(op.sight, rows.clone(), n, kind, q.device()).map(Some),
+    };
+    if cx.is_cpu() {
+        let (out, lse) = Tensor::f_internal_scaled_dot_product_flash_attention_for_cpu(
+            q,
+            &spread_k,
+            &spread_v,
+            0.0,
+            false,
+            mask(cx.kinds.compute)?.as_ref(),
+            None,
+        )?;
+        return Ok((vec![out, lse], all));
+    }
+    Ok((composed_with(cx, [q, &spread_k, &spread_v], mask(Kind::Bool)?)?, all))
+}
+
+/// Whether each of these last rows sees all of `n`.
+fn see_all(sight: Sight, rows: Range<i64>, n: i64) -> bool {
+    let near = sight.window.is_none_or(|window| window >= n.max(0) as u64);
+    near && match sight.pattern {
+        Pattern::Causal => rows.start + 1 >= n,
+        Pattern::BlockCausal { block } => {
+            let block = block.max(1) as i64;
+            rows.start / block == (n - 1).max(0) / block
+        }
+        Pattern::Full => true,
+        Pattern::TwoStream { .. } => false,
+    }
 }
 
 pub fn lower_grad(op: &AttendGrad, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lowered {
@@ -98,7 +204,7 @@ pub fn lower_grad(op: &AttendGrad, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lowered {
     let [dq, dk, dv] = if cx.is_cpu() {
         // libtorch's backward is five times slower in bf16 than in fp32, casts included.
         let wide = |x: &Tensor| x.f_to_kind(cx.kinds.wide);
-        let (causal, mask) = fused_sight(op.sight, cx.kinds.wide, q)?;
+        let (causal, mask) = fused_sight(cx, op.sight, cx.kinds.wide, q)?;
         let (dq, dk, dv) = Tensor::f_internal_scaled_dot_product_flash_attention_for_cpu_backward(
             &wide(dout)?,
             &wide(q)?,
@@ -113,31 +219,44 @@ pub fn lower_grad(op: &AttendGrad, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lowered {
         )?;
         let compute = |x: Tensor| x.f_to_kind(cx.kinds.compute);
         [compute(dq)?, compute(dk)?, compute(dv)?]
-    } else if has_flash(cx, op.sight, q) {
-        kernels::flash_grad(dout, [q, k, v], out, lse, is_causal(op.sight))?
+    } else if let Some(causal) = flash_sight(cx, op.sight, q)? {
+        kernels::flash_grad(dout, [q, k, v], out, lse, causal)?
     } else {
         composed_grad(op, cx, [dout, q, k, v, out, lse])?
     };
     Ok(vec![dq, gather(cx, shared_k, dk)?, gather(cx, shared_v, dv)?])
 }
 
+/// What to hide in scores of a whole sequence, if anything.
+fn hiding(cx: &Cx<'_>, sight: Sight, q: &Tensor) -> Result<Option<Tensor>, Fault> {
+    let [_, _, t, _] = sizes(q)?;
+    match native(sight, t) {
+        Native::Full => Ok(None),
+        Native::Causal | Native::None => cx.masks.get(sight, 0..t, t, Kind::Bool, q.device()).map(Some),
+    }
+}
+
 /// Scaled scores, minus infinity where a position does not see another. In wide precision.
-fn scores(cx: &Cx<'_>, sight: Sight, q: &Tensor, k: &Tensor) -> Result<Tensor, Fault> {
+fn scores(hidden: Option<&Tensor>, q: &Tensor, k: &Tensor) -> Result<Tensor, Fault> {
     let scale = 1.0 / (width(q) as f64).sqrt();
     let scores = q.f_matmul(&k.f_transpose(-2, -1)?)?.f_mul_scalar(scale)?;
-    if sight.window.is_none() && !is_causal(sight) {
-        return Ok(scores);
+    match hidden {
+        Some(hidden) => Ok(scores.f_masked_fill(hidden, f64::NEG_INFINITY)?),
+        None => Ok(scores),
     }
-    let t = scores.size().last().copied().unwrap_or(0);
-    Ok(scores.f_masked_fill(&hidden(sight, t, cx.device)?, f64::NEG_INFINITY)?)
 }
 
 /// From libtorch's operations, for devices and precisions without a fused kernel; a head of keys and
 /// values for each of queries.
-pub fn composed(op: &Attend, cx: &Cx<'_>, [q, k, v]: [&Tensor; 3]) -> Lowered {
+pub fn composed(op: &Attend, cx: &Cx<'_>, qkv: [&Tensor; 3]) -> Lowered {
+    let hidden = hiding(cx, op.sight, qkv[0])?;
+    composed_with(cx, qkv, hidden)
+}
+
+fn composed_with(cx: &Cx<'_>, [q, k, v]: [&Tensor; 3], hidden: Option<Tensor>) -> Lowered {
     let wide = cx.kinds.wide;
     let (q, k, v) = (q.f_to_kind(wide)?, k.f_to_kind(wide)?, v.f_to_kind(wide)?);
-    let scores = scores(cx, op.sight, &q, &k)?;
+    let scores = scores(hidden.as_ref(), &q, &k)?;
     let lse = scores.f_logsumexp(-1, false)?;
     let p = scores.f_sub(&lse.f_unsqueeze(-1)?)?.f_exp_()?;
     Ok(vec![p.f_matmul(&v)?.f_to_kind(cx.kinds.compute)?, lse])
@@ -152,7 +271,7 @@ pub fn composed_grad(
     let wide = cx.kinds.wide;
     let (dout, out) = (dout.f_to_kind(wide)?, out.f_to_kind(wide)?);
     let (q, k, v) = (q.f_to_kind(wide)?, k.f_to_kind(wide)?, v.f_to_kind(wide)?);
-    let p = scores(cx, op.sight, &q, &k)?.f_sub(&lse.f_unsqueeze(-1)?)?.f_exp_()?;
+    let p = scores(hiding(cx, op.sight, &q)?.as_ref(), &q, &k)?.f_sub(&lse.f_unsqueeze(-1)?)?.f_exp_()?;
     let delta = dout.f_mul(&out)?.f_sum_dim_intlist(-1, true, wide)?;
     let dp = dout.f_matmul(&v.f_transpose(-2, -1)?)?;
     let ds = dp.f_sub(&delta)?.f_mul(&p)?.f_mul_scalar(1.0 / (width(&q) as f64).sqrt())?;

@@ -11,6 +11,7 @@ pub mod embed;
 pub mod layer_norm;
 pub mod linear;
 pub mod merge_heads;
+pub mod mixture;
 pub mod mul;
 pub mod nll;
 pub mod offset;
@@ -34,6 +35,7 @@ pub struct Cx<'a> {
     pub kinds: Kinds,
     pub device: Device,
     pub tables: &'a rope::Tables,
+    pub masks: &'a attend::Masks,
     /// The values of `Input::Positions`, which is the only `[T]` of ids: known here without asking the device.
     pub positions: &'a [i64],
 }
@@ -69,6 +71,8 @@ pub fn lower(op: &Op, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lowered {
         Op::LinearInputGrad(op) => linear::lower_input_grad(op, cx, inputs),
         Op::LinearWeightGrad(op) => linear::lower_weight_grad(op, cx, inputs),
         Op::MergeHeads(op) => merge_heads::lower(op, cx, inputs),
+        Op::Mixture(op) => mixture::lower(op, cx, inputs),
+        Op::MixtureGrad(op) => mixture::lower_grad(op, cx, inputs),
         Op::Mul(op) => mul::lower(op, cx, inputs),
         Op::Nll(op) => nll::lower(op, cx, inputs),
         Op::NllGrad(op) => nll::lower_grad(op, cx, inputs),

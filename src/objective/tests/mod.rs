@@ -10,6 +10,8 @@ use crate::check::formula::{Formula, Function, Term};
 use crate::check::spec::{Ends, Estimator, LossWeight, MaskedDiffusion, NextToken, TKind, TSampling, Vocab};
 use proptest::prelude::*;
 
+mod edges;
+
 /// Enumeration of counts and subsets leaves rounding and the bisection of the edges.
 const EXACT: f64 = 1e-9;
 /// The midpoint rule over t, 20,000 points, on integrands with bounded second derivative.
@@ -80,7 +82,7 @@ fn rates(batch: &Corrupted) -> Vec<f64> {
 
 fn plan(schedule: Formula, range: (f64, f64), weight: LossWeight, estimator: Estimator, seq: usize) -> MaskPlan {
     match masked(schedule, TKind::Iid, range, weight, estimator) {
-        Objective::MaskedDiffusion(m) => MaskPlan::new(&m, seq),
+        Objective::MaskedDiffusion(m) => MaskPlan::new(&m, seq - 1),
         _ => unreachable!(),
     }
 }
@@ -549,9 +551,9 @@ fn a_row_is_told_the_level_that_masked_it() {
         let of = |estimator| masked(schedule.clone(), TKind::Stratified, (0.1, 0.9), LossWeight::Elbo, estimator);
         // Bernoulli: the t that was drawn.
         let corruptor = Corruptor::new(&of(Estimator::Bernoulli), &VOCAB, 33);
-        let levels = draws::NoiseLevels::new(corruptor.plan().unwrap(), 16, 7, 5);
+        let levels = draws::Levels::new(TKind::Stratified, 16, 7, 5);
         let out = corruptor.corrupt(&clean, 0, 16, 7, 5);
-        let drawn: Vec<f64> = (0..16).map(|row| levels.t(corruptor.plan().unwrap(), row)).collect();
+        let drawn: Vec<f64> = (0..16).map(|row| corruptor.plan().unwrap().t_at(levels.u(row))).collect();
         assert_eq!(out.t, drawn, "{name}");
         // Count, and every evaluation: the t at which as large a share is masked.
         let rate = match of(Estimator::Count) {
