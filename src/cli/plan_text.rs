@@ -82,7 +82,7 @@ fn is_first_replicate(spec: &CheckedSpec, point: &Point) -> bool {
     replicate.and_then(|i| point.coordinates.get(i)).is_none_or(|c| c.index == 0)
 }
 
-/// One line for each fact, of the first arm; where points differ in it, that is said.
+/// One line for each fact, or several where arms differ in it; where points do, that is said.
 fn shared(spec: &CheckedSpec, points: &[&[Planned<'_>]], out: &mut Lines) {
     type Say = fn(&Arm, &ArmPlan) -> String;
     let facts: [(&str, Say); 9] = [
@@ -133,16 +133,19 @@ fn shared(spec: &CheckedSpec, points: &[&[Planned<'_>]], out: &mut Lines) {
         ("evaluation", |arm, _| format!("{} times, of x_2..x_L given x_1 in every arm", arm.eval.at_steps.len())),
     ];
     for (name, fact) in facts {
-        let mut all = points.iter().filter_map(|arms| arms.first()).map(|(arm, plan)| fact(arm, plan));
+        let mut all = points.iter().map(|arms| grouped_by(arms, &|arm, plan| Some(fact(arm, plan))));
         let Some(first) = all.next() else { continue };
         let differs = if all.any(|other| other != first) { "   <- differs by point; this is the first" } else { "" };
-        out.line(format!("  {name:<11} {first}{differs}"));
+        for (i, (text, arms)) in first.iter().enumerate() {
+            let arms = if first.len() > 1 { format!("{arms}: ") } else { String::new() };
+            out.line(format!("  {:<11} {arms}{text}{differs}", if i == 0 { name } else { "" }));
+        }
     }
     let first: &[Planned<'_>] = points.first().copied().unwrap_or_default();
-    for (text, arms) in grouped_by(first, &|arm| Some(objective::evaluation(&arm.objective))) {
+    for (text, arms) in grouped_by(first, &|arm, _| Some(objective::evaluation(&arm.objective))) {
         out.line(format!("  {:<11} {arms}: {text}", ""));
     }
-    for (text, arms) in grouped_by(first, &noise_text) {
+    for (text, arms) in grouped_by(first, &|arm, _| noise_text(arm)) {
         out.line(format!("  {:<11} {arms}: {text}", "noise"));
     }
     for (label, n) in spec.collapsed() {
@@ -151,10 +154,10 @@ fn shared(spec: &CheckedSpec, points: &[&[Planned<'_>]], out: &mut Lines) {
 }
 
 /// What is said of arms, with the names of those that it is said of.
-fn grouped_by(arms: &[Planned<'_>], of: &dyn Fn(&Arm) -> Option<String>) -> Vec<(String, String)> {
+fn grouped_by(arms: &[Planned<'_>], of: &dyn Fn(&Arm, &ArmPlan) -> Option<String>) -> Vec<(String, String)> {
     let mut all: Vec<(String, Vec<&str>)> = vec![];
-    for (arm, _) in arms {
-        let Some(text) = of(arm) else { continue };
+    for (arm, plan) in arms {
+        let Some(text) = of(arm, plan) else { continue };
         match all.iter_mut().find(|(known, _)| *known == text) {
             Some((_, names)) => names.push(&arm.name),
             None => all.push((text, vec![&arm.name])),
@@ -232,7 +235,7 @@ fn arms(plans: &[Planned<'_>], out: &mut Lines) {
 
 /// What the table leaves unsaid.
 fn notes(plans: &[Planned<'_>], out: &mut Lines) {
-    let notes = grouped_by(plans, &mismatch_text);
+    let notes = grouped_by(plans, &|arm, _| mismatch_text(arm));
     if !notes.is_empty() {
         out.line("");
     }
