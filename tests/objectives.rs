@@ -231,10 +231,12 @@ impl Case {
     fn new(objective: &str, text: Option<&[u8]>) -> Case {
         let model =
             if objective.starts_with("uniform") || objective.starts_with("hybrid") { "timed" } else { "decoder" };
+        let schedules = ["schedule keep(t) = 1 - t", "schedule cosine(t) = 1 - cos(pi / 2 * (1 - t))"];
+        let schedule = schedules.into_iter().zip(["schedule: keep", "schedule: cosine"]);
+        let schedule = schedule.filter(|(_, used)| objective.contains(used)).map(|(text, _)| text).collect::<String>();
         let spec = format!(
             "use \"lib/decoder.dlm\" {{ {} }}
-schedule keep(t) = 1 - t
-schedule cosine(t) = 1 - cos(pi / 2 * (1 - t))
+{schedule}
 objective tested = {objective}
 data drawn {{
     source: files(\"drawn.txt\")
@@ -257,7 +259,6 @@ experiment parity {{
     }}
     eval: {{ every: 10%, loss: valid }}
     arms: {{ tested: {{ objective: tested }} }}
-    allow: [not_a_bound, unused]
 }}
 ",
             if model == "timed" { "attention, swiglu" } else { "decoder" },

@@ -6,7 +6,7 @@ use crate::cli::args::ExportArgs;
 use crate::cli::{RUN_FAILED, USAGE, fail, graph, print};
 use crate::data::Batches;
 use crate::eval::valid_rows;
-use crate::objective::{Corrupted, Corruptor, pattern};
+use crate::objective::{Corrupted, Corruptor, pattern, shape};
 use crate::store::{DType, TensorData, write_tensors};
 use serde_json::json;
 use std::process::ExitCode;
@@ -26,12 +26,18 @@ fn export(args: &ExportArgs) -> Result<ExitCode, ExitCode> {
     let arm = &setup.arm;
     let steps = args.steps.unwrap_or(arm.budget.steps).min(arm.budget.steps);
     let (seq, batch) = (arm.data.seq, arm.train.batch_seqs);
-    let mut all = Corrupted { seq: seq as usize, ..Corrupted::default() };
+    let shape = shape(&arm.objective, seq);
+    let mut all = Corrupted { seq: shape.time as usize, ..Corrupted::default() };
     let mut batches = Batches::new(&setup.data, &arm.data, batch, arm.train.seeds.order);
     let corruptor = Corruptor::new(&arm.objective, &arm.vocab, seq as usize);
     for step in 0..steps {
         let clean = batches.batch(step);
-        all.extend(corruptor.corrupt(&clean, 0, batch, step, arm.train.seeds.noise));
+        let rows = corruptor.corrupt(&clean, 0, batch, step, arm.train.seeds.noise);
+        if rows.seq != all.seq {
+            let message = format!("step {step} has its rows cut to {} tokens, which is no part of one array", rows.seq);
+            return Err(fail(&format!("{message}\n  = help: export an objective without `variable_length`"), RUN_FAILED));
+        }
+        all.extend(rows);
     }
     let valid = valid_rows(arm, &setup.data);
     let optimizer = arm.train.optimizer;
@@ -67,6 +73,7 @@ fn export(args: &ExportArgs) -> Result<ExitCode, ExitCode> {
         },
         "clip": arm.train.clip,
         "ema": arm.train.ema,
+        "weight_noise": arm.train.weight_noise,
         "lr": lr,
         "eval_at": arm.eval.at_steps,
         "params": params,
@@ -74,10 +81,10 @@ fn export(args: &ExportArgs) -> Result<ExitCode, ExitCode> {
     let write = || -> Result<(), Box<dyn std::error::Error>> {
         std::fs::create_dir_all(&args.to)?;
         write_tensors(&args.to.join("init.safetensors"), &setup.weights.export()?)?;
-        let shape = [steps, batch, seq];
+        let shape = [steps, batch * shape.rows, shape.time];
         let mut train = rows(&all, &shape);
         write_tensors(&args.to.join("train.safetensors"), &std::mem::take(&mut train))?;
-        let mut tensors = rows(&valid.rows, &[valid.rows.rows as u64, seq]);
+        let mut tensors = rows(&valid.rows, &[valid.rows.rows as u64, valid.rows.seq as u64]);
         let documents: Vec<i64> = valid.documents.iter().map(|d| i64::from(*d)).collect();
         tensors.push(whole("document", &[documents.len() as u64], documents.iter().copied()));
         tensors.push(real("document_targets", &[valid.targets.len() as u64], &valid.targets));
@@ -98,8 +105,14 @@ fn rows(of: &Corrupted, shape: &[u64]) -> Vec<TensorData> {
         whole("targets", shape, of.targets.iter().map(|t| i64::from(*t))),
         real("weights", shape, &of.weights),
     ];
-    if let (Some((_, rows)), false) = (shape.split_last(), of.t.is_empty()) {
-        tensors.push(real("t", rows, &of.t));
+    for (name, of_rows) in [("t", &of.t), ("alpha", &of.alpha), ("uniform", &of.uniform)] {
+        if let (Some((_, rows)), false) = (shape.split_last(), of_rows.is_empty()) {
+            tensors.push(real(name, rows, of_rows));
+        }
+    }
+    if !of.positions.is_empty() {
+        let positions = of.positions.iter().map(|i| i64::from(*i));
+        tensors.push(whole("positions", &[of.positions.len() as u64], positions));
     }
     tensors
 }

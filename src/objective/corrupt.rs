@@ -22,7 +22,7 @@ pub struct Corruptor {
 enum Kind {
     NextToken(NextToken),
     Masked(Masked),
-    Blocks(Blocks),
+    Blocks(Box<Blocks>),
     Replaced(Replaced),
 }
 
@@ -72,7 +72,7 @@ impl Corruptor {
             Objective::MaskedDiffusion(masked) => Kind::Masked(Masked::diffusion(masked, seq, mask_id)),
             Objective::AnyOrder(any) => Kind::Masked(Masked::any_order(*any, seq, mask_id)),
             Objective::MaskedLm(fixed) => Kind::Masked(Masked::fixed(*fixed, seq, mask_id)),
-            Objective::BlockDiffusion(blocks) => Kind::Blocks(Blocks::new(blocks, seq, mask_id)),
+            Objective::BlockDiffusion(blocks) => Kind::Blocks(Box::new(Blocks::new(blocks, seq, mask_id))),
             Objective::UniformDiffusion(uniform) => Kind::Replaced(Replaced::uniform(uniform, live, seq, mask_id)),
             Objective::HybridDiffusion(hybrid) => Kind::Replaced(Replaced::hybrid(hybrid, live, seq, mask_id)),
         };

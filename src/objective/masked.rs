@@ -14,12 +14,19 @@ use std::borrow::Cow;
 /// How many targets are masked, and what each weighs.
 #[derive(Clone, Debug)]
 enum Law {
-    /// By a noise level and a schedule; the plan is that of whole rows.
-    Schedule { objective: Box<MaskedDiffusion>, plan: MaskPlan },
+    /// By a noise level and a schedule.
+    Schedule(Box<Schedule>),
     /// k uniform in 1..=n, weight n/k.
     AnyOrder(TKind),
     /// Each on its own with one chance, weight 1 over the masked tokens of the batch.
     Fixed(f64),
+}
+
+#[derive(Clone, Debug)]
+struct Schedule {
+    objective: MaskedDiffusion,
+    /// Of whole rows.
+    plan: MaskPlan,
 }
 
 #[derive(Clone, Debug)]
@@ -39,10 +46,10 @@ impl Masked {
         let layout = Layout { targets: objective.targets, shift: objective.shift };
         let time = layout.time(seq);
         Masked {
-            law: Law::Schedule {
-                objective: Box::new(objective.clone()),
+            law: Law::Schedule(Box::new(Schedule {
+                objective: objective.clone(),
                 plan: MaskPlan::new(objective, layout.n_targets(time)),
-            },
+            })),
             layout,
             seq,
             time,
@@ -66,7 +73,7 @@ impl Masked {
 
     pub fn plan(&self) -> Option<&MaskPlan> {
         match &self.law {
-            Law::Schedule { plan, .. } => Some(plan),
+            Law::Schedule(schedule) => Some(&schedule.plan),
             Law::AnyOrder(_) | Law::Fixed(_) => None,
         }
     }
@@ -78,7 +85,7 @@ impl Masked {
 
     pub fn levels(&self, rows: u64, step: u64, seed: u32) -> Levels {
         let kind = match &self.law {
-            Law::Schedule { plan, .. } => plan.t_sampling().kind,
+            Law::Schedule(schedule) => schedule.plan.t_sampling().kind,
             Law::AnyOrder(kind) => *kind,
             Law::Fixed(_) => TKind::Iid,
         };
@@ -88,8 +95,10 @@ impl Masked {
     /// The plan of rows of this length.
     fn plan_of(&self, time: usize) -> Option<Cow<'_, MaskPlan>> {
         match &self.law {
-            Law::Schedule { plan, .. } if time == self.time => Some(Cow::Borrowed(plan)),
-            Law::Schedule { objective, .. } => Some(Cow::Owned(MaskPlan::new(objective, self.layout.n_targets(time)))),
+            Law::Schedule(schedule) if time == self.time => Some(Cow::Borrowed(&schedule.plan)),
+            Law::Schedule(schedule) => {
+                Some(Cow::Owned(MaskPlan::new(&schedule.objective, self.layout.n_targets(time))))
+            }
             Law::AnyOrder(_) | Law::Fixed(_) => None,
         }
     }
@@ -103,7 +112,7 @@ impl Masked {
             let u = step.levels.u(row);
             let alone = |rate| independent_mask(&stream, step.step, row, rate, n, mask_channel::TOKEN);
             match (&self.law, &plan) {
-                (Law::Schedule { .. }, Some(plan)) => {
+                (Law::Schedule(_), Some(plan)) => {
                     let t = plan.t_at(u);
                     (masked_by(plan, &stream, step.step, row, t), t)
                 }
@@ -112,7 +121,7 @@ impl Masked {
                     (exact_mask(&stream, step.step, row, k, n), u)
                 }
                 (Law::Fixed(rate), _) => (alone(*rate), *rate),
-                (Law::Schedule { .. }, None) => (vec![false; n], u),
+                (Law::Schedule(_), None) => (vec![false; n], u),
             }
         };
         rows.map(one).unzip()
@@ -132,7 +141,7 @@ impl Masked {
     }
 
     fn has_level(&self) -> bool {
-        matches!(self.law, Law::Schedule { .. })
+        matches!(self.law, Law::Schedule(_))
     }
 
     /// What the weights need of the whole batch, without its tokens.
@@ -160,7 +169,7 @@ impl Masked {
 
     fn divides_by_masked(&self) -> bool {
         match &self.law {
-            Law::Schedule { plan, .. } => plan.estimator() == Estimator::BatchMean,
+            Law::Schedule(schedule) => schedule.plan.estimator() == Estimator::BatchMean,
             Law::AnyOrder(_) => false,
             Law::Fixed(_) => true,
         }
@@ -188,7 +197,7 @@ impl Masked {
             let weight = match (&plan, &self.law) {
                 (Some(plan), _) => plan.weight(t, k),
                 (None, Law::AnyOrder(_)) => n as f64 / k.max(1) as f64,
-                (None, Law::Fixed(_) | Law::Schedule { .. }) => 1.0,
+                (None, Law::Fixed(_) | Law::Schedule(_)) => 1.0,
             };
             // The model is told what the mask was drawn by: t, or the level of the count.
             let told = plan.as_deref().filter(|_| self.told).map(|plan| match plan.estimator() {
