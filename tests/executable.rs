@@ -95,6 +95,18 @@ fn blocks_streams_and_replaced_tokens_agree() {
     }
 }
 
+#[test]
+fn dropout_agrees() {
+    let call = "decoder(layers: 2, dim: 16, heads: 2, ffn: 20, attention_dropout: 0.2, residual_dropout: 0.1, \
+        ffn_dropout: 0.5, embedding_dropout: 0.3)";
+    let dropped = model(support::layers::DROPPED, "dropped(dim: 8, rate: 0.3)", Pattern::Full, VOCAB, 16);
+    for model in [decoder(call, Pattern::Causal, VOCAB, 16), dropped] {
+        let graph = training_graph(&model, LIVE, Loss::CrossEntropy).unwrap();
+        compare(&graph, 3, 7, Precision::Fp64, 1e-10);
+        compare(&graph, 3, 7, Precision::Fp32, 1e-4);
+    }
+}
+
 /// What trains on two streams draws text with blocks: only the pattern differs.
 #[test]
 fn a_model_takes_another_pattern() {

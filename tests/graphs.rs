@@ -180,7 +180,7 @@ fn attention_counts_the_pairs_that_see_each_other() {
                 let sight = Sight { pattern, window };
                 let seen: usize = (0..t as usize).map(|i| sight.of(i, t as usize).len()).sum();
                 let q = Type::compute([Dim::Batch, Dim::Fixed(3), Dim::Time, Dim::Fixed(4)]);
-                let cost = Attend { sight }.flops(&[&q], &[], DimSizes { batch: 2, time: t });
+                let cost = Attend { sight, drops: None }.flops(&[&q], &[], DimSizes { batch: 2, time: t });
                 assert_eq!(cost, (2 * 2 * 2 * 3 * 4 * seen) as f64, "{sight:?} at {t}");
                 // Hand counts: nobody sees farther than the window, everybody sees itself.
                 assert!((0..t as usize).all(|i| sight.of(i, t as usize).contains(&i)));

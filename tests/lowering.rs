@@ -12,6 +12,7 @@ use dlmc::graph::ops::{
     cast::Cast,
     chunk::Chunk,
     concat::Concat,
+    dropout::{Dropout, Drops},
     embed::{Embed, EmbedGrad},
     layer_norm::{LayerNorm, LayerNormGrad},
     linear::{Linear, LinearInputGrad, LinearWeightGrad},
@@ -32,7 +33,7 @@ use dlmc::graph::ops::{
 };
 use dlmc::graph::{Array, Dim, Op};
 use dlmc::lower::Kinds;
-use dlmc::lower::ops::{self, Cx, Lowered, attend::Masks, rope::Tables};
+use dlmc::lower::ops::{self, Cx, DrawKey, Lowered, attend::Masks, rope::Tables};
 use dlmc::objective::Pattern;
 use support::{Draws, distance};
 use tch::{Device, Kind, Tensor};
@@ -88,7 +89,14 @@ fn compare(op: &Op, inputs: &[(Array, Held)], run: &dyn Fn(&Cx<'_>, &[&Tensor]) 
                 _ => 0,
             };
             let (tables, masks) = (Tables::default(), Masks::default());
-            let cx = Cx { kinds, device: Device::Cpu, tables: &tables, masks: &masks, positions: &positions[..n] };
+            let cx = Cx {
+                kinds,
+                device: Device::Cpu,
+                tables: &tables,
+                masks: &masks,
+                positions: &positions[..n],
+                draw: DRAW,
+            };
             let got = run(&cx, &tensors.iter().collect::<Vec<_>>()).unwrap_or_else(|e| panic!("{}: {e}", op.name()));
             assert_eq!(got.len(), wanted.len(), "{}", op.name());
             for (i, (got, wanted)) in got.iter().zip(&wanted).enumerate() {
@@ -109,6 +117,13 @@ fn check(op: impl Into<Op>, inputs: &[(Array, Held)]) {
 /// For the lowering that other devices take.
 fn check_composed(op: impl Into<Op>, inputs: &[(Array, Held)], run: &dyn Fn(&Cx<'_>, &[&Tensor]) -> Lowered) {
     compare(&op.into(), inputs, run);
+}
+
+/// What `Input::Draw` gives, on the host and as a tensor.
+const DRAW: DrawKey = DrawKey { seed: 9, step: 4, first_row: 3 };
+
+fn draw() -> (Array, Held) {
+    (Array::new([3], vec![9.0, 4.0, 3.0]), Ids)
 }
 
 fn draws() -> Draws {
@@ -297,7 +312,7 @@ fn attention() {
             let q = (d.array(&shape, 1.0), Compute);
             let kv = [0; 2].map(|_| (d.array(&few, 1.0), Compute));
             let qkv = [q, kv[0].clone(), kv[1].clone()];
-            let op = Attend { sight };
+            let op = Attend { sight, drops: None };
             check(op.clone(), &qkv);
             let mut saved = Op::from(op.clone()).operation().unwrap().reference(&[&qkv[0].0, &qkv[1].0, &qkv[2].0]);
             let (lse, out) = (saved.remove(1), saved.remove(0));
@@ -307,7 +322,7 @@ fn attention() {
             }
             let back = [(d.array(&shape, 1.0), Compute)].into_iter().chain(qkv.clone());
             let back: Vec<_> = back.chain([(out, Compute), (lse, Wide)]).collect();
-            let grad = AttendGrad { sight };
+            let grad = AttendGrad { sight, drops: None };
             check(grad.clone(), &back);
             // For other devices a head of keys is there for each of queries.
             if shared == 4 {
@@ -317,6 +332,36 @@ fn attention() {
                 });
             }
         }
+    }
+}
+
+/// The kernel draws what the reference draws: pieces of blocks, many rows, rows longer than a thread's piece.
+#[test]
+fn dropout() {
+    let mut d = draws();
+    let drops = |rate: f64| Drops { rate, site: "layer.3.attention.dropout".into() };
+    for (shape, has_rows) in
+        [(vec![3, 5, 7], true), (vec![40, 1], true), (vec![2, 9, 4000], true), (vec![6, 11], false)]
+    {
+        for rate in [0.1, 0.75] {
+            check(Dropout { drops: drops(rate), has_rows }, &[(d.array(&shape, 1.0), Compute), draw()]);
+        }
+    }
+    for (t, shared, pattern) in
+        [(5, 4, Pattern::Causal), (12, 2, Pattern::Full), (12, 4, Pattern::TwoStream { block: 3 })]
+    {
+        let (sight, drops) = (Sight { pattern, window: None }, Some(drops(0.3)));
+        let (shape, few) = ([2, 4, t, 8], [2, shared, t, 8]);
+        let qkv = [d.array(&shape, 1.0), d.array(&few, 1.0), d.array(&few, 1.0)].map(|x| (x, Compute));
+        let given: Vec<_> = qkv.iter().cloned().chain([draw()]).collect();
+        let op = Attend { sight, drops: drops.clone() };
+        check(op.clone(), &given);
+        let arrays: Vec<&Array> = given.iter().map(|(array, _)| array).collect();
+        let mut saved = Op::from(op).operation().unwrap().reference(&arrays);
+        let (lse, out) = (saved.remove(1), saved.remove(0));
+        let back: Vec<_> = [(d.array(&shape, 1.0), Compute)].into_iter().chain(qkv).collect();
+        let back: Vec<_> = back.into_iter().chain([(out, Compute), (lse, Wide), draw()]).collect();
+        check(AttendGrad { sight, drops }, &back);
     }
 }
 
@@ -388,7 +433,7 @@ fn what_noise_cannot_do_is_infinitely_unlikely() {
     let wanted = Op::from(Mixture { live }).operation().unwrap().reference(&arrays);
     assert!(wanted[0].data[0] == f64::INFINITY && wanted[0].data[1].is_finite());
     let (kinds, tables, masks) = (Kinds::from(Precision::Fp32), Tables::default(), Masks::default());
-    let cx = Cx { kinds, device: Device::Cpu, tables: &tables, masks: &masks, positions: &[] };
+    let cx = Cx { kinds, device: Device::Cpu, tables: &tables, masks: &masks, positions: &[], draw: DRAW };
     let tensors: Vec<Tensor> = given.iter().map(|(array, held)| tensor(array, *held, kinds)).collect();
     let tensors: Vec<&Tensor> = tensors.iter().collect();
     for got in [
@@ -412,7 +457,7 @@ fn sixteen_thousand_equal_rows_add_up_in_bf16() {
     let dy = Tensor::full([n, 8], 0.0005, (Kind::BFloat16, Device::Cpu));
     let each = f64::try_from(dy.get(0).get(0)).unwrap();
     let (kinds, tables, masks) = (Kinds::from(Precision::Bf16), Tables::default(), Masks::default());
-    let cx = Cx { kinds, device: Device::Cpu, tables: &tables, masks: &masks, positions: &[] };
+    let cx = Cx { kinds, device: Device::Cpu, tables: &tables, masks: &masks, positions: &[], draw: DRAW };
     let index = Tensor::ones([n], (Kind::Int64, Device::Cpu));
     for composed in [false, true] {
         let op = EmbedGrad { rows: 3 };
@@ -430,7 +475,7 @@ fn sixteen_thousand_equal_rows_add_up_in_bf16() {
 #[test]
 fn what_does_not_fit_is_refused() {
     let (kinds, tables, masks) = (Kinds::from(Precision::Fp32), Tables::default(), Masks::default());
-    let cx = Cx { kinds, device: Device::Cpu, tables: &tables, masks: &masks, positions: &[] };
+    let cx = Cx { kinds, device: Device::Cpu, tables: &tables, masks: &masks, positions: &[], draw: DRAW };
     let (floats, ids) = (Tensor::zeros([3, 4], (Kind::Float, Device::Cpu)), Tensor::from_slice(&[0i64, 9, 1]));
     let says = |result: Lowered| result.unwrap_err().to_string();
     assert_eq!(says(ops::lower(&Op::Add(Add::default()), &cx, &[&floats])), "got 1 tensors, takes 2");

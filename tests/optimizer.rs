@@ -227,3 +227,65 @@ fn averages_follow_the_weights() {
     let average = values(&ema.weights().views().unwrap()[2]);
     assert!(distance(&average, &[0.19, 0.38, 0.57]) < 1e-12, "{average:?}");
 }
+
+/// Sums of as many draws stray by some standard deviations at most; the draws are fixed, so this holds or not.
+const SIGMAS: f64 = 4.0;
+
+#[test]
+fn noise_on_weights_is_of_its_size_and_anew_each_step() {
+    let (std, n) = (0.03, 130 * 301);
+    for precision in [Precision::Fp64, Precision::Fp32] {
+        let weights = weights(precision);
+        let before: Vec<Vec<f64>> = weights.views().unwrap().iter().map(values).collect();
+        let noise = |std: f64, seed: u32, step: u64| -> Vec<Vec<f64>> {
+            let noisy = weights.compute_noisy(std, seed, step).unwrap();
+            let moved =
+                noisy.iter().zip(&before).map(|(noisy, w)| values(noisy).iter().zip(w).map(|(a, b)| a - b).collect());
+            moved.collect()
+        };
+        let (first, next) = (noise(std, 6, 0), noise(std, 6, 1));
+        // The master stays, and what is no matrix has no noise.
+        assert_eq!(weights.views().unwrap().iter().map(values).collect::<Vec<_>>(), before);
+        assert!([0, 2].iter().all(|i| first[*i].iter().all(|x| *x == 0.0)));
+        assert!(first[1].iter().all(|x| *x != 0.0));
+        let all = &first[3];
+        let mean = all.iter().sum::<f64>() / n as f64;
+        let got = (all.iter().map(|x| x * x).sum::<f64>() / n as f64).sqrt();
+        assert!(mean.abs() < SIGMAS * std / (n as f64).sqrt(), "{mean}");
+        assert!((got / std - 1.0).abs() < SIGMAS / (2.0 * n as f64).sqrt(), "{got}");
+        // Other steps, seeds and parameters get other noise; the same ones the same, in proportion.
+        let correlation = |a: &[f64], b: &[f64]| {
+            a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>() / (std * std * a.len().min(b.len()) as f64)
+        };
+        for other in [&next[3], &noise(std, 7, 0)[3]] {
+            assert!(correlation(all, other).abs() < SIGMAS / (n as f64).sqrt());
+        }
+        assert!(correlation(&first[1], all).abs() < SIGMAS / 35f64.sqrt());
+        assert_eq!(noise(std, 6, 0), first);
+        assert!(distance(&noise(2.0 * std, 6, 0)[3], &all.iter().map(|x| 2.0 * x).collect::<Vec<_>>()) < 1e-4);
+        assert_eq!(noise(0.0, 6, 0)[3], vec![0.0; n]);
+    }
+    // In bf16 it is rounded with the weight.
+    let bf16 = weights(Precision::Bf16);
+    let noisy = bf16.compute_noisy(std, 6, 0).unwrap();
+    assert!(noisy.iter().all(|x| x.kind() == Kind::BFloat16));
+    let exact: Vec<f64> = values(&weights(Precision::Fp32).compute_noisy(std, 6, 0).unwrap()[3]);
+    assert!(distance(&values(&noisy[3]), &exact) < 4e-3);
+}
+
+/// The gradient at the noisy weights is the one that moves the weights without noise.
+#[test]
+fn the_master_moves_by_the_gradient_at_the_noisy_weights() {
+    let mut master = weights(Precision::Fp64);
+    let at = master.compute_noisy(0.1, 6, 3).unwrap();
+    // Of the loss sum(w^2) / 2 the gradient is w.
+    let grads: Vec<Option<Tensor>> = at.iter().map(|w| Some(w.copy())).collect();
+    let mut plain = weights(Precision::Fp64);
+    let step = |weights: &mut Weights| {
+        let (mut sums, mut state) = (GradBuffer::new(weights).unwrap(), AdamWState::new(weights).unwrap());
+        sums.accumulate(&grads).unwrap();
+        state.step(weights, &mut sums, &OPTIMIZER, 0.01, None, 1).unwrap();
+        weights.views().unwrap().iter().map(values).collect::<Vec<_>>()
+    };
+    assert_eq!(step(&mut master), step(&mut plain));
+}

@@ -42,6 +42,8 @@ pub enum Purpose {
     Bootstrap = 15,
     /// Which points of a sweep are kept.
     Points = 16,
+    /// Noise on weights; counted by parameter and step.
+    WeightNoise = 17,
 }
 
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];

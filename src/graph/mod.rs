@@ -66,7 +66,7 @@ pub use indices::Indices;
 pub use lists::ListOp;
 pub use ops::{AlongT, Op};
 pub use region::{Region, Run, Users};
-pub use rewrite::with_pattern;
+pub use rewrite::{with_pattern, without_dropout};
 pub use validate::ValidGraph;
 
 use crate::base::Span;

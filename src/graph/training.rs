@@ -1,6 +1,7 @@
 //! From logits to loss, and from loss to gradients.
 
 use super::ops::{Input, Mismatch, mixture::Mixture, nll::Nll, weighted_sum::WeightedSum};
+use super::rewrite::without_dropout;
 use super::validate::{Invalid, validate};
 use super::vjp::differentiate;
 use super::{Dim, Elem, Graph, Node, Op, Type, ValidGraph, Value};
@@ -14,12 +15,13 @@ pub enum TrainingError {
     Invalid(Vec<Invalid>),
 }
 
-/// The loss graph: outputs `loss` (scalar) and `nll` (`[B, T]`, nats), without a backward pass.
+/// The loss graph: outputs `loss` (scalar) and `nll` (`[B, T]`, nats), without a backward pass or
+/// dropout.
 ///
 /// Assumes the model's output `logits`. `live` ids can be predicted; see [`Nll`]. Of [`Loss::Mixture`], whose loss
 /// is no likelihood of one token, `nll` is the loss of a position all the same.
 pub fn loss_graph(model: &ValidGraph, live: u64, loss: Loss) -> Result<ValidGraph, TrainingError> {
-    let mut graph = model.graph().clone();
+    let mut graph = without_dropout(model).graph().clone();
     add_loss(&mut graph, live, loss)?;
     validate(graph).map_err(TrainingError::Invalid)
 }

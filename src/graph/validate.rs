@@ -32,6 +32,11 @@ impl ValidGraph {
         ValidGraph(graph)
     }
 
+    /// A graph that a rewrite made of a valid one and that is valid in turn; tests validate what rewrites make.
+    pub(super) fn rewritten(graph: Graph) -> ValidGraph {
+        ValidGraph(graph)
+    }
+
     /// The body of a region's run or the root.
     pub fn body(&self, id: BodyId) -> &Body {
         static EMPTY: std::sync::OnceLock<Body> = std::sync::OnceLock::new();

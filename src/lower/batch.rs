@@ -31,7 +31,8 @@ pub fn inputs(batch: &Corrupted, device: Device) -> Result<Vec<(Input, Tensor)>,
         inputs.push((Input::Positions, Tensor::f_from_slice(&positions)?.f_to_device(device)?));
     }
     let draw = [batch.draw.seed, batch.draw.step, batch.draw.row].map(i64::from);
-    inputs.push((Input::Draw, Tensor::f_from_slice(&draw)?.f_to_device(device)?));
+    // Read on the host.
+    inputs.push((Input::Draw, Tensor::f_from_slice(&draw)?));
     Ok(inputs)
 }
 

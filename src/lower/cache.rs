@@ -8,7 +8,7 @@
 use super::error::LowerError;
 use super::ops::{Cx, Lowered, attend};
 use crate::graph::Op;
-use crate::graph::ops::attend::Attend;
+use crate::graph::ops::{Input, attend::Attend};
 use crate::objective::Pattern;
 use crate::program::Program;
 use tch::Tensor;
@@ -79,6 +79,9 @@ impl<'a> After<'a> {
                     ));
                 }
             }
+        }
+        if program.inputs.iter().any(|(input, _)| *input == Input::Draw) {
+            return refused("a model is run without its dropout".into());
         }
         if program.instrs.iter().any(|instr| matches!(instr.op, Op::AttendGrad(_))) {
             return refused("a program with a backward pass needs the whole sequence".into());

@@ -2,7 +2,7 @@
 
 use super::cache::{After, Cache};
 use super::error::{Fault, LowerError};
-use super::ops::{self, Cx};
+use super::ops::{self, Cx, DrawKey};
 use super::{Kinds, kernels};
 use crate::check::spec::Precision;
 use crate::graph::ops::Input;
@@ -101,7 +101,9 @@ impl Executable {
             put(&mut slots, slot, tensor);
         }
         let positions = self.positions(inputs, first)?;
+        let draw = self.draw(inputs)?;
         let cx = Cx {
+            draw,
             positions: &positions,
             kinds: self.kinds,
             device: self.device,
@@ -144,6 +146,17 @@ impl Executable {
         let named = program.outputs.iter().filter_map(|(name, slot)| Some((name.clone(), get(slot)?))).collect();
         let grads = program.grads.iter().map(|slot| slot.as_ref().and_then(get)).collect();
         Ok(Outputs { named, grads })
+    }
+
+    /// The place of the draws, if the program drops anything.
+    fn draw(&self, inputs: &[(Input, Tensor)]) -> Result<DrawKey, LowerError> {
+        if !self.program.inputs.iter().any(|(input, _)| *input == Input::Draw) {
+            return Ok(DrawKey::default());
+        }
+        let given = inputs.iter().find(|(input, _)| *input == Input::Draw).map(|(_, given)| given);
+        let given = given.ok_or(LowerError::MissingInput(Input::Draw.name()))?;
+        let words: Vec<f64> = Vec::<i64>::try_from(given)?.into_iter().map(|word| word as f64).collect();
+        Ok(DrawKey::of(&words))
     }
 
     /// The positions on the host, if the program reads them; `first` is that of the first.

@@ -421,6 +421,25 @@ char* dlmc_mixture_grad(const void* dloss_, const void* logits_, const void* tar
   });
 }
 
+// Bool [n_rows, n]: which elements are dropped.
+char* dlmc_dropped(const dlmc::Draw* of, int64_t n_rows, int64_t n, void** out_) {
+  return guard([&] {
+    TORCH_CHECK(n >= 0 && n / 4 <= UINT32_MAX, "no draws for ", n, " elements of a row");
+    Tensor out = at::empty({n_rows, n}, at::kBool);
+    uint8_t* to = static_cast<uint8_t*>(out.data_ptr());
+    // Pieces of rows, so that few long rows keep all threads busy, too.
+    int64_t pieces = std::max<int64_t>(1, (n + BLOCK - 1) / BLOCK);
+    at::parallel_for(0, n_rows * pieces, std::max<int64_t>(1, GRAIN / std::max<int64_t>(1, n)), [&](int64_t first, int64_t last) {
+      for (int64_t i = first; i < last; ++i) {
+        dlmc::Draw draw = *of;
+        draw.row += uint32_t(i / pieces);
+        table().dropped(draw, to + i / pieces * n, i % pieces * BLOCK, std::min(n, (i % pieces + 1) * BLOCK));
+      }
+    });
+    give(out_, out);
+  });
+}
+
 // Threads share the columns, not the rows: every sum has one order.
 char* dlmc_embed_grad(const void* dy_, const void* index_, int64_t n_rows, void** out_) {
   return guard([&] {

@@ -1,6 +1,7 @@
 //! The door to `kernels.cpp`: safe functions over tensors. All `unsafe` of this crate is here.
 
 use super::error::Fault;
+use crate::base::philox::Purpose;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use tch::Tensor;
 use torch_sys::C_tensor;
@@ -19,6 +20,17 @@ pub struct AdamWConstants {
     pub eps: f64,
     pub step_size: f64,
     pub root_correction2: f64,
+}
+
+/// The place of draws; the layout of `dlmc::Draw`.
+#[repr(C)]
+struct Draw {
+    seed: u32,
+    purpose: u32,
+    step: u32,
+    row: u32,
+    site: u32,
+    threshold: u32,
 }
 
 unsafe extern "C" {
@@ -69,6 +81,7 @@ unsafe extern "C" {
         live: i64,
         dlogits: Out,
     ) -> *mut c_char;
+    fn dlmc_dropped(draw: *const Draw, n_rows: i64, n: i64, out: Out) -> *mut c_char;
     fn dlmc_embed_grad(dy: In, index: In, rows: i64, out: Out) -> *mut c_char;
     fn dlmc_adamw(
         p: *mut c_void,
@@ -214,6 +227,18 @@ pub fn mixture_grad(
         let [dloss, logits, targets, tokens, alpha, uniform, lse] = all;
         dlmc_mixture_grad(dloss, logits, targets, tokens, alpha, uniform, lse, live as i64, dlogits)
     })
+}
+
+/// Bool `[n_rows, n]`: what dropout drops, from the row of the counter on.
+pub fn dropped(
+    seed: u32,
+    [step, row, site]: [u32; 3],
+    n_rows: i64,
+    n: i64,
+    threshold: u32,
+) -> Result<[Tensor; 1], Fault> {
+    let draw = Draw { seed, purpose: Purpose::Dropout as u32, step, row, site, threshold };
+    new_tensors(|[out]| unsafe { dlmc_dropped(&draw, n_rows, n, out) })
 }
 
 pub fn embed_grad(dy: &Tensor, index: &Tensor, rows: u64) -> Result<[Tensor; 1], Fault> {

@@ -350,6 +350,33 @@ static double square_sum(const T* __restrict x, int64_t n) {
   return sum<double>(n, [=](int64_t i) { return double(x[i]) * double(x[i]); });
 }
 
+// Blocks side by side; src/base/philox.rs has the function, and the published answers that hold both.
+static void dropped(const Draw& draw, uint8_t* __restrict out, int64_t from, int64_t to) {
+  for (int64_t first = from; first < to; first += 4 * LANES) {
+    uint32_t c0[LANES], c1[LANES], c2[LANES], c3[LANES], k0 = draw.seed, k1 = draw.purpose;
+    for (int64_t j = 0; j < LANES; ++j) {
+      c0[j] = draw.step;
+      c1[j] = draw.row;
+      c2[j] = uint32_t(first / 4 + j);
+      c3[j] = draw.site;
+    }
+    for (int round = 0; round < 10; ++round) {
+      for (int64_t j = 0; j < LANES; ++j) {
+        uint64_t a = uint64_t(0xD2511F53u) * c0[j], b = uint64_t(0xCD9E8D57u) * c2[j];
+        c0[j] = uint32_t(b >> 32) ^ c1[j] ^ k0;
+        c1[j] = uint32_t(b);
+        c2[j] = uint32_t(a >> 32) ^ c3[j] ^ k1;
+        c3[j] = uint32_t(a);
+      }
+      k0 += 0x9E3779B9u;
+      k1 += 0xBB67AE85u;
+    }
+    const uint32_t* words[4] = {c0, c1, c2, c3};
+    int64_t n = to - first < 4 * LANES ? to - first : 4 * LANES;
+    for (int64_t i = 0; i < n; ++i) out[first + i] = words[i % 4][i / 4] < draw.threshold;
+  }
+}
+
 template <class T>
 static constexpr Rows<T> rows() {
   return {rms_norm<T>, rms_norm_grad<T>, layer_norm<T>, layer_norm_grad<T>, rope<T>,
@@ -358,7 +385,7 @@ static constexpr Rows<T> rows() {
 }
 
 static constexpr Table TABLE = {rows<bf16>(), rows<float>(), rows<double>(),
-                                {adamw<float>, square_sum<float>}, {adamw<double>, square_sum<double>}};
+                                {adamw<float>, square_sum<float>}, {adamw<double>, square_sum<double>}, dropped};
 
 }  // namespace DLMC_LEVEL
 

@@ -63,12 +63,20 @@ struct FlatRows {
   double (*square_sum)(const T* x, int64_t n);
 };
 
+// Words of Philox4x32-10 at (step, row, block of four elements, site), under the key (seed, purpose). Writes 1
+// for each element from..to whose word is below the threshold, else 0; `from` is a multiple of 4.
+struct Draw {
+  uint32_t seed, purpose, step, row, site, threshold;
+};
+using Dropped = void (*)(const Draw& draw, uint8_t* out, int64_t from, int64_t to);
+
 struct Table {
   Rows<bf16> bf16_rows;
   Rows<float> fp32_rows;
   Rows<double> fp64_rows;
   FlatRows<float> fp32_flat;
   FlatRows<double> fp64_flat;
+  Dropped dropped;
 };
 
 const Table& rows_baseline();

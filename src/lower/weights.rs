@@ -106,10 +106,7 @@ impl Weights {
                         Init::Zeros | Init::Ones => [0.0; 2],
                     };
                     let values = draws(&draw, &param.path, param.n_elements() as usize);
-                    let drawn = match kinds.wide {
-                        Kind::Double => Tensor::f_from_slice(&values)?,
-                        _ => Tensor::f_from_slice(&values.iter().map(|x| *x as f32).collect::<Vec<f32>>())?,
-                    };
+                    let drawn = host(&values, kinds)?;
                     tch::no_grad(|| view.f_view([-1])?.f_copy_(&drawn))?;
                 }
             }
@@ -134,6 +131,24 @@ impl Weights {
     /// fp64 the views are the master's own, and a step changes them.
     pub fn compute(&self) -> Result<Vec<Tensor>, LowerError> {
         Ok(self.layout.views(&self.flat.f_to_kind(self.kinds.compute)?)?)
+    }
+
+    /// As [`Weights::compute`], with Gaussian noise of this standard deviation on every matrix (what weight decay
+    /// is of). It is drawn by (seed, path, step, element), so anew for each step and alike on every device. The
+    /// master stays as it is: the gradient at the noisy weights is what moves it.
+    pub fn compute_noisy(&self, std: f64, seed: u32, step: u64) -> Result<Vec<Tensor>, LowerError> {
+        let noisy = self.flat.f_detach_copy()?;
+        let stream = Stream::new(seed, Purpose::WeightNoise);
+        // Two normals for each counter: 2^33 elements of a parameter before a draw comes again.
+        let draw = |[high, low, pair, _]: [u32; 4]| stream.normals([high, low, pair, step as u32]).map(|z| std * z);
+        for (param, view) in self.layout.params.iter().zip(self.layout.views(&noisy)?) {
+            if param.decays() {
+                let values = draws(&draw, &param.path, param.n_elements() as usize);
+                let drawn = host(&values, self.kinds)?.f_to_device(noisy.device())?;
+                tch::no_grad(|| view.f_view([-1])?.f_add_(&drawn)).map(drop)?;
+            }
+        }
+        Ok(self.layout.views(&noisy.f_to_kind(self.kinds.compute)?)?)
     }
 
     /// Over paths, shapes and bytes in the order of paths.
@@ -169,6 +184,14 @@ impl Weights {
     pub(super) fn with_flat(&self, flat: Tensor) -> Weights {
         Weights { layout: self.layout.clone(), flat, kinds: self.kinds }
     }
+}
+
+/// Numbers as a tensor of the kind that weights are kept in.
+fn host(values: &[f64], kinds: Kinds) -> Result<Tensor, Fault> {
+    Ok(match kinds.wide {
+        Kind::Double => Tensor::f_from_slice(values)?,
+        _ => Tensor::f_from_slice(&values.iter().map(|x| *x as f32).collect::<Vec<f32>>())?,
+    })
 }
 
 /// `n` draws. Element i is half `i % 2` of the draw at counter (hash of path, i / 2).

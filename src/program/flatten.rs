@@ -116,7 +116,9 @@ impl Flattener<'_> {
                 }
                 op => {
                     let scope = scope_at(&node.scope, indices, outer);
-                    for (port, output) in self.operation(op, &inputs, &node.types, &scope).into_iter().enumerate() {
+                    for (port, output) in
+                        self.operation(&op.at(indices), &inputs, &node.types, &scope).into_iter().enumerate()
+                    {
                         bound.insert(Value { node: index, port: port as u16 }, output);
                     }
                 }

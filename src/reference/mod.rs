@@ -103,7 +103,7 @@ fn body(
             Op::List(op) => list(op, &inputs).into_iter().collect(),
             op => {
                 let arrays: Vec<&Array> = inputs.iter().filter_map(Datum::array).collect();
-                let outputs = op.operation().map(|o| o.reference(&arrays)).unwrap_or_default();
+                let outputs = op.at(indices).operation().map(|o| o.reference(&arrays)).unwrap_or_default();
                 outputs.into_iter().map(Datum::One).collect()
             }
         };

@@ -61,6 +61,8 @@ const INIT: StaticParam = StaticParam { name: "init", ty: ArgType::Init, default
 
 const WINDOW: StaticParam = StaticParam { name: "window", ty: ArgType::IntOrNone, default: Some(Default::None) };
 
+const RATE: StaticParam = StaticParam { name: "rate", ty: ArgType::Real, default: None };
+
 const fn int(name: &'static str) -> StaticParam {
     StaticParam { name, ty: ArgType::Int, default: None }
 }
@@ -89,9 +91,10 @@ impl Operation {
 }
 
 pub const OPERATIONS: &[Operation] = &[
-    op("attend", &["q", "k", "v"], &[WINDOW]),
+    op("attend", &["q", "k", "v"], &[WINDOW, real("dropout", 0.0)]),
     op("chunk", &["x"], &[int("n")]),
     op("concat", &["a", "b"], &[]),
+    op("dropout", &["x"], &[RATE]),
     op("embed", &["index"], &[int("dim"), INIT]).with_params(),
     op("exp", &["x"], &[]),
     op("gelu", &["x"], &[]),

@@ -206,3 +206,35 @@ model deep(layers: int) {
     return unembed(rmsnorm(x) as norm)
 }
 ";
+
+/// Dropout in regions, nested ones, blocks that are called twice, layers of two kinds, a tensor without rows.
+pub const DROPPED: &str = "
+block mix(x: [B, T, D], heads: int, rate: real) -> [B, T, D] {
+    q = split_heads(linear(x, D) as q, heads)
+    k = split_heads(linear(x, D / 2) as k, heads / 2)
+    return linear(merge_heads(attend(q, k, k, dropout: rate)), D) as o
+}
+
+block noisy(x: [B, T, D], rate: real) -> [B, T, D] {
+    return dropout(silu(dropout(x, rate)), rate)
+}
+
+model dropped(dim: int, rate: real) {
+    x = embed(tokens, dim) + dropout(embed(positions, dim) as places, rate)
+    repeat 3 as i {
+        if i == 1 {
+            x = x + dropout(mix(rmsnorm(x) as norm, heads: 2, rate: rate), rate)
+        } else {
+            x = x + dropout(linear(noisy(x, rate: rate), dim), rate)
+        }
+        repeat 2 as j {
+            x = x + noisy(x, rate: rate * 0.5) * parameter(dim, init: ones) as gain
+            collect h = dropout(x, rate)
+        }
+        x = x + pick(h, 1) + share linear(noisy(x, rate: rate), dim) as common
+    }
+    repeat 2 as i {
+        x = x + noisy(x, rate: rate)
+    }
+    return unembed(x)
+}";

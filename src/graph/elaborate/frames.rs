@@ -80,12 +80,22 @@ impl Builder<'_> {
         if !self.step(span) {
             return None;
         }
-        // A body around the current one has a shorter scope.
-        let scope = self.scope.iter().take_while(|part| part.level.is_none_or(|level| level < depth));
-        let scope = scope.map(|part| part.text.as_str()).collect::<Vec<_>>().join(".");
+        let scope = self.scope_at(depth);
         let frame = self.frames.get_mut(depth)?;
         let node = frame.body.add(Node { op, span: Some(span), scope, types }, inputs);
         Some(Value { node, port: 0 })
+    }
+
+    /// The scope of the body at a depth: a body around the current one has a shorter one.
+    fn scope_at(&self, depth: usize) -> String {
+        let scope = self.scope.iter().take_while(|part| part.level.is_none_or(|level| level < depth));
+        scope.map(|part| part.text.as_str()).collect::<Vec<_>>().join(".")
+    }
+
+    /// A name in the scope of the innermost body.
+    pub(super) fn path_here(&self, name: &str) -> String {
+        let scope = self.scope_at(self.frames.len().saturating_sub(1));
+        if scope.is_empty() { name.to_string() } else { format!("{scope}.{name}") }
     }
 
     pub(super) fn type_of(&self, tensor: &Tensor) -> Type {

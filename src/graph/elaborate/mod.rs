@@ -2,7 +2,7 @@
 //! calling one adds its nodes. Nothing here knows a transformer: only operations, calls, `repeat`.
 //!
 //! [`statements`] and [`expressions`] run a block's text, [`calls`] the blocks and [`operations`] the
-//! operations it calls; [`blocks`] are blocks given as arguments. [`repeat`] elaborates each distinct
+//! operations it calls ([`dropout`] one of them); [`blocks`] are blocks given as arguments. [`repeat`] elaborates each distinct
 //! body of a repeat once, which [`fixed`] (with [`atoms`], [`terms`] and
 //! [`columns`]) decides; [`region`] makes one node of
 //! the bodies. [`params`] says which parameter a path means.
@@ -11,6 +11,7 @@ mod atoms;
 mod blocks;
 mod calls;
 mod columns;
+mod dropout;
 mod expressions;
 mod fixed;
 mod frames;
@@ -189,6 +190,7 @@ pub fn build(call: &ModelCall, inputs: ModelInputs, out: &mut Diagnostics) -> Op
     *builder.graph.bodies.get_mut(0)? = frame.body;
     builder.graph.outputs = vec![("logits".into(), logits)];
     builder.finish_params()?;
+    dropout::number_sites(&mut builder.graph);
     Some(builder.graph)
 }
 

@@ -1,6 +1,6 @@
 //! The operations of the language: their arguments, and the nodes and parameters they make.
 
-use super::{Atom, Builder, Diagnostic, Dim, Elem, Env, Expr, Init, Op, ParamType, Span, Tensor, Val, code};
+use super::{Atom, Builder, Diagnostic, Dim, Elem, Env, Expr, Init, Input, Op, ParamType, Span, Tensor, Val, code};
 use crate::ast::Arg;
 use crate::base::Number;
 use crate::graph::ops::{
@@ -43,7 +43,15 @@ pub(super) struct Arguments {
 }
 
 impl Statics {
-    fn real(&self, name: &str) -> f64 {
+    /// Where a number was written.
+    pub(super) fn origin(&self, name: &str) -> Option<Span> {
+        match self.0.get(name) {
+            Some(Known::Atom(_, origin)) => Some(*origin),
+            Some(Known::Init(_)) | None => None,
+        }
+    }
+
+    pub(super) fn real(&self, name: &str) -> f64 {
         match self.0.get(name) {
             Some(Known::Atom(atom, _)) => atom.to_number().map_or(0.0, Number::to_f64),
             Some(Known::Init(_)) | None => 0.0,
@@ -91,9 +99,13 @@ impl Builder<'_> {
         let tensor = match operation.name {
             "attend" => {
                 let window = self.at_least_one_or_none(operation.name, "window", &statics, span)?;
-                self.op(Attend { sight: Sight { pattern: self.inputs.pattern, window } }.into(), &tensors, span)
+                let drops = self.drops(operation.name, "dropout", path, &statics, span);
+                let draw = drops.is_some().then(|| self.input(Input::Draw, span));
+                let tensors: Vec<Tensor> = tensors.into_iter().chain(draw).collect();
+                self.op(Attend { sight: Sight { pattern: self.inputs.pattern, window }, drops }.into(), &tensors, span)
             }
             "chunk" => return self.chunk(first, &statics, span),
+            "dropout" => self.dropout(first, path, &statics, span),
             "concat" => self.op(Concat.into(), &tensors, span).map(unmarked),
             "merge_heads" => self.op(MergeHeads.into(), &tensors, span).map(unmarked),
             "rope" => self.op(Rope { base: statics.real("base"), inverse: false }.into(), &tensors, span),

@@ -1,22 +1,28 @@
 //! Scaled dot-product attention: `softmax(q k^T / sqrt(d) + pattern) v`. Who may attend to whom is
 //! the objective's [`Pattern`], narrowed by the model's window. Several query heads may share a head
-//! of keys and values. The log-sum-exp of each row is kept for the backward pass.
+//! of keys and values. The log-sum-exp of each row is kept for the backward pass. Dropout is of the
+//! probabilities.
 
+use super::dropout::{Drops, Key, is_draw};
 use super::{AlongT, Mismatch, Operation};
 use crate::graph::vjp::Vjp;
 use crate::graph::{Array, Dim, DimSizes, Elem, Type, Value};
 use crate::objective::Pattern;
 
-/// `(q [B, H, T, d], k, v [B, Hkv, T, d]) -> (out [B, H, T, d], lse [B, H, T] wide)`, where Hkv divides H
+/// `(q [B, H, T, d], k, v [B, Hkv, T, d]) -> (out [B, H, T, d], lse [B, H, T] wide)`, where Hkv divides H; where
+/// it drops, the place of the draws comes after v
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attend {
     pub sight: Sight,
+    /// Elements `[H, T, T]` of a row.
+    pub drops: Option<Drops>,
 }
 
-/// `(dout, q, k, v, out, lse) -> (dq, dk, dv)`
+/// `(dout, q, k, v, out, lse) -> (dq, dk, dv)`; where it drops, the place of the draws comes after lse
 #[derive(Clone, Debug, PartialEq)]
 pub struct AttendGrad {
     pub sight: Sight,
+    pub drops: Option<Drops>,
 }
 
 /// Which positions a position sees.
@@ -103,7 +109,11 @@ impl Operation for Attend {
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>, Mismatch> {
-        let [q, k, v] = inputs else { return Err(Mismatch("attend takes q, k and v".into())) };
+        let (q, k, v) = match (inputs, &self.drops) {
+            ([q, k, v], None) => (q, k, v),
+            ([q, k, v, draw], Some(_)) if is_draw(draw) => (q, k, v),
+            _ => return Err(Mismatch("attend takes q, k and v".into())),
+        };
         match (q.shape.as_slice(), k.shape.as_slice()) {
             ([b, Dim::Fixed(h), t, d @ Dim::Fixed(_)], [kb, Dim::Fixed(shared), kt, kd])
                 if q.elem == Elem::Compute && k.elem == q.elem && k == v && (b, t, d) == (kb, kt, kd) =>
@@ -130,15 +140,20 @@ impl Operation for Attend {
     }
 
     fn vjp(&self, cx: &mut Vjp<'_>, cotangents: &[Option<Value>]) -> Vec<Option<Value>> {
-        let Some(dout) = cx.cotangent(cotangents, 0) else { return vec![None, None, None] };
-        let all = [dout, cx.input(0), cx.input(1), cx.input(2), cx.output(0), cx.output(1)];
-        cx.emit(AttendGrad { sight: self.sight }, &all).into_iter().map(Some).collect()
+        let Some(dout) = cx.cotangent(cotangents, 0) else { return vec![None; cx.n_inputs()] };
+        let mut all = vec![dout, cx.input(0), cx.input(1), cx.input(2), cx.output(0), cx.output(1)];
+        if self.drops.is_some() {
+            all.push(cx.input(3));
+        }
+        let grads = cx.emit(AttendGrad { sight: self.sight, drops: self.drops.clone() }, &all);
+        grads.into_iter().map(Some).chain(self.drops.is_some().then_some(None)).collect()
     }
 
     #[allow(clippy::indexing_slicing)] // shapes have passed `infer`
     fn reference(&self, inputs: &[&Array]) -> Vec<Array> {
         let (q, k, v) = (inputs[0], inputs[1], inputs[2]);
         let (t, d) = (q.shape[2], q.shape[3]);
+        let factors = factors(self.drops.as_ref(), q, inputs.get(3).copied());
         let mut out = Array::zeros(q.shape.clone());
         let mut lse = Array::zeros(&q.shape[..3]);
         for (head, lse_head) in lse.data.chunks_mut(t).enumerate() {
@@ -149,7 +164,7 @@ impl Operation for Attend {
                 let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 *lse = max + scores.iter().map(|s| (s - max).exp()).sum::<f64>().ln();
                 for (j, s) in seen.iter().zip(&scores) {
-                    let p = (s - *lse).exp();
+                    let p = (s - *lse).exp() * factors(head, i, *j);
                     for c in 0..d {
                         out.data[at + i * d + c] += p * v.data[at_kv + j * d + c];
                     }
@@ -160,8 +175,26 @@ impl Operation for Attend {
     }
 
     fn attributes(&self) -> Vec<(&'static str, String)> {
-        self.sight.attributes()
+        attributes(self.sight, self.drops.as_ref())
     }
+}
+
+fn attributes(sight: Sight, drops: Option<&Drops>) -> Vec<(&'static str, String)> {
+    let drops = drops.map(Drops::attributes).unwrap_or_default();
+    sight
+        .attributes()
+        .into_iter()
+        .chain(drops.into_iter().map(|(name, value)| (if name == "rate" { "dropout" } else { name }, value)))
+        .collect()
+}
+
+/// What the probability of (head, counted over the batch, position, position seen) is multiplied by.
+#[allow(clippy::indexing_slicing)] // shapes have passed `infer`
+fn factors(drops: Option<&Drops>, q: &Array, draw: Option<&Array>) -> impl Fn(usize, usize, usize) -> f64 {
+    let (b, h, t) = (q.shape[0], q.shape[1], q.shape[2]);
+    let key = Key::of(draw.map_or(&[][..], |draw| &draw.data));
+    let all = drops.map(|drops| drops.factors(key, Some(b), b * h * t * t));
+    move |head, i, j| all.as_ref().map_or(1.0, |all| all[(head * t + i) * t + j])
 }
 
 /// The head of keys and values, counted over the batch, of a head of queries counted so.
@@ -183,7 +216,11 @@ impl Operation for AttendGrad {
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>, Mismatch> {
-        let [dout, q, k, v, out, _] = inputs else { return Err(Mismatch("attend_grad takes six tensors".into())) };
+        let (dout, q, k, v, out) = match (inputs, &self.drops) {
+            ([dout, q, k, v, out, _], None) => (dout, q, k, v, out),
+            ([dout, q, k, v, out, _, draw], Some(_)) if is_draw(draw) => (dout, q, k, v, out),
+            _ => return Err(Mismatch("attend_grad takes six tensors".into())),
+        };
         if dout.shape != q.shape || out.shape != q.shape {
             return Err(Mismatch(format!("attend_grad of {dout} for {q}")));
         }
@@ -201,7 +238,7 @@ impl Operation for AttendGrad {
     }
 
     fn vjp(&self, _: &mut Vjp<'_>, _: &[Option<Value>]) -> Vec<Option<Value>> {
-        vec![None; 6]
+        vec![None; 6 + usize::from(self.drops.is_some())]
     }
 
     #[allow(clippy::indexing_slicing)] // shapes have passed `infer`
@@ -209,6 +246,7 @@ impl Operation for AttendGrad {
         let (dout, q, k, v, out, lse) = (inputs[0], inputs[1], inputs[2], inputs[3], inputs[4], inputs[5]);
         let (t, d) = (q.shape[2], q.shape[3]);
         let scale = 1.0 / (d as f64).sqrt();
+        let factors = factors(self.drops.as_ref(), q, inputs.get(6).copied());
         let (mut dq, mut dk, mut dv) =
             (Array::zeros(q.shape.clone()), Array::zeros(k.shape.clone()), Array::zeros(k.shape.clone()));
         for head in 0..lse.data.len() / t.max(1) {
@@ -220,10 +258,11 @@ impl Operation for AttendGrad {
                 for (j, s) in seen.iter().zip(scores(&q.data[row..], &k.data[at_kv..], &seen, d)) {
                     let key = at_kv + j * d;
                     let p = (s - lse.data[head * t + i]).exp();
-                    let dp: f64 = (0..d).map(|c| dout.data[row + c] * v.data[key + c]).sum();
+                    let factor = factors(head, i, *j);
+                    let dp: f64 = factor * (0..d).map(|c| dout.data[row + c] * v.data[key + c]).sum::<f64>();
                     let ds = p * (dp - delta) * scale;
                     for c in 0..d {
-                        dv.data[key + c] += p * dout.data[row + c];
+                        dv.data[key + c] += factor * p * dout.data[row + c];
                         dq.data[row + c] += ds * k.data[key + c];
                         dk.data[key + c] += ds * q.data[row + c];
                     }
@@ -234,6 +273,6 @@ impl Operation for AttendGrad {
     }
 
     fn attributes(&self) -> Vec<(&'static str, String)> {
-        self.sight.attributes()
+        attributes(self.sight, self.drops.as_ref())
     }
 }

@@ -12,6 +12,7 @@ pub mod attend;
 pub mod cast;
 pub mod chunk;
 pub mod concat;
+pub mod dropout;
 pub mod embed;
 pub mod layer_norm;
 pub mod linear;
@@ -155,6 +156,7 @@ operations! {
     Cast(cast::Cast),
     Chunk(chunk::Chunk),
     Concat(concat::Concat),
+    Dropout(dropout::Dropout),
     Embed(embed::Embed),
     EmbedGrad(embed::EmbedGrad),
     LayerNorm(layer_norm::LayerNorm),
@@ -182,6 +184,25 @@ operations! {
 }
 
 impl Op {
+    /// The operation in the instance at `indices`, one for each enclosing region: what it draws depends on them.
+    pub fn at(&self, indices: &[u64]) -> Op {
+        let mut op = self.clone();
+        if let Some(drops) = op.drops_mut() {
+            *drops = drops.at(indices);
+        }
+        op
+    }
+
+    /// What it drops, if anything.
+    pub fn drops_mut(&mut self) -> Option<&mut dropout::Drops> {
+        match self {
+            Op::Dropout(op) => Some(&mut op.drops),
+            Op::Attend(op) => op.drops.as_mut(),
+            Op::AttendGrad(op) => op.drops.as_mut(),
+            _ => None,
+        }
+    }
+
     pub fn name(&self) -> &'static str {
         match self {
             Op::Argument(_) => "argument",

@@ -2,10 +2,12 @@
 //!
 //! Shared heads of keys and values are copied out to one for each head of queries, and their gradients
 //! added up. What the fused kernels do not know (windows, blocks) is a mask of `[T, T]`, made once for each
-//! sight and length: on a CPU the fused kernel takes it, elsewhere the scores are composed.
+//! sight and length: on a CPU the fused kernel takes it, elsewhere the scores are composed. With dropout they
+//! are composed everywhere, and what is dropped is drawn again for the backward pass.
 
-use super::{Cx, Lowered, take};
+use super::{Cx, Lowered, dropout, take};
 use crate::graph::ops::attend::{Attend, AttendGrad, Sight};
+use crate::graph::ops::dropout::Drops;
 use crate::lower::error::Fault;
 use crate::lower::kernels;
 use crate::objective::Pattern;
@@ -134,8 +136,11 @@ fn fused_sight(cx: &Cx<'_>, sight: Sight, kind: Kind, q: &Tensor) -> Result<(boo
 }
 
 pub fn lower(op: &Attend, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lowered {
-    let [q, k, v] = take(inputs)?;
+    let [q, k, v] = take(inputs.get(..3).unwrap_or_default())?;
     let (k, v) = (spread(q, k)?, spread(q, v)?);
+    if op.drops.is_some() {
+        return composed(op, cx, [q, &k, &v]);
+    }
     if cx.is_cpu() {
         let (causal, mask) = fused_sight(cx, op.sight, cx.kinds.compute, q)?;
         let (out, lse) =
@@ -180,7 +185,7 @@ pub fn lower_after(
         )?;
         return Ok((vec![out, lse], all));
     }
-    Ok((composed_with(cx, [q, &spread_k, &spread_v], mask(Kind::Bool)?)?, all))
+    Ok((composed_with(cx, [q, &spread_k, &spread_v], mask(Kind::Bool)?, None)?, all))
 }
 
 /// Whether each of these last rows sees all of `n`.
@@ -198,10 +203,12 @@ fn see_all(sight: Sight, rows: Range<i64>, n: i64) -> bool {
 }
 
 pub fn lower_grad(op: &AttendGrad, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lowered {
-    let [dout, q, k, v, out, lse] = take(inputs)?;
+    let [dout, q, k, v, out, lse] = take(inputs.get(..6).unwrap_or_default())?;
     let (shared_k, shared_v) = (k, v);
     let (k, v) = (&spread(q, k)?, &spread(q, v)?);
-    let [dq, dk, dv] = if cx.is_cpu() {
+    let [dq, dk, dv] = if op.drops.is_some() {
+        composed_grad(op, cx, [dout, q, k, v, out, lse])?
+    } else if cx.is_cpu() {
         // libtorch's backward is five times slower in bf16 than in fp32, casts included.
         let wide = |x: &Tensor| x.f_to_kind(cx.kinds.wide);
         let (causal, mask) = fused_sight(cx, op.sight, cx.kinds.wide, q)?;
@@ -246,19 +253,28 @@ fn scores(hidden: Option<&Tensor>, q: &Tensor, k: &Tensor) -> Result<Tensor, Fau
     }
 }
 
+/// Probabilities, or their gradient, with some dropped: the same ones in both passes.
+fn drop(cx: &Cx<'_>, drops: Option<&Drops>, p: Tensor) -> Result<Tensor, Fault> {
+    match drops {
+        Some(drops) => dropout::apply(drops, &p, &dropout::dropped(drops, cx, true, &p.size())?),
+        None => Ok(p),
+    }
+}
+
 /// From libtorch's operations, for devices and precisions without a fused kernel; a head of keys and
 /// values for each of queries.
 pub fn composed(op: &Attend, cx: &Cx<'_>, qkv: [&Tensor; 3]) -> Lowered {
     let hidden = hiding(cx, op.sight, qkv[0])?;
-    composed_with(cx, qkv, hidden)
+    composed_with(cx, qkv, hidden, op.drops.as_ref())
 }
 
-fn composed_with(cx: &Cx<'_>, [q, k, v]: [&Tensor; 3], hidden: Option<Tensor>) -> Lowered {
+fn composed_with(cx: &Cx<'_>, [q, k, v]: [&Tensor; 3], hidden: Option<Tensor>, drops: Option<&Drops>) -> Lowered {
     let wide = cx.kinds.wide;
     let (q, k, v) = (q.f_to_kind(wide)?, k.f_to_kind(wide)?, v.f_to_kind(wide)?);
     let scores = scores(hidden.as_ref(), &q, &k)?;
     let lse = scores.f_logsumexp(-1, false)?;
     let p = scores.f_sub(&lse.f_unsqueeze(-1)?)?.f_exp_()?;
+    let p = drop(cx, drops, p)?;
     Ok(vec![p.f_matmul(&v)?.f_to_kind(cx.kinds.compute)?, lse])
 }
 
@@ -273,8 +289,9 @@ pub fn composed_grad(
     let (q, k, v) = (q.f_to_kind(wide)?, k.f_to_kind(wide)?, v.f_to_kind(wide)?);
     let p = scores(hiding(cx, op.sight, &q)?.as_ref(), &q, &k)?.f_sub(&lse.f_unsqueeze(-1)?)?.f_exp_()?;
     let delta = dout.f_mul(&out)?.f_sum_dim_intlist(-1, true, wide)?;
-    let dp = dout.f_matmul(&v.f_transpose(-2, -1)?)?;
+    let dp = drop(cx, op.drops.as_ref(), dout.f_matmul(&v.f_transpose(-2, -1)?)?)?;
     let ds = dp.f_sub(&delta)?.f_mul(&p)?.f_mul_scalar(1.0 / (width(&q) as f64).sqrt())?;
+    let p = drop(cx, op.drops.as_ref(), p)?;
     let compute = |x: Tensor| x.f_to_kind(cx.kinds.compute);
     Ok([
         compute(ds.f_matmul(&k)?)?,

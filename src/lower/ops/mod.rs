@@ -7,6 +7,7 @@ pub mod attend;
 pub mod cast;
 pub mod chunk;
 pub mod concat;
+pub mod dropout;
 pub mod embed;
 pub mod layer_norm;
 pub mod linear;
@@ -28,6 +29,7 @@ pub mod zeros_like;
 use super::Kinds;
 use super::error::Fault;
 use crate::graph::Op;
+pub use crate::graph::ops::dropout::Key as DrawKey;
 use tch::{Device, Tensor};
 
 /// What an operation may know besides its inputs.
@@ -38,6 +40,8 @@ pub struct Cx<'a> {
     pub masks: &'a attend::Masks,
     /// The values of `Input::Positions`, which is the only `[T]` of ids: known here without asking the device.
     pub positions: &'a [i64],
+    /// The values of `Input::Draw`, for what drops elements.
+    pub draw: DrawKey,
 }
 
 impl Cx<'_> {
@@ -63,6 +67,7 @@ pub fn lower(op: &Op, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lowered {
         Op::Cast(op) => cast::lower(op, cx, inputs),
         Op::Chunk(op) => chunk::lower(op, cx, inputs),
         Op::Concat(op) => concat::lower(op, cx, inputs),
+        Op::Dropout(op) => dropout::lower(op, cx, inputs),
         Op::Embed(op) => embed::lower(op, cx, inputs),
         Op::EmbedGrad(op) => embed::lower_grad(op, cx, inputs),
         Op::LayerNorm(op) => layer_norm::lower(op, cx, inputs),

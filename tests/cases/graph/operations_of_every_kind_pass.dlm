@@ -8,13 +8,13 @@ block mix(x: [B, T, D], heads: int, shared: int) -> [B, T, D] {
     q = rope(split_heads(linear(x, D) as q, heads), positions)
     k = rope(split_heads(linear(x, D / heads * shared) as k, shared), positions)
     v = split_heads(linear(x, D / heads * shared) as v, shared)
-    return linear(merge_heads(attend(q, k, v, window: 64)), D, bias: true, init: zeros) as o
+    return linear(merge_heads(attend(q, k, v, window: 64, dropout: 0.1)), D, bias: true, init: zeros) as o
 }
 
 block modulated(x: [B, T, D], c: [B, D]) -> [B, T, D] {
     (shift, scale, gate) = chunk(linear(silu(c), 3 * D) as adaln, 3)
     h = layernorm(x, gain: false) * (1 + scale) + shift
-    h = linear(gelu_tanh(linear(h, 2 * D) as up), D) as down
+    h = dropout(linear(gelu_tanh(linear(h, 2 * D) as up), D) as down, 10%)
     return x + gate * h
 }
 
