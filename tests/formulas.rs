@@ -232,7 +232,8 @@ fn described(arguments: &str) -> String {
         out += &format!("  {}: {}\n", diagnostic.code, diagnostic.message);
     }
     if let Some(compiled) = &outcome.compiled {
-        for fact in describe(&compiled.spec.variants().first().expect("an arm").objective) {
+        let arm = compiled.spec.variants().first().expect("an arm");
+        for fact in describe(&arm.objective, &arm.sampler) {
             out += format!("  {:<10} {}   {}", fact.name, fact.text, fact.note).trim_end();
             out.push('\n');
         }

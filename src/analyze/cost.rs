@@ -54,13 +54,21 @@ pub struct Conventions {
     pub counted: f64,
 }
 
-/// `training` is the training graph; `head` the parameters of the product that makes the logits.
-pub fn flops_conventions(training: &ValidGraph, params: ParamCount, head: u64, seq: u64, tokens: u64) -> Conventions {
+/// `training` is the training graph; `head` the parameters of the product that makes the logits; `read` what the model
+/// reads for a sequence of `seq` tokens, which 6ND does not ask.
+pub fn flops_conventions(
+    training: &ValidGraph,
+    params: ParamCount,
+    head: u64,
+    read: DimSizes,
+    seq: u64,
+    tokens: u64,
+) -> Conventions {
     let body = params.without_embedding();
     // An untied head is among the parameters without embedding already.
     let untied = params.embedding + head <= params.total && has_own_head(training);
     let without = if untied { body - head } else { body };
-    let per_sequence = flops(training, DimSizes { batch: 1, time: seq });
+    let per_sequence = flops(training, read);
     let n = tokens as f64;
     Conventions {
         six_nd_without_head: 6.0 * without as f64 * n,

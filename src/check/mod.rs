@@ -94,12 +94,13 @@ fn check_variants(
             break;
         }
     }
-    let needs_mask = drafts.iter().any(|(_, draft)| draft.arm.objective.needs_mask());
+    let masked = drafts.iter().map(|(_, draft)| &draft.arm).find(|arm| arm.objective.needs_mask());
+    let masked = masked.map(|arm| format!("the {} of the arm `{}`", arm.objective.name(), arm.name));
     let mut variants: Vec<Arm> = vec![];
     let mut points: Vec<usize> = vec![];
     for (i, draft) in drafts {
         let mut found = Diagnostics::default();
-        if let Some(arm) = finish_arm(draft, needs_mask, &mut Cx::new(spec, map, &mut found)) {
+        if let Some(arm) = finish_arm(draft, masked.as_deref(), &mut Cx::new(spec, map, &mut found)) {
             variants.push(arm);
             points.push(i);
         }
@@ -311,12 +312,13 @@ fn read_arm(
     Some(Draft { arm, vocab })
 }
 
-/// Ids: the tokenizer's, then end of document, then mask where any arm needs it, then padding.
-fn finish_arm(draft: Draft, needs_mask: bool, cx: &mut Cx<'_>) -> Option<Arm> {
+/// Ids: the tokenizer's, then end of document, then mask where any arm needs it, then padding. `masked` says which arm
+/// does.
+fn finish_arm(draft: Draft, masked: Option<&str>, cx: &mut Cx<'_>) -> Option<Arm> {
     let Draft { mut arm, vocab } = draft;
     cx.flat = std::mem::take(&mut arm.flat);
     let n_ids = arm.vocab.n_ids;
-    let used = n_ids + 1 + u64::from(needs_mask);
+    let used = n_ids + 1 + u64::from(masked.is_some());
     let size = match vocab {
         None => used.next_multiple_of(VOCAB_MULTIPLE),
         Some((declared, span)) if declared < used || declared > MAX_VOCAB => {
@@ -326,14 +328,14 @@ fn finish_arm(draft: Draft, needs_mask: bool, cx: &mut Cx<'_>) -> Option<Arm> {
                     .at(span, format!("between {used} and {} are possible", grouped(MAX_VOCAB)))
                     .note(format!(
                         "{n_ids} from the tokenizer, end of document{}",
-                        if needs_mask { ", mask" } else { "" }
+                        masked.map_or(String::new(), |masked| format!(", mask (which {masked} needs)"))
                     )),
             );
             return None;
         }
         Some((declared, _)) => declared,
     };
-    arm.vocab = Vocab { n_ids, eod: n_ids, mask: needs_mask.then_some(n_ids + 1), size };
+    arm.vocab = Vocab { n_ids, eod: n_ids, mask: masked.map(|_| n_ids + 1), size };
     cx.note_derived("vocab.size", size);
     cx.note_derived("vocab.end_of_document", n_ids);
     cx.note_derived("vocab.mask", arm.vocab.mask.map_or("none".into(), |m| m.to_string()));

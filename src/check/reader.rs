@@ -341,7 +341,12 @@ impl Reader {
             _ => self.need(name, example, cx)?,
         };
         let quantity = quantity(&path, &node, takes, cx)?;
-        let x = in_range(&path, quantity, range, cx)?;
+        // Fifteen per cent is not 15.
+        let percent = (takes.units.contains(&Unit::Percent) && quantity.unit.is_none())
+            .then(|| quantity.number.div(Number::int(100)))
+            .filter(|share| range.contains(&share.to_f64()))
+            .map(|_| format!("write `{}%` for {} per cent", quantity.number, quantity.number));
+        let x = in_range_or(&path, quantity, range, percent, cx)?;
         cx.note(&path, Number::Real(x), Some(&node));
         Some(x)
     }
@@ -439,6 +444,17 @@ pub fn not_whole(path: &str, number: Number, span: Span) -> Diagnostic {
 }
 
 pub fn in_range(path: &str, quantity: Quantity, range: std::ops::RangeInclusive<f64>, cx: &mut Cx<'_>) -> Option<f64> {
+    in_range_or(path, quantity, range, None, cx)
+}
+
+/// [`in_range`], with what was probably meant.
+fn in_range_or(
+    path: &str,
+    quantity: Quantity,
+    range: std::ops::RangeInclusive<f64>,
+    meant: Option<String>,
+    cx: &mut Cx<'_>,
+) -> Option<f64> {
     let x = quantity.number.to_f64();
     if range.contains(&x) {
         return Some(x);
@@ -453,10 +469,12 @@ pub fn in_range(path: &str, quantity: Quantity, range: std::ops::RangeInclusive<
         high if high > 0.999_99 && high < 1.0 => format!("{low} and below 1"),
         high => format!("{low} and at most {}", Number::Real(high)),
     };
-    cx.push_about(
-        &quantity.origin,
-        Diagnostic::error(code::OUT_OF_RANGE, format!("`{path}` is {wanted}, not {}", Number::Real(x)))
-            .at(quantity.span, format!("wanted: {wanted}")),
-    );
+    let diagnostic = Diagnostic::error(code::OUT_OF_RANGE, format!("`{path}` is {wanted}, not {}", Number::Real(x)))
+        .at(quantity.span, format!("wanted: {wanted}"));
+    let diagnostic = match meant {
+        Some(meant) => diagnostic.help(meant),
+        None => diagnostic,
+    };
+    cx.push_about(&quantity.origin, diagnostic);
     None
 }

@@ -235,25 +235,40 @@ fn parse_duration(text: &str) -> Result<f64, String> {
 pub struct SampleArgs {
     /// A run folder, `runs/quickstart/ar-1234...`
     pub run: PathBuf,
-    /// Tokens to generate; at most the model's sequence length, prompt included
-    #[arg(long, default_value_t = 96)]
-    pub tokens: u64,
+    /// Tokens to generate after the prompt; 96 by default, or as many as the model has room for
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub tokens: Option<u64>,
     /// How many texts
-    #[arg(long, default_value_t = 2)]
-    pub count: u64,
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    pub count: u32,
     /// Text to continue
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
     pub prompt: String,
-    /// Divides the logits; 0 takes the most likely token
-    #[arg(long, default_value_t = 1.0)]
-    pub temperature: f64,
-    /// Network calls of masked diffusion; as many as tokens by default
-    #[arg(long)]
-    pub steps: Option<u64>,
+    /// Text with holes to fill: `[[12]]` is a hole of 12 tokens, `\[[12]]` that text itself
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["tokens", "prompt"])]
+    pub infill: Option<String>,
+    /// How tokens are drawn, written as in a spec: 'confidence(steps: 64, block: 32)'; the arm's own by default
+    #[arg(long, value_name = "SAMPLER")]
+    pub sampler: Option<String>,
+    /// In place of the temperature of the arm's sampler; 0 takes the likeliest token
+    #[arg(long, value_name = "X", conflicts_with = "sampler")]
+    pub temperature: Option<f64>,
+    /// In place of the `top_k` of the arm's sampler
+    #[arg(long, value_name = "K", conflicts_with = "sampler")]
+    pub top_k: Option<u64>,
+    /// In place of the `top_p` of the arm's sampler
+    #[arg(long, value_name = "P", conflicts_with = "sampler")]
+    pub top_p: Option<f64>,
+    /// A finished next-token run with the same tokens, whose perplexity of the texts is reported
+    #[arg(long, value_name = "RUN")]
+    pub judge: Option<PathBuf>,
     #[arg(long, default_value_t = 1)]
     pub seed: u32,
     #[arg(long, default_value = "cpu")]
     pub device: String,
+    /// One JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Args, Debug)]

@@ -18,6 +18,7 @@ pub mod render;
 pub mod report;
 pub mod snapshot;
 pub mod subject;
+pub mod template;
 
 use args::{Cli, Command};
 use clap::Parser;

@@ -5,9 +5,10 @@ use super::{RUN_FAILED, fail, front, graph, plan_text, print};
 use crate::analyze::cost::Conventions;
 use crate::analyze::{ParamCount, count_params, flops_conventions};
 use crate::check::CheckedSpec;
-use crate::check::spec::{Arm, AxisKind, Precision};
+use crate::check::spec::{Arm, AxisKind, Objective, Precision};
 use crate::graph::training::{TrainingError, loss_graph, training_graph};
 use crate::graph::{DimSizes, Elem, Op, ValidGraph};
+use crate::objective::{self, Loss, Shape};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -27,7 +28,37 @@ pub struct ArmPlan {
 /// Plans variants; those that share a model share what follows from it.
 #[derive(Default)]
 pub struct Planner {
-    by_model: BTreeMap<(*const ValidGraph, u64), ModelFacts>,
+    by_model: BTreeMap<Key, ModelFacts>,
+}
+
+/// What the facts of a model follow from: the model, the ids that can be predicted, what is computed of each position,
+/// and what is read of a sequence in training and in validation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    model: *const ValidGraph,
+    live: u64,
+    mixture: bool,
+    read: (u64, u64),
+    validated: (u64, u64),
+}
+
+impl Key {
+    fn new(arm: &Arm, model: &Arc<ValidGraph>) -> Key {
+        let sizes = |shape: Shape| (shape.rows, shape.time);
+        Key {
+            model: Arc::as_ptr(model),
+            live: arm.vocab.n_predictable(),
+            mixture: objective::loss(&arm.objective) == Loss::Mixture,
+            read: sizes(objective::shape(&arm.objective, arm.data.seq)),
+            validated: sizes(validated(&arm.objective, arm.data.seq)),
+        }
+    }
+}
+
+/// What validation reads of a sequence for one draw: x_2..x_L of it is predicted, once.
+fn validated(objective: &Objective, seq: u64) -> Shape {
+    let time = if let Objective::BlockDiffusion(_) = objective { 2 * seq } else { seq };
+    Shape { rows: 1, time, targets: seq.saturating_sub(1) }
 }
 
 #[derive(Clone, Copy)]
@@ -41,10 +72,10 @@ struct ModelFacts {
 
 impl Planner {
     pub fn plan(&mut self, arm: &Arm, model: &Arc<ValidGraph>) -> Result<ArmPlan, TrainingError> {
-        let key = (Arc::as_ptr(model), arm.vocab.n_predictable());
+        let key = Key::new(arm, model);
         let facts = match self.by_model.get(&key) {
             Some(facts) => *facts,
-            None => *self.by_model.entry(key).or_insert(model_facts(arm, model)?),
+            None => *self.by_model.entry(key).or_insert(model_facts(arm, model, key)?),
         };
         let trained = (arm.budget.steps * arm.budget.tokens_per_step) as f64;
         let rows = match arm.data.valid {
@@ -67,13 +98,13 @@ impl Planner {
     }
 }
 
-fn model_facts(arm: &Arm, model: &ValidGraph) -> Result<ModelFacts, TrainingError> {
-    let (live, loss) = (arm.vocab.n_predictable(), crate::objective::loss(&arm.objective));
-    let training = training_graph(model, live, loss)?;
+fn model_facts(arm: &Arm, model: &ValidGraph, key: Key) -> Result<ModelFacts, TrainingError> {
+    let loss = objective::loss(&arm.objective);
+    let training = training_graph(model, key.live, loss)?;
     let params = count_params(model);
-    let seq = arm.data.seq;
-    let per_token = flops_conventions(&training, params, head_params(model, arm), seq, 1);
-    let forward = crate::analyze::flops(&loss_graph(model, live, loss)?, DimSizes { batch: 1, time: seq }).total;
+    let sizes = |(batch, time)| DimSizes { batch, time };
+    let per_token = flops_conventions(&training, params, head_params(model, arm), sizes(key.read), arm.data.seq, 1);
+    let forward = crate::analyze::flops(&loss_graph(model, key.live, loss)?, sizes(key.validated)).total;
     Ok(ModelFacts { params, per_token, forward })
 }
 
@@ -128,10 +159,18 @@ fn to_json(spec: &CheckedSpec, plans: &[Planned<'_>]) -> Value {
     let arms: Vec<Value> = plans
         .iter()
         .map(|(arm, plan)| {
+            let shape = objective::shape(&arm.objective, arm.data.seq);
             json!({
                 "arm": arm.name,
                 "point": arm.point.name(),
                 "objective": arm.objective.name(),
+                "sampler": arm.sampler.method.name(),
+                "bound": arm.objective.bound().ok(),
+                "no_bound": arm.objective.bound().err(),
+                "rows_read": shape.rows,
+                "positions_read": shape.time,
+                "targets": shape.targets,
+                "evaluation": objective::evaluation(&arm.objective),
                 "params": plan.params.total,
                 "params_without_embedding": plan.params.without_embedding(),
                 "steps": arm.budget.steps,

@@ -2,7 +2,8 @@
 
 use super::plan::{ArmPlan, Planned};
 use crate::check::CheckedSpec;
-use crate::check::spec::{Arm, AxisKind, LrSchedule, Point, Precision};
+use crate::check::spec::{Arm, AxisKind, LrSchedule, Objective, Point, Precision, Targets};
+use crate::objective;
 use crate::report::words::{bytes, count};
 
 pub fn text(spec: &CheckedSpec, plans: &[Planned<'_>]) -> String {
@@ -23,6 +24,9 @@ pub fn text(spec: &CheckedSpec, plans: &[Planned<'_>]) -> String {
         }
     }
     out.line("");
+    if points.len() < 2 {
+        out.line("  reads: rows x positions that the model reads of each sequence in training.");
+    }
     out.line("  FLOPs of training: 6ND counts 6 x parameters x tokens, without the embedding, without or with the");
     out.line("  head's product; counted: matrix products and attention of the training graph, forward and backward.");
     for claim in spec.claims() {
@@ -78,7 +82,7 @@ fn is_first_replicate(spec: &CheckedSpec, point: &Point) -> bool {
     replicate.and_then(|i| point.coordinates.get(i)).is_none_or(|c| c.index == 0)
 }
 
-/// One line for each fact, of the first arm; where points differ in it, that is said.
+/// One line for each fact, or several where arms differ in it; where points do, that is said.
 fn shared(spec: &CheckedSpec, points: &[&[Planned<'_>]], out: &mut Lines) {
     type Say = fn(&Arm, &ArmPlan) -> String;
     let facts: [(&str, Say); 9] = [
@@ -126,23 +130,67 @@ fn shared(spec: &CheckedSpec, points: &[&[Planned<'_>]], out: &mut Lines) {
             )
         }),
         ("state", |_, plan| format!("{} of weights and moments", bytes(plan.state_bytes))),
-        ("evaluation", |arm, _| {
-            format!(
-                "{} times, {}",
-                arm.eval.at_steps.len(),
-                "the exact NLL for next token, the exact-count bound for masked diffusion"
-            )
-        }),
+        ("evaluation", |arm, _| format!("{} times, of x_2..x_L given x_1 in every arm", arm.eval.at_steps.len())),
     ];
     for (name, fact) in facts {
-        let mut all = points.iter().filter_map(|arms| arms.first()).map(|(arm, plan)| fact(arm, plan));
+        let mut all = points.iter().map(|arms| grouped_by(arms, &|arm, plan| Some(fact(arm, plan))));
         let Some(first) = all.next() else { continue };
         let differs = if all.any(|other| other != first) { "   <- differs by point; this is the first" } else { "" };
-        out.line(format!("  {name:<11} {first}{differs}"));
+        for (i, (text, arms)) in first.iter().enumerate() {
+            let arms = if first.len() > 1 { format!("{arms}: ") } else { String::new() };
+            out.line(format!("  {:<11} {arms}{text}{differs}", if i == 0 { name } else { "" }));
+        }
+    }
+    let first: &[Planned<'_>] = points.first().copied().unwrap_or_default();
+    for (text, arms) in grouped_by(first, &|arm, _| Some(objective::evaluation(&arm.objective))) {
+        out.line(format!("  {:<11} {arms}: {text}", ""));
+    }
+    for (text, arms) in grouped_by(first, &|arm, _| noise_text(arm)) {
+        out.line(format!("  {:<11} {arms}: {text}", "noise"));
     }
     for (label, n) in spec.collapsed() {
         out.line(format!("  {:<11} `{label}` is set by --set, so its axis of {n} values falls away", "sweep"));
     }
+}
+
+/// What is said of arms, with the names of those that it is said of.
+fn grouped_by(arms: &[Planned<'_>], of: &dyn Fn(&Arm, &ArmPlan) -> Option<String>) -> Vec<(String, String)> {
+    let mut all: Vec<(String, Vec<&str>)> = vec![];
+    for (arm, plan) in arms {
+        let Some(text) = of(arm, plan) else { continue };
+        match all.iter_mut().find(|(known, _)| *known == text) {
+            Some((_, names)) => names.push(&arm.name),
+            None => all.push((text, vec![&arm.name])),
+        }
+    }
+    let names = |names: Vec<&str>| if names.len() == arms.len() { "every arm".into() } else { names.join(", ") };
+    all.into_iter().map(|(text, of)| (text, names(of))).collect()
+}
+
+/// Noise of training that is no part of the objective.
+fn noise_text(arm: &Arm) -> Option<String> {
+    let std = arm.train.weight_noise;
+    (std > 0.0).then(|| {
+        format!("Gaussian, of standard deviation {std}, on every weight of two dimensions or more, fresh each step")
+    })
+}
+
+/// What keeps the training losses of two arms from being of the same tokens.
+fn mismatch_text(arm: &Arm) -> Option<String> {
+    match &arm.objective {
+        Objective::MaskedDiffusion(masked) if masked.targets == Targets::MegaDlms => Some(
+            "trains on x_2..x_(L-1) without context, where next_token has x_2..x_L given x_1: training losses are of \
+             other tokens"
+                .into(),
+        ),
+        _ => None,
+    }
+}
+
+/// `2 x 128`: rows and positions that the model reads for each sequence in training.
+fn read_text(arm: &Arm) -> String {
+    let shape = objective::shape(&arm.objective, arm.data.seq);
+    format!("{} x {}", shape.rows, shape.time)
 }
 
 fn flops(x: f64) -> String {
@@ -151,8 +199,17 @@ fn flops(x: f64) -> String {
 
 /// The arms of the only point.
 fn arms(plans: &[Planned<'_>], out: &mut Lines) {
-    let header =
-        ["arm", "objective", "attention", "6ND, no head", "6ND + head", "counted", "evaluation", "training loss"];
+    let header = [
+        "arm",
+        "objective",
+        "attention",
+        "reads",
+        "6ND, no head",
+        "6ND + head",
+        "counted",
+        "evaluation",
+        "training loss",
+    ];
     let mut rows: Vec<Vec<String>> = vec![header.map(String::from).to_vec()];
     for (arm, plan) in plans {
         let label = match arm.objective.bound() {
@@ -163,7 +220,8 @@ fn arms(plans: &[Planned<'_>], out: &mut Lines) {
         rows.push(vec![
             arm.name.clone(),
             arm.objective.name().into(),
-            crate::objective::pattern(&arm.objective).name().into(),
+            objective::pattern(&arm.objective).name().into(),
+            read_text(arm),
             flops(plan.conventions.six_nd_without_head),
             flops(plan.conventions.six_nd_with_head),
             flops(plan.conventions.counted),
@@ -172,6 +230,18 @@ fn arms(plans: &[Planned<'_>], out: &mut Lines) {
         ]);
     }
     out.table(&rows, header.len());
+    notes(plans, out);
+}
+
+/// What the table leaves unsaid.
+fn notes(plans: &[Planned<'_>], out: &mut Lines) {
+    let notes = grouped_by(plans, &|arm, _| mismatch_text(arm));
+    if !notes.is_empty() {
+        out.line("");
+    }
+    for (text, arms) in notes {
+        out.line(format!("  {arms}: {text}"));
+    }
 }
 
 /// One row a point, with what each arm counts there, and the sum over all runs.
@@ -213,6 +283,7 @@ fn table(spec: &CheckedSpec, points: &[&[Planned<'_>]], all: &[Planned<'_>], out
     total.push(flops(sum(&|(_, plan)| plan.evaluation_flops)));
     rows.push(total);
     out.table(&rows, 1);
+    notes(points.first().copied().unwrap_or_default(), out);
     let training = sum(&|(_, plan)| plan.conventions.counted);
     out.line("");
     out.line(format!("  {} runs, {} FLOPs of training counted", all.len(), flops(training)));

@@ -35,7 +35,10 @@ fn export(args: &ExportArgs) -> Result<ExitCode, ExitCode> {
         let rows = corruptor.corrupt(&clean, 0, batch, step, arm.train.seeds.noise);
         if rows.seq != all.seq {
             let message = format!("step {step} has its rows cut to {} tokens, which is no part of one array", rows.seq);
-            return Err(fail(&format!("{message}\n  = help: export an objective without `variable_length`"), RUN_FAILED));
+            return Err(fail(
+                &format!("{message}\n  = help: export an objective without `variable_length`"),
+                RUN_FAILED,
+            ));
         }
         all.extend(rows);
     }

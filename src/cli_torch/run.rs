@@ -1,14 +1,16 @@
 //! `dlmc run`
 
+use super::sample::{newest_weights, special};
 use super::{open_device, read_data, with_graph};
 use crate::check::CheckedSpec;
 use crate::check::spec::Arm;
 use crate::cli::args::RunArgs;
 use crate::cli::{RUN_FAILED, fail, graph, report};
 use crate::data::Prepared;
+use crate::decode::Request;
 use crate::graph::ValidGraph;
 use crate::lower::device;
-use crate::sample::{Request, Sampler};
+use crate::sample::Trained;
 use crate::store::metrics::EndReason;
 use crate::store::{ExperimentRecord, Lock, RunEntry, RunFolder, SpecSource, StoreError, run_id, run_name};
 use crate::train::{self, Limits, Setup};
@@ -178,33 +180,32 @@ fn one(
     lock.threads = device::n_threads() as u64;
     let result = train::run(&mut setup, experiment, run, &mut lock, limits).map_err(|e| e.to_string())?;
     if result.reason == EndReason::Finished && arm.eval.sample_tokens > 0 && !run.samples_path().exists() {
-        let text = samples(&setup).map_err(|e| e.to_string())?;
+        let text = samples(arm, model, run, &data, device)?;
         run.write_samples(&text).map_err(|e| e.to_string())?;
     }
     Ok(result.reason)
 }
 
-/// A few texts from the final weights.
-fn samples(setup: &Setup) -> Result<String, crate::lower::LowerError> {
+/// A few texts from the final weights, as the arm's sampler draws them.
+fn samples(arm: &Arm, model: &ValidGraph, run: &RunFolder, data: &Prepared, device: Device) -> Result<String, String> {
     const N_TEXTS: u32 = 2;
-    let arm = &setup.arm;
-    let weights = setup.weights.compute()?;
-    let sampler = Sampler { model: &setup.model, weights: &weights, vocab: arm.vocab, device: setup.device };
+    let Some((_, tensors)) = newest_weights(run).map_err(|e| e.to_string())? else { return Ok(String::new()) };
+    let trained = Trained::new(arm, model, &tensors, device).map_err(|e| e.to_string())?;
     // The context token takes one position.
-    let n_tokens = arm.eval.sample_tokens.min(arm.data.seq - 1);
+    let n_tokens = arm.eval.sample_tokens.min(arm.data.seq - 1) as usize;
+    let request = Request::continuation(&[], n_tokens, 0..N_TEXTS, arm.train.seeds.eval);
+    let texts = trained.draw_all(&arm.sampler, &request).map_err(|e| e.to_string())?;
     let mut out = String::new();
-    for index in 0..N_TEXTS {
-        let request =
-            Request { prompt: vec![], n_tokens, temperature: 1.0, steps: n_tokens, seed: arm.train.seeds.eval, index };
-        let sampled = sampler.generate(&arm.objective, &request)?;
+    for (index, text) in texts.iter().enumerate() {
         out.push_str(&format!(
-            "--- text {} of {N_TEXTS}: {} tokens, {} network calls, entropy {:.3} nats a token\n",
+            "--- text {} of {N_TEXTS}: {} tokens by {}, {} network calls, entropy {:.3} nats a token\n",
             index + 1,
-            sampled.tokens.len(),
-            sampled.n_calls,
-            sampled.entropy
+            text.tokens.len(),
+            arm.sampler,
+            text.n_calls,
+            text.entropy
         ));
-        out.push_str(&setup.data.codec.decode(&sampled.tokens, |id| super::sample::special(arm, id)));
+        out.push_str(&data.codec.decode(&text.tokens, |id| special(arm, id)));
         out.push('\n');
     }
     Ok(out)

@@ -9,6 +9,7 @@ pub mod draw;
 mod first_hitting;
 mod groups;
 mod left_to_right;
+pub mod measure;
 mod noise;
 mod posterior;
 mod remask;

@@ -4,7 +4,7 @@
 use crate::check::spec::Arm;
 use crate::data::Prepared;
 use crate::lower::{Executable, LowerError, inputs};
-use crate::objective::{Corrupted, Deciles, evaluation_rows};
+use crate::objective::{Corrupted, Deciles, evaluation_rows, prior};
 use tch::{Device, Tensor};
 
 /// Validation rows on the device, ready to be run.
@@ -16,6 +16,8 @@ pub struct Evaluator {
     n_bytes: u64,
     /// Rows of each chunk.
     draws: f64,
+    /// What the bound has beside the rows' losses, nats for each target.
+    prior: f64,
 }
 
 struct EvalBatch {
@@ -76,12 +78,13 @@ impl Evaluator {
             batches.push(EvalBatch { inputs: inputs(&part, device)?, rows: part, documents: documents.to_vec() });
         }
         let draws = n_rows as f64 / data.n_valid_rows().max(1) as f64;
-        Ok(Evaluator { batches, targets, n_bytes: data.n_valid_bytes(), draws })
+        let prior = prior(&arm.objective, &arm.vocab);
+        Ok(Evaluator { batches, targets, n_bytes: data.n_valid_bytes(), draws, prior })
     }
 
     /// Runs all rows through a loss program with these compute weights.
     pub fn evaluate(&mut self, loss: &Executable, weights: &[Tensor]) -> Result<Evaluation, LowerError> {
-        let mut sums = vec![0.0; self.targets.len()];
+        let mut sums: Vec<f64> = self.targets.iter().map(|n| n * self.prior).collect();
         let mut deciles = Deciles::default();
         for batch in &self.batches {
             let nll = loss.run(weights, &batch.inputs)?.floats("nll")?;

@@ -7,21 +7,27 @@ use super::Corrupted;
 use super::block::BlockCut;
 use super::corrupt::mask_id;
 use super::draws::{exact_mask, word};
-use super::mixture::{ByFate, Mixing, Process, inside, per_alpha, replaced};
+use super::mixture::{ByFate, Mixing, Process, per_alpha, replaced};
 use super::rows::Layout;
 use super::schedule::MaskRate;
 use crate::base::philox::{Purpose, Stream};
 use crate::check::formula::Formula;
 use crate::check::spec::{BlockDiffusion, Objective, Targets, UniformDiffusion, Vocab};
 
+/// Places stay this far inside (0, 1), where no weight is infinite. Weighted losses fall towards the ends or stay
+/// bounded, so that a bound changes by some multiple of this.
+const INSIDE: f64 = 1e-9;
+
 /// Rows for one validation chunk: `sum(weights * loss)` over them, with [`prior`] for each target, is the estimate
 /// of -log p(x_2..x_L | x_1) in nats, not divided by anything.
 ///
 /// Bounds take `draws` rows. Masked objectives: row j masks k_j = floor((u + j) / draws * n) + 1 of the n
 /// targets with one u per chunk (systematic), so each k in 1..=n is equally likely on average and the
-/// rows of a chunk spread over small and large k; block diffusion does so in each block. With uniform noise the level
-/// (u + j) / draws is that of 1 - alpha, with hybrid noise that of t. Draws depend on (seed, chunk, j) alone: every
-/// evaluation of a run, of another arm or of a resumed run asks the same questions. A model that reads
+/// rows of a chunk spread over small and large k; block diffusion does so in each block. Where tokens are replaced,
+/// row j is at the place s = (u + j) / draws of its range, with uniform noise 1 - alpha = s^2, with hybrid noise
+/// t = s^3. Towards no noise a replaced token weighs 1 over the level though its chance is the level, or the level's
+/// root: levels drawn evenly would have an infinite variance, these have a finite one. Draws depend on (seed, chunk,
+/// j) alone: every evaluation of a run, of another arm or of a resumed run asks the same questions. A model that reads
 /// `t` is told the schedule's name of the level: the schedule draws nothing.
 pub fn evaluation_rows(
     objective: &Objective,
@@ -59,7 +65,10 @@ pub fn evaluation_rows(
         Objective::HybridDiffusion(hybrid) => {
             let live = vocab.n_predictable();
             let process = Process::hybrid(hybrid, live);
-            questions.replaced(live, |place| (place, process.mixing(place), process.elbo_weights(place)))
+            questions.replaced(live, |place| {
+                let (t, slope) = (place.powi(3), 3.0 * place * place);
+                (t, process.mixing(t), process.elbo_weights(t).times(slope))
+            })
         }
     }
 }
@@ -137,9 +146,9 @@ impl Questions<'_> {
     fn uniform(&self, objective: &UniformDiffusion, live: u64) -> Corrupted {
         let (rate, last) = (MaskRate::of(&objective.schedule), last(&objective.schedule));
         self.replaced(live, |place| {
-            let noise = (1.0 - last) * place;
+            let (noise, slope) = ((1.0 - last) * place * place, (1.0 - last) * 2.0 * place);
             let mixing = Mixing { alpha: 1.0 - noise, mask: 0.0, uniform: noise / live as f64 };
-            (rate.level(noise), mixing, per_alpha(mixing.alpha, live as f64).times(1.0 - last))
+            (rate.level(noise), mixing, per_alpha(mixing.alpha, live as f64).times(slope))
         })
     }
 
@@ -148,7 +157,7 @@ impl Questions<'_> {
         let mut out = Corrupted { seq: self.chunk.len(), ..Corrupted::default() };
         let u = self.u(0);
         for draw in 0..self.draws {
-            let (t, mixing, weights) = level(inside((u + draw as f64) / self.draws as f64));
+            let (t, mixing, weights) = level(((u + draw as f64) / self.draws as f64).clamp(INSIDE, 1.0 - INSIDE));
             // A row of draws for each (chunk, draw): what is drawn for one is drawn for no other.
             let stream = &self.noise;
             let z = replaced(stream, self.at, draw, mixing, self.chunk, live as usize, self.mask_id);

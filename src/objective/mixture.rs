@@ -10,10 +10,10 @@ use crate::base::philox::{Purpose, Stream};
 use crate::check::formula::Formula;
 use crate::check::spec::{HybridDiffusion, HybridWeight, Objective, TSampling, UniformDiffusion};
 
-/// Noise levels keep this far from 0 and 1, where weights have no limit: 1/t of a token that was replaced, and
-/// 1/(1 - t) of a loss that vanishes with (1 - t)^2 and so would be all rounding. Both integrands are bounded, so
-/// that this changes a bound by about as much, relatively.
-const INSIDE: f64 = 1e-6;
+/// Noise levels keep away from 0 and 1, where weights have no limit: 1/t of a token that was replaced, 1/(1 - t) of a
+/// loss that vanishes faster. Towards 0 a weighted loss may grow as 1/sqrt(t), so that a bound loses about the root of
+/// this end; towards 1 it falls.
+const INSIDE: (f64, f64) = (1e-18, 1.0 - 1e-12);
 /// No weight of GIDD's dynamic weighting is larger, which matters where t is near 1 (its `max_loss_weight`).
 const LARGEST_DYNAMIC: f64 = 2.0;
 
@@ -126,7 +126,7 @@ pub(super) fn per_alpha(alpha: f64, live: f64) -> ByFate {
 
 /// Away from the ends.
 pub(super) fn inside(t: f64) -> f64 {
-    t.clamp(INSIDE, 1.0 - INSIDE)
+    t.clamp(INSIDE.0, INSIDE.1)
 }
 
 #[derive(Clone, Debug)]

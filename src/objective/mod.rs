@@ -20,7 +20,7 @@ mod tests;
 
 pub use corrupt::{Corruptor, Global, Noise, Step, corrupt};
 pub use deciles::Deciles;
-pub use describe::{Fact, describe};
+pub use describe::{Fact, describe, evaluation};
 pub use evaluate::{evaluation_rows, prior};
 pub use mixture::{Mixing, Process};
 pub use schedule::{MaskPlan, MaskRate};

@@ -3,6 +3,7 @@
 //! Resolve decides what every name means and who wins where several places set one value
 //! (default < definition < extension < experiment < arm < sweep < `--set`). What the values have to be is `check`'s.
 
+mod alone;
 pub mod arguments;
 mod arithmetic;
 mod assemble;
@@ -21,6 +22,7 @@ pub mod series;
 pub mod sweep;
 pub mod value;
 
+pub use alone::resolve_alone;
 pub use experiment::{Override, ResolvedArm, ResolvedSpec, resolve_experiment};
 pub use library::{Def, DefId, Kind, Library, load};
 pub use point::{Axis, AxisKind, AxisValue, Coordinate, Point};

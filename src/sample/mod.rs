@@ -1,145 +1,165 @@
-//! Text from a trained arm: left to right for next token, first-hitting order for masked diffusion
-//! (unmask one uniformly chosen position at a time: exact with as many network calls as tokens;
-//! with fewer calls several positions are drawn independently, which is an approximation).
-//!
-//! Probabilities and draws are f64, from the counter-based generator: fp32 Gumbel noise cuts the
-//! tail and acts as a lower temperature (arXiv 2409.02908).
+//! Text from a trained arm: a lowered model as the network that `decode` asks, and as the judge of what was drawn. How
+//! text is drawn is `decode`'s alone.
 
-use crate::base::philox::{Purpose, Stream};
+pub mod judge;
+pub mod trained;
+
+pub use judge::Judged;
+pub use trained::Trained;
+
 use crate::check::spec::{Objective, Vocab};
+use crate::decode::{Network, Question};
 use crate::graph::ops::Input;
-use crate::lower::{Executable, LowerError};
-use crate::objective::MaskRate;
+use crate::lower::{Cache, Executable, LowerError, Outputs};
+use crate::objective::{Pattern, has_noise_level, sampling_pattern};
+use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
 
-/// One text to be generated.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// Token ids to continue.
-    pub prompt: Vec<u32>,
-    pub n_tokens: u64,
-    /// Divides the logits; 0 takes the most likely token.
-    pub temperature: f64,
-    /// Network calls of masked diffusion.
-    pub steps: u64,
-    pub seed: u32,
-    /// Which of several texts: each has its own draws.
-    pub index: u32,
+/// A lowered model, with the attention that text is drawn with, that can be asked about some texts.
+pub struct Model<'a> {
+    executable: &'a Executable,
+    params: &'a [Tensor],
+    vocab: Vocab,
+    device: Device,
+    /// How far before a position the output stands that predicts it.
+    shift: usize,
+    reads_noise_level: bool,
+    cached: bool,
+    n_texts: usize,
+    /// What is kept where all texts are asked at once, ...
+    together: Cache,
+    /// ... and where some are, of each.
+    alone: BTreeMap<usize, Cache>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sampled {
-    /// The generated ids, without the prompt.
-    pub tokens: Vec<u32>,
-    pub n_calls: u64,
-    /// Mean entropy of the distributions that tokens were drawn from, in nats.
-    pub entropy: f64,
-}
-
-/// A model that can be asked for logits.
-pub struct Sampler<'a> {
-    pub model: &'a Executable,
-    pub weights: &'a [Tensor],
-    pub vocab: Vocab,
-    pub device: Device,
-}
-
-impl Sampler<'_> {
-    /// A document starts after an end of document, so that token is the context of the first.
-    pub fn generate(&self, objective: &Objective, request: &Request) -> Result<Sampled, LowerError> {
-        match objective {
-            Objective::NextToken(_) => self.left_to_right(request),
-            Objective::MaskedDiffusion(masked) => self.unmask(request, &MaskRate::new(masked)),
-            _ => self.left_to_right(request),
+impl<'a> Model<'a> {
+    /// For texts that are drawn together. `params` are compute copies in the program's order.
+    pub fn new(
+        executable: &'a Executable,
+        params: &'a [Tensor],
+        objective: &Objective,
+        vocab: Vocab,
+        device: Device,
+        n_texts: usize,
+    ) -> Model<'a> {
+        let shift = match objective {
+            Objective::NextToken(_) => true,
+            Objective::MaskedDiffusion(masked) => masked.shift,
+            Objective::AnyOrder(_) | Objective::MaskedLm(_) | Objective::BlockDiffusion(_) => false,
+            Objective::UniformDiffusion(_) | Objective::HybridDiffusion(_) => false,
+        };
+        let looks_back = matches!(sampling_pattern(objective), Pattern::Causal | Pattern::BlockCausal { .. });
+        Model {
+            executable,
+            params,
+            vocab,
+            device,
+            shift: usize::from(shift),
+            reads_noise_level: has_noise_level(objective),
+            cached: looks_back,
+            n_texts,
+            together: Cache::default(),
+            alone: BTreeMap::new(),
         }
     }
 
-    fn left_to_right(&self, request: &Request) -> Result<Sampled, LowerError> {
-        let stream = Stream::new(request.seed, Purpose::Sample);
-        let mut tokens = vec![self.vocab.eod as u32];
-        tokens.extend(&request.prompt);
-        let from = tokens.len();
-        let mut entropy = 0.0;
-        for i in 0..request.n_tokens {
-            let logits = self.logits(&tokens, None)?;
-            let last = logits.last().map_or(&[][..], Vec::as_slice);
-            let u = stream.uniform([i as u32, request.index, 0, 0]);
-            let (token, h) = self.draw(last, request.temperature, u);
-            entropy += h;
-            tokens.push(token);
-        }
-        let tokens = tokens.split_off(from);
-        Ok(Sampled { entropy: entropy / tokens.len().max(1) as f64, n_calls: request.n_tokens, tokens })
+    /// Reads every text from its start at every call: slower, and the same tokens but for rounding.
+    pub fn without_cache(self) -> Model<'a> {
+        Model { cached: false, ..self }
     }
 
-    fn unmask(&self, request: &Request, rate: &MaskRate) -> Result<Sampled, LowerError> {
-        let stream = Stream::new(request.seed, Purpose::Sample);
-        let mask = self.vocab.mask.unwrap_or(self.vocab.eod) as u32;
-        let mut tokens = vec![self.vocab.eod as u32];
-        tokens.extend(&request.prompt);
-        let from = tokens.len();
-        tokens.resize(from + request.n_tokens as usize, mask);
-        // The order of unmasking: uniform, so the set of a step is uniform among the masked.
-        let order = stream.permutation(request.n_tokens as u32, request.index);
-        let steps = request.steps.clamp(1, request.n_tokens.max(1));
-        let (mut done, mut entropy) = (0usize, 0.0);
-        for step in 0..steps {
-            let until = (request.n_tokens * (step + 1) / steps) as usize;
-            // The first position is context, as in training.
-            let share = (request.n_tokens as usize - done) as f64 / (tokens.len() - 1).max(1) as f64;
-            let logits = self.logits(&tokens, Some(rate.level(share)))?;
-            for position in order.get(done..until).unwrap_or_default() {
-                let at = from + *position as usize;
-                let u = stream.uniform([*position, request.index, 1, 0]);
-                let row = logits.get(at).map_or(&[][..], Vec::as_slice);
-                let (token, h) = self.draw(row, request.temperature, u);
-                entropy += h;
-                if let Some(slot) = tokens.get_mut(at) {
-                    *slot = token;
-                }
-            }
-            done = until;
+    /// Questions about texts of one length, all of whose tokens from `first` on are read.
+    fn inputs(&self, questions: &[Question<'_>], first: usize) -> Result<Vec<(Input, Tensor)>, LowerError> {
+        let ids: Vec<i64> =
+            questions.iter().flat_map(|q| q.tokens.iter().skip(first)).map(|id| i64::from(*id)).collect();
+        let n_texts = questions.len() as i64;
+        let length = questions.first().map_or(0, |q| q.tokens.len()).saturating_sub(first) as i64;
+        let tokens = Tensor::f_from_slice(&ids)?.f_view([n_texts, length])?.f_to_device(self.device)?;
+        let mut inputs = vec![(Input::Tokens, tokens)];
+        if self.reads_noise_level {
+            let levels: Vec<f64> = questions.iter().map(|q| q.t.unwrap_or(0.0)).collect();
+            inputs.push((Input::NoiseLevel, Tensor::f_from_slice(&levels)?.f_to_device(self.device)?));
         }
-        let tokens = tokens.split_off(from);
-        Ok(Sampled { entropy: entropy / tokens.len().max(1) as f64, n_calls: steps, tokens })
+        Ok(inputs)
     }
 
-    /// Logits `[T][V]` of one sequence, at a noise level where the objective has one.
-    fn logits(&self, tokens: &[u32], t: Option<f64>) -> Result<Vec<Vec<f64>>, LowerError> {
-        let ids: Vec<i64> = tokens.iter().map(|t| i64::from(*t)).collect();
-        let n = ids.len() as i64;
-        let mut inputs = vec![
-            (Input::Tokens, Tensor::from_slice(&ids).view([1, n]).to_device(self.device)),
-            (Input::Positions, Tensor::arange(n, (Kind::Int64, self.device))),
-        ];
-        inputs.extend(t.map(|t| (Input::NoiseLevel, Tensor::from_slice(&[t]).to_device(self.device))));
-        let logits = self.model.run(self.weights, &inputs)?.floats("logits")?;
-        Ok(logits.chunks(self.vocab.size as usize).map(<[f64]>::to_vec).collect())
-    }
-
-    /// A token by inverse distribution function, and the entropy of the distribution. Mask and
-    /// padding ids are never drawn.
-    fn draw(&self, logits: &[f64], temperature: f64, u: f64) -> (u32, f64) {
-        let live = logits.get(..self.vocab.n_predictable() as usize).unwrap_or(logits);
-        let (best, max) = live.iter().enumerate().fold(
-            (0, f64::NEG_INFINITY),
-            |(i, m), (j, x)| {
-                if *x > m { (j, *x) } else { (i, m) }
-            },
-        );
-        if temperature <= 0.0 {
-            return (best as u32, 0.0);
-        }
-        let odds: Vec<f64> = live.iter().map(|x| ((x - max) / temperature).exp()).collect();
-        let total: f64 = odds.iter().sum();
-        let entropy = odds.iter().map(|w| w / total).filter(|p| *p > 0.0).map(|p| -p * p.ln()).sum();
-        let mut left = u * total;
-        for (i, w) in odds.iter().enumerate() {
-            left -= w;
-            if left < 0.0 {
-                return (i as u32, entropy);
+    /// The rows that were asked for, of outputs whose first position is `first`.
+    fn rows(
+        &self,
+        outputs: &Outputs,
+        questions: &[Question<'_>],
+        first: usize,
+    ) -> Result<Vec<Vec<Vec<f64>>>, LowerError> {
+        let logits = outputs.named.get("logits").ok_or(LowerError::MissingInput("logits"))?;
+        let length = questions.first().map_or(0, |q| q.tokens.len()).saturating_sub(first);
+        let mut places = vec![];
+        for (text, question) in questions.iter().enumerate() {
+            for at in question.at {
+                let place = at.checked_sub(self.shift + first).filter(|place| *place < length);
+                let outside = || LowerError::Cache(format!("position {at} is not among those that were read"));
+                places.push((text * length + place.ok_or_else(outside)?) as i64);
             }
         }
-        (best as u32, entropy)
+        let live = self.vocab.n_predictable() as usize;
+        // Rows are chosen and narrowed on the device, so only what is asked for is moved.
+        let chosen = logits
+            .f_reshape([-1, self.vocab.size as i64])?
+            .f_index_select(0, &Tensor::f_from_slice(&places)?.f_to_device(self.device)?)?
+            .f_narrow(1, 0, live as i64)?
+            .f_to_kind(Kind::Double)?
+            .f_to_device(Device::Cpu)?
+            .f_contiguous()?
+            .f_view([-1])?;
+        let all = Vec::<f64>::try_from(&chosen)?;
+        let mut rows = all.chunks(live.max(1)).map(<[f64]>::to_vec);
+        Ok(questions.iter().map(|question| rows.by_ref().take(question.at.len()).collect()).collect())
+    }
+
+    fn whole(&self, questions: &[Question<'_>]) -> Result<Vec<Vec<Vec<f64>>>, LowerError> {
+        let outputs = self.executable.run(self.params, &self.inputs(questions, 0)?)?;
+        self.rows(&outputs, questions, 0)
+    }
+
+    /// Reads what the cache does not hold, and keeps of it what is final.
+    fn after(&self, questions: &[Question<'_>], cache: &mut Cache) -> Result<Vec<Vec<Vec<f64>>>, LowerError> {
+        let first = cache.n_positions() as usize;
+        let inputs = self.inputs(questions, first)?;
+        let outputs = self.executable.run_after(self.params, &inputs, cache, true)?;
+        cache.truncate(questions.iter().map(|q| q.n_final).min().unwrap_or(0) as u64)?;
+        self.rows(&outputs, questions, first)
+    }
+}
+
+impl Network for Model<'_> {
+    type Error = LowerError;
+
+    fn logits(&mut self, questions: &[Question<'_>]) -> Result<Vec<Vec<Vec<f64>>>, LowerError> {
+        let same = |q: &Question<'_>| questions.first().is_some_and(|first| q.tokens.len() == first.tokens.len());
+        let alike = questions.iter().all(same);
+        if !self.cached {
+            return if alike {
+                self.whole(questions)
+            } else {
+                questions
+                    .iter()
+                    .map(|q| self.whole(std::slice::from_ref(q)).map(|mut a| a.pop().unwrap_or_default()))
+                    .collect()
+            };
+        }
+        if alike && questions.len() == self.n_texts {
+            let mut cache = std::mem::take(&mut self.together);
+            let answers = self.after(questions, &mut cache);
+            self.together = cache;
+            return answers;
+        }
+        // Some of the texts: each by a cache of its own, which catches up by itself.
+        let mut answers = vec![];
+        for question in questions {
+            let mut cache = self.alone.remove(&question.slot).unwrap_or_default();
+            let answer = self.after(std::slice::from_ref(question), &mut cache)?;
+            self.alone.insert(question.slot, cache);
+            answers.extend(answer);
+        }
+        Ok(answers)
     }
 }

@@ -290,8 +290,10 @@ class Uniform:
         total = 0.0
         start = uniform(generator, x.shape[0])
         for j in range(draws):
-            noise = self.at((start + j) / draws, x, generator)
-            total = total + self.tokens(net, x, noise).double().sum(1) / draws
+            # t = s^2: replaced tokens weigh 1/t, so that small t has to be looked at closely.
+            s = ((start + j) / draws).clamp(1e-6, 1 - 1e-6)
+            noise = self.at(s**2, x, generator)
+            total = total + 2 * s * self.tokens(net, x, noise).double().sum(1) / draws
         return total
 
 
@@ -341,8 +343,10 @@ class Hybrid:
                 torch.where(is_clean, change / n / ((1 - t) * (1 - t + c / n)), change / ((1 - t) * c)),
             )
         else:
-            # As released: the signal-to-noise ratio is a sigmoid there, and N counts the mask.
-            scale = 2 * self.p / (1 - self.p) / (n + 1) * (0.5 * torch.sigmoid(-t)).exp()
+            # B/N exp(-lambda/2) with lambda the log of alpha/(1 - alpha); N counts the mask. (The released code has
+            # a sigmoid of -t in the place of -lambda.)
+            clean = (1 - t) / (1 + c)
+            scale = 2 * self.p / (1 - self.p) / (n + 1) * ((1 - clean) / clean).sqrt()
             weight = torch.where(is_mask, 2.0, torch.where(is_clean, scale, 1.0)).clamp(0.0, 2.0)
         return weight.to(theta.dtype) * (kl + r - r.log() - 1)
 
@@ -354,8 +358,10 @@ class Hybrid:
         total = 0.0
         start = uniform(generator, x.shape[0])
         for j in range(draws):
-            noise = self.at(((start + j) / draws).clamp(1e-9, 1 - 1e-9), x, generator)
-            total = total + self.tokens(net, x, noise, "elbo").double().sum(1) / draws
+            # t = s^3: replaced tokens weigh 1/(2t), and there are sqrt(t) of them.
+            s = ((start + j) / draws).clamp(1e-4, 1 - 1e-6)
+            noise = self.at(s**3, x, generator)
+            total = total + 3 * s**2 * self.tokens(net, x, noise, "elbo").double().sum(1) / draws
         return total
 
 

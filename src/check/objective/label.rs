@@ -29,8 +29,7 @@ pub fn label(loss: &Loss<'_>) -> Result<String, String> {
         Estimator::RowMean => return row_mean(schedule, t),
         Estimator::BatchMean => {
             return Err(
-                "a mean over the batch's masked tokens (N3): rows with more masks count for more, whatever the bound says"
-                    .into(),
+                "a mean over the batch's masked tokens (N3), in which rows with more masks count for more".into()
             );
         }
         Estimator::Count | Estimator::Bernoulli => {}
@@ -65,9 +64,11 @@ pub fn label(loss: &Loss<'_>) -> Result<String, String> {
 fn row_mean(schedule: &Formula, t: TSampling) -> Result<String, String> {
     let linear = schedule.is_provably(&one_minus_t());
     if linear && t.low == 0.0 && t.high == 1.0 && t.kind != TKind::Importance {
-        return Ok("each row's mean over its masked tokens (N2): a bound up to (CE_1 - NELBO)/(n+1), CE_1 the \
-                   cross-entropy of one masked token among n"
-            .into());
+        return Ok(
+            "up to (CE_1 - NELBO)/(n+1), CE_1 the cross-entropy of one masked token among n: each row's mean over \
+                   its masked tokens (N2)"
+                .into(),
+        );
     }
     Err("each row's mean over its masked tokens (N2) is a bound, up to (CE_1 - NELBO)/(n+1), for alpha = 1 - t on [0, 1] \
          alone"

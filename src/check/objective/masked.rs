@@ -1,7 +1,7 @@
 //! `masked_diffusion(...)` over whole sequences, and `megadlms()`, the recipe of that code base.
 
 use super::noise::{self, Estimators};
-use super::{Sequences, boolean, one_minus_t};
+use super::{Sequences, boolean, one_minus_t, percent};
 use crate::base::Diagnostic;
 use crate::base::diag::code;
 use crate::check::reader::{Cx, Reader, Takes};
@@ -31,11 +31,7 @@ fn cut(share: f64) -> String {
     if share == 0.0 {
         return String::new();
     }
-    format!("; in {}% of steps of rows cut short, whose own likelihood it bounds", round_percent(share))
-}
-
-fn round_percent(share: f64) -> f64 {
-    (share * 1e8).round() / 1e6
+    format!("; in {}% of steps of rows cut short, whose own likelihood it bounds", percent(share))
 }
 
 /// alpha = 1 - t, t uniform per row, each row's mean (N2), 1% of steps cut short, and the targets that its loader
@@ -66,8 +62,8 @@ pub fn megadlms(reader: &Reader, sequences: Option<Sequences>, cx: &mut Cx<'_>) 
         );
         return None;
     }
-    let why = "each row's mean over its masked tokens (N2): a bound up to (CE_1 - NELBO)/(n+1) on x_2..x_(L-1) without \
-               context, not on x_2..x_L given x_1";
+    let why = "up to (CE_1 - NELBO)/(n+1), on x_2..x_(L-1) without context where next_token has x_2..x_L given x_1: each \
+               row's mean over its masked tokens (N2)";
     Some(MaskedDiffusion {
         bound: Ok(format!("{why}{}", cut(MEGADLMS_VARIABLE_LENGTH))),
         schedule_name: "linear".into(),

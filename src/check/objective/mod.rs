@@ -95,6 +95,11 @@ fn note_bound(objective: &Objective, span: Span, cx: &mut Cx<'_>) {
     }
 }
 
+/// A share as one would write it before `%`: 0.01 is 1, whatever binary makes of it.
+pub fn percent(share: f64) -> f64 {
+    (share * 1e8).round() / 1e6
+}
+
 /// alpha(t) = 1 - t.
 fn one_minus_t() -> Formula {
     Formula::from(Term::Sum(vec![Term::ONE, Term::Product(vec![Term::int(-1), Term::T])])).simplified()

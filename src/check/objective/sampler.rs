@@ -3,10 +3,10 @@
 use crate::base::diag::code;
 use crate::base::number::grouped;
 use crate::base::suggest::suggest;
-use crate::base::{Diagnostic, Span};
+use crate::base::{Diagnostic, Diagnostics, SourceMap, Span};
 use crate::check::reader::{Cx, Reader, Takes};
-use crate::check::spec::{Filter, Method, Sampler, Score};
-use crate::resolve::{Node, Record, Value};
+use crate::check::spec::{Filter, Method, Objective, Sampler, Score};
+use crate::resolve::{Node, Record, Value, resolve_alone};
 
 /// Every method, with the arguments that may stand without their names.
 const METHODS: &[(&str, &[&str])] = &[
@@ -78,6 +78,25 @@ pub fn read(objective: &str, reader: &mut Reader, cx: &mut Cx<'_>) -> Option<Sam
         _ => Method::Posterior { steps },
     };
     Some(Sampler { method, filter })
+}
+
+/// A sampler that stands in no spec, such as that of a flag, for a run of that objective. Shares of blocks and steps are
+/// not looked at here: how long a text is, is a flag's as well.
+pub fn read_alone(
+    text: &str,
+    flag: &str,
+    objective: &Objective,
+    map: &mut SourceMap,
+    out: &mut Diagnostics,
+) -> Option<Sampler> {
+    let (spec, node) = resolve_alone(flag, text, map, out)?;
+    let span = node.span;
+    let fields = [("sampler".to_string(), (span, node))].into_iter().collect();
+    let mut cx = Cx::new(&spec, map, out);
+    let record = Record { fields, ..Record::default() };
+    let mut reader = Reader::record("objective", flag, span, &record, &mut cx);
+    let sampler = read(objective.name(), &mut reader, &mut cx);
+    sampler.filter(|_| !out.has_errors())
 }
 
 /// The call of a method that fits; one of another objective is told apart from one that nobody has.

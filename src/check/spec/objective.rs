@@ -17,9 +17,11 @@ pub enum Objective {
 }
 
 impl Objective {
+    /// As a spec says it.
     pub fn name(&self) -> &'static str {
         match self {
             Objective::NextToken(_) => "next_token",
+            Objective::MaskedDiffusion(m) if m.targets == Targets::MegaDlms => "megadlms",
             Objective::MaskedDiffusion(_) => "masked_diffusion",
             Objective::AnyOrder(_) => "any_order",
             Objective::MaskedLm(_) => "masked_lm",

@@ -1,5 +1,7 @@
 //! How text is drawn from a trained model. The methods: `src/decode`.
 
+use std::fmt;
+
 /// A method, and how a token is drawn from a distribution wherever the method draws one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sampler {
@@ -63,4 +65,24 @@ pub struct Filter {
 impl Filter {
     /// The model's own distribution.
     pub const NONE: Filter = Filter { temperature: 1.0, top_k: None, top_p: None };
+}
+
+impl fmt::Display for Sampler {
+    /// As it is written in a spec; what is as by default is left out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (steps, block) = match self.method {
+            Method::LeftToRight => (None, None),
+            Method::Ancestral { steps, block } | Method::Remask { steps, block, .. } => (steps, block),
+            Method::FirstHitting { block } => (None, block),
+            Method::Posterior { steps } => (steps, None),
+        };
+        let Filter { temperature, top_k, top_p } = self.filter;
+        let counts = [("steps", steps), ("block", block), ("top_k", top_k)];
+        let [steps, block, top_k] = counts.map(|(name, n)| n.map(|n| format!("{name}: {n}")));
+        let temperature = (temperature != Filter::NONE.temperature).then(|| format!("temperature: {temperature}"));
+        let top_p = top_p.map(|p| format!("top_p: {p}"));
+        let all: Vec<String> = [steps, block, temperature, top_k, top_p].into_iter().flatten().collect();
+        let name = self.method.name();
+        if all.is_empty() { f.write_str(name) } else { write!(f, "{name}({})", all.join(", ")) }
+    }
 }

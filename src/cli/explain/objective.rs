@@ -35,7 +35,7 @@ pub fn named<'a>(path: &str, compiled: &Compiled, arms: &[&'a Arm]) -> Vec<Named
     }
     let mut all: Vec<Named<'_>> = vec![];
     for arm in meant {
-        let facts = describe(&arm.objective);
+        let facts = describe(&arm.objective, &arm.sampler);
         match all.iter_mut().find(|known| known.facts == facts) {
             Some(known) => known.variants.push(arm),
             None => {

@@ -2,49 +2,8 @@
 //! 1, rows cut to two tokens. Nothing is infinite, nothing falls over, and every objective keeps its shape.
 
 use super::*;
-use crate::check::spec::{AnyOrder, BlockDiffusion, HybridDiffusion, HybridWeight, MaskedInputs, MaskedLm};
-use crate::check::spec::{UniformDiffusion, Vocab};
+use crate::check::spec::{AnyOrder, HybridWeight, MaskedInputs, MaskedLm};
 use std::sync::{Arc, LazyLock};
-
-pub(super) fn diffusion(change: impl Fn(&mut MaskedDiffusion)) -> Objective {
-    match masked(linear(), TKind::Stratified, (0.0, 1.0), LossWeight::Elbo, Estimator::Count) {
-        Objective::MaskedDiffusion(mut objective) => {
-            change(&mut objective);
-            Objective::MaskedDiffusion(objective)
-        }
-        other => other,
-    }
-}
-
-pub(super) fn blocks(block: u64, change: impl Fn(&mut MaskedDiffusion)) -> Objective {
-    match diffusion(change) {
-        Objective::MaskedDiffusion(noise) => Objective::BlockDiffusion(BlockDiffusion { block, noise }),
-        other => other,
-    }
-}
-
-pub(super) fn uniform(schedule: Formula, kind: TKind, (low, high): (f64, f64)) -> Objective {
-    Objective::UniformDiffusion(UniformDiffusion {
-        schedule_name: "test".into(),
-        proof: prove(&schedule).expect("a schedule").into(),
-        schedule,
-        ends: Ends::Exact,
-        t: TSampling { kind, low, high },
-        bound: Ok(String::new()),
-    })
-}
-
-pub(super) fn hybrid(uniform: f64, weight: HybridWeight, (low, high): (f64, f64)) -> Objective {
-    let t = TSampling { kind: TKind::Systematic, low, high };
-    Objective::HybridDiffusion(HybridDiffusion { uniform, t, weight, bound: Ok(String::new()) })
-}
-
-pub(super) fn megadlms() -> Objective {
-    diffusion(|m| {
-        (m.t.kind, m.estimator, m.targets) = (TKind::Iid, Estimator::RowMean, Targets::MegaDlms);
-        m.variable_length = 0.01;
-    })
-}
 
 /// Every objective, with every option of each at least once. Blocks divide 12.
 static OBJECTIVES: LazyLock<Vec<(String, Objective)>> = LazyLock::new(objectives);

@@ -1,0 +1,13 @@
+// warning[W0302]: without its tails the integral over t is no bound
+use "std/dit.dlm" { dit }
+use "../lib/small.dlm" { small, recipe }
+
+objective o = hybrid_diffusion(uniform: 20%, t: systematic(1e-4, 0.9999))
+
+experiment e {
+    model: dit(layers: 1, dim: 16, heads: 2, ffn: 32)
+    data:  small
+    train: recipe
+    eval:  { every: 1 epoch, loss: valid }
+    arms:  { a: { objective: o } }
+}
