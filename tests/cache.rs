@@ -111,7 +111,7 @@ fn block_by_block() {
 fn what_is_forgotten_can_be_read_again() {
     let (executable, params) = executable(&decoder(DECODER, Pattern::Causal, VOCAB, 16), Precision::Fp64);
     let mut cache = Cache::default();
-    let mut run = |cache: &mut Cache, from: i64, n: i64| {
+    let run = |cache: &mut Cache, from: i64, n: i64| {
         let given = inputs(tokens().narrow(1, from, n));
         values(&executable.run_after(&params, &given, cache, true).unwrap().named["logits"])
     };

@@ -62,7 +62,10 @@ impl<'a> Stepper<'a> {
         // Of one copy of the rows: an auxiliary loss reads them twice.
         let targets = (batch * shape(&arm.objective, arm.data.seq).targets) as f64;
         let mut clean_rows: Vec<u32> = vec![];
-        let compute = self.setup.weights.compute()?;
+        let compute = match arm.train.weight_noise {
+            0.0 => self.setup.weights.compute()?,
+            std => self.setup.weights.compute_noisy(std, arm.train.seeds.noise, self.step)?,
+        };
         let noise = self.corruptor.step(batch, self.step, arm.train.seeds.noise);
         for first in (0..batch).step_by(micro.max(1) as usize) {
             let clean = self.batches.rows(self.step, first..first + micro);
