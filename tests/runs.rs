@@ -92,6 +92,52 @@ fn both_arms_run_matched_and_the_report_says_so() {
             .expect("dlmc-torch starts");
     assert!(sampled.status.success(), "{}", text(&sampled.stderr));
     assert!(text(&sampled.stdout).starts_with("def "));
+    sampled_texts_are_counted_and_judged(out.path());
+}
+
+/// Infilling, another sampler, a judge, and the one document.
+fn sampled_texts_are_counted_and_judged(out: &Path) {
+    let path = |arm: &str| folder(out, arm).path().to_str().expect("a plain path").to_string();
+    let (ar, mdm) = (path("ar"), path("mdm"));
+    let sample = |args: &[&str]| dlmc(&[&["sample"], args].concat()).output().expect("dlmc-torch starts");
+    let infill = ["--infill", "def [[4]](x): [[6]]", "--sampler", "confidence(steps: 5, temperature: 0.9)"];
+    let args = [&[mdm.as_str(), "--judge", &ar, "--count", "3", "--json"], &infill[..]].concat();
+    let result = sample(&args);
+    assert!(result.status.success(), "{}", text(&result.stderr));
+    let document: serde_json::Value = serde_json::from_slice(&result.stdout).expect("one JSON document");
+    assert_eq!(document["sampler"], "confidence(steps: 5, temperature: 0.9)");
+    assert_eq!(document["drawn"], serde_json::json!([4, 5, 6, 7, 13, 14, 15, 16, 17, 18]));
+    assert_eq!((document["calls"].as_u64(), document["version"].as_u64()), (Some(15), Some(1)));
+    let texts = document["texts"].as_array().expect("texts");
+    assert_eq!(texts.len(), 3);
+    for one in texts {
+        assert_eq!(one["tokens"].as_array().expect("tokens").len(), 19);
+        assert!(one["text"].as_str().expect("text").starts_with("def "));
+        assert_eq!(one["calls"], 5);
+        let nats = one["judge"]["nats_per_token"].as_f64().expect("a figure");
+        let perplexity = one["judge"]["perplexity"].as_f64().expect("a figure");
+        assert!(nats > 0.0 && (perplexity.ln() - nats).abs() < 1e-9);
+        assert!(one["entropy"].as_f64().expect("a figure") > 0.0 && one["unigram_entropy"].as_f64().is_some());
+    }
+    // The same seed gives the same texts, and standard output is text alone.
+    let plain = sample(&[&[mdm.as_str(), "--count", "3"], &infill[..]].concat());
+    let joined: String = texts.iter().filter_map(|one| Some(format!("{}\n", one["text"].as_str()?))).collect();
+    assert_eq!(text(&plain.stdout), joined);
+    assert!(text(&plain.stderr).contains("by confidence(steps: 5, temperature: 0.9)"), "{}", text(&plain.stderr));
+
+    // What cannot be is wrong usage, with a reason.
+    let refused = |args: &[&str], reason: &str| {
+        let result = sample(args);
+        assert_eq!(result.status.code(), Some(2), "{args:?}: {}", text(&result.stderr));
+        assert!(text(&result.stderr).contains(reason) && result.stdout.is_empty(), "{}", text(&result.stderr));
+    };
+    refused(&[&ar, "--infill", "a [[3]] b"], "cannot take note of the given text");
+    refused(&[&ar, "--judge", &mdm], "name a run of `next_token`");
+    refused(&[&ar, "--tokens", "99"], "do not fit the model's");
+    refused(&[&mdm, "--infill", "[[0]]"], "a hole holds at least 1 token");
+    refused(&[&mdm, "--sampler", "posterior"], "does not fit masked_diffusion");
+    refused(&[&ar, "--top-p", "2"], "top_p` is above 0 and at most 1");
+    refused(&[&ar, "--infill", "x", "--tokens", "3"], "cannot be used with");
 }
 
 #[test]

@@ -112,7 +112,7 @@ impl<'a> Document<'a> {
             "unigram_entropy": self.mean(|text| text.unigram_entropy),
             "judge": judge,
         });
-        format!("{document:#}\n")
+        format!("{document}\n")
     }
 
     /// The lines on standard error.
