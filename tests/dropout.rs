@@ -216,6 +216,14 @@ fn a_rate_of_zero_is_no_operation() {
 }
 
 #[test]
+fn drawings_show_what_is_dropped_and_not_the_draws() {
+    let graph = training(&dropped(Pattern::Full));
+    let drawing = dlmc::graph::svg::svg(graph.graph(), "a model");
+    assert!(drawing.contains(">dropout<") && drawing.contains("dropout: 0.3"), "{drawing}");
+    assert!(!drawing.contains("draw"));
+}
+
+#[test]
 fn listings_show_it() {
     let graph = training(&decoder(
         "decoder(layers: 2, dim: 8, heads: 2, ffn: 6, attention_dropout: 0.2, residual_dropout: 0.1)",

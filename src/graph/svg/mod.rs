@@ -18,10 +18,11 @@ mod simplex;
 mod tests;
 
 use super::Graph;
+use super::rewrite::without_draws;
 
 /// `heading` stands at the top, and is what a screen reader says.
 pub fn svg(graph: &Graph, heading: &str) -> String {
-    let scene = build::scene(graph, heading);
+    let scene = build::scene(&without_draws(graph), heading);
     let layout = layout::lay_out(&scene);
     render::render(&scene, &layout, heading)
 }
