@@ -120,6 +120,21 @@ fn a_plan_says_what_each_objective_reads() {
     assert_eq!(evaluation("mir"), evaluation("plain"));
 }
 
+#[test]
+fn a_plan_says_what_noise_there_is_besides() {
+    let text = spec(&ALL[..1]).replace("ffn: 32)", "ffn: 32, attention_dropout: 0.1, residual_dropout: 0.2)");
+    let shop = Shop::new(&[("a.dlm", &text)]);
+    let output = shop.run(&["plan", "a.dlm"]);
+    let said = expect(&output, OK).0.lines().find(|line| line.trim_start().starts_with("noise")).unwrap().to_string();
+    insta::assert_snapshot!(said.trim());
+    let output = shop.run(&["plan", "a.dlm", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(expect(&output, OK).0).unwrap();
+    let arm = &json["arms"][0];
+    assert_eq!(arm["weight_noise"], 0.01);
+    let rates: Vec<f64> = arm["dropout"].as_array().unwrap().iter().map(|d| d["rate"].as_f64().unwrap()).collect();
+    assert_eq!(rates, [0.1, 0.2, 0.2]);
+}
+
 /// One run serves arms that differ in how text is drawn alone.
 #[test]
 fn a_sampler_is_no_part_of_a_run() {

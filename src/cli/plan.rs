@@ -6,6 +6,7 @@ use crate::analyze::cost::Conventions;
 use crate::analyze::{ParamCount, count_params, flops_conventions};
 use crate::check::CheckedSpec;
 use crate::check::spec::{Arm, AxisKind, Objective, Precision};
+use crate::graph::ops::dropout::Drops;
 use crate::graph::training::{TrainingError, loss_graph, training_graph};
 use crate::graph::{DimSizes, Elem, Op, ValidGraph};
 use crate::objective::{self, Loss, Shape};
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 /// Facts about one variant.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ArmPlan {
     pub params: ParamCount,
     pub conventions: Conventions,
@@ -23,6 +24,16 @@ pub struct ArmPlan {
     pub evaluation_flops: f64,
     /// Weights, both moments, and the average if there is one.
     pub state_bytes: u64,
+    /// What training drops, in the order of the model.
+    pub dropout: Arc<[Dropped]>,
+}
+
+/// A place of dropout in a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dropped {
+    pub drops: Drops,
+    /// Of attention's probabilities, which the fused attention of libtorch never forms.
+    pub of_probabilities: bool,
 }
 
 /// Plans variants; those that share a model share what follows from it.
@@ -61,21 +72,22 @@ fn validated(objective: &Objective, seq: u64) -> Shape {
     Shape { rows: 1, time, targets: seq.saturating_sub(1) }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct ModelFacts {
     params: ParamCount,
     /// Of one trained token.
     per_token: Conventions,
     /// Of the forward pass over one sequence.
     forward: f64,
+    dropout: Arc<[Dropped]>,
 }
 
 impl Planner {
     pub fn plan(&mut self, arm: &Arm, model: &Arc<ValidGraph>) -> Result<ArmPlan, TrainingError> {
         let key = Key::new(arm, model);
         let facts = match self.by_model.get(&key) {
-            Some(facts) => *facts,
-            None => *self.by_model.entry(key).or_insert(model_facts(arm, model, key)?),
+            Some(facts) => facts.clone(),
+            None => self.by_model.entry(key).or_insert(model_facts(arm, model, key)?).clone(),
         };
         let trained = (arm.budget.steps * arm.budget.tokens_per_step) as f64;
         let rows = match arm.data.valid {
@@ -94,6 +106,7 @@ impl Planner {
             },
             evaluation_flops: facts.forward * rows * arm.eval.draws as f64 * arm.eval.at_steps.len() as f64,
             state_bytes: facts.params.total * wide * copies,
+            dropout: facts.dropout,
         })
     }
 }
@@ -105,7 +118,22 @@ fn model_facts(arm: &Arm, model: &ValidGraph, key: Key) -> Result<ModelFacts, Tr
     let sizes = |(batch, time)| DimSizes { batch, time };
     let per_token = flops_conventions(&training, params, head_params(model, arm), sizes(key.read), arm.data.seq, 1);
     let forward = crate::analyze::flops(&loss_graph(model, key.live, loss)?, sizes(key.validated)).total;
-    Ok(ModelFacts { params, per_token, forward })
+    Ok(ModelFacts { params, per_token, forward, dropout: dropout(model).into() })
+}
+
+/// What the model drops in training, each place of a region's bodies once.
+fn dropout(model: &ValidGraph) -> Vec<Dropped> {
+    let mut all: Vec<Dropped> = vec![];
+    for (_, node) in model.graph().bodies.iter().flat_map(|body| body.nodes()) {
+        let (drops, of_probabilities) = match &node.op {
+            Op::Dropout(op) => (Some(&op.drops), false),
+            Op::Attend(op) => (op.drops.as_ref(), true),
+            _ => (None, false),
+        };
+        let place = drops.map(|drops| Dropped { drops: drops.clone(), of_probabilities });
+        all.extend(place.filter(|place| !all.contains(place)));
+    }
+    all
 }
 
 /// Elements of the weight that makes the logits.
@@ -184,6 +212,8 @@ fn to_json(spec: &CheckedSpec, plans: &[Planned<'_>]) -> Value {
                 "flops_counted": plan.conventions.counted,
                 "evaluation_flops": plan.evaluation_flops.is_finite().then_some(plan.evaluation_flops),
                 "state_bytes": plan.state_bytes,
+                "weight_noise": arm.train.weight_noise,
+                "dropout": plan.dropout.iter().map(dropped).collect::<Vec<_>>(),
                 "fields": arm.flat.iter().map(field).collect::<Vec<_>>(),
             })
         })
@@ -215,6 +245,10 @@ fn to_json(spec: &CheckedSpec, plans: &[Planned<'_>]) -> Value {
         "total_evaluation_flops": evaluation.is_finite().then_some(evaluation),
         "arms": arms,
     })
+}
+
+fn dropped(place: &Dropped) -> Value {
+    json!({ "site": place.drops.site, "rate": place.drops.rate, "of_probabilities": place.of_probabilities })
 }
 
 fn field(field: &crate::check::spec::FlatField) -> Value {

@@ -145,8 +145,8 @@ fn shared(spec: &CheckedSpec, points: &[&[Planned<'_>]], out: &mut Lines) {
     for (text, arms) in grouped_by(first, &|arm, _| Some(objective::evaluation(&arm.objective))) {
         out.line(format!("  {:<11} {arms}: {text}", ""));
     }
-    for (text, arms) in grouped_by(first, &|arm, _| noise_text(arm)) {
-        out.line(format!("  {:<11} {arms}: {text}", "noise"));
+    for (i, (text, arms)) in grouped_by(first, &noise_text).iter().enumerate() {
+        out.line(format!("  {:<11} {arms}: {text}", if i == 0 { "noise" } else { "" }));
     }
     for (label, n) in spec.collapsed() {
         out.line(format!("  {:<11} `{label}` is set by --set, so its axis of {n} values falls away", "sweep"));
@@ -168,11 +168,29 @@ fn grouped_by(arms: &[Planned<'_>], of: &dyn Fn(&Arm, &ArmPlan) -> Option<String
 }
 
 /// Noise of training that is no part of the objective.
-fn noise_text(arm: &Arm) -> Option<String> {
+fn noise_text(arm: &Arm, plan: &ArmPlan) -> Option<String> {
+    let mut words: Vec<String> = vec![];
     let std = arm.train.weight_noise;
-    (std > 0.0).then(|| {
-        format!("Gaussian, of standard deviation {std}, on every weight of two dimensions or more, fresh each step")
-    })
+    if std > 0.0 {
+        words.push(format!(
+            "Gaussian of standard deviation {std} on every weight of two dimensions or more, fresh each step"
+        ));
+    }
+    let mut kinds: Vec<(bool, f64)> = vec![];
+    for kind in plan.dropout.iter().map(|place| (place.of_probabilities, place.drops.rate)) {
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    for (of_probabilities, rate) in kinds {
+        let alike = plan.dropout.iter().filter(|p| (p.of_probabilities, p.drops.rate) == (of_probabilities, rate));
+        let sites = alike.map(|place| place.drops.site.as_str()).collect::<Vec<_>>().join(", ");
+        words.push(match of_probabilities {
+            true => format!("dropout of {rate} of the probabilities at {sites}, which leave the fused attention"),
+            false => format!("dropout of {rate} at {sites}"),
+        });
+    }
+    (!words.is_empty()).then(|| words.join("; "))
 }
 
 /// What keeps the training losses of two arms from being of the same tokens.
@@ -302,10 +320,15 @@ fn lr_text(arm: &Arm) -> String {
     match arm.train.lr_schedule {
         LrSchedule::Constant { warmup } => format!("{lr:e} constant after {warmup} steps of warm-up"),
         LrSchedule::Cosine { warmup, floor, .. } => {
-            format!("{lr:e}, {warmup} steps of warm-up, cosine to {:e}", lr * floor)
+            format!("{lr:e}, {warmup} steps of warm-up, cosine to {:e}", written(lr * floor))
         }
         LrSchedule::Wsd { warmup, decay, floor, .. } => {
-            format!("{lr:e}, {warmup} steps of warm-up, decay over the last {decay} to {:e}", lr * floor)
+            format!("{lr:e}, {warmup} steps of warm-up, decay over the last {decay} to {:e}", written(lr * floor))
         }
     }
+}
+
+/// A product as one would write it: 3e-3 times 10% is 3e-4, whatever binary makes of it.
+fn written(x: f64) -> f64 {
+    format!("{x:.12e}").parse().unwrap_or(x)
 }

@@ -64,7 +64,7 @@ impl<'a> After<'a> {
             n_attends += 1;
             match attend.sight.pattern {
                 Pattern::Causal => {}
-                Pattern::BlockCausal { block } if cache.n_positions % block.max(1) == 0 => {}
+                Pattern::BlockCausal { block } if cache.n_positions.is_multiple_of(block.max(1)) => {}
                 Pattern::BlockCausal { block } => {
                     return refused(format!(
                         "{} positions are kept, which is not a number of whole blocks of {block}: those of the last \

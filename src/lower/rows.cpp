@@ -350,30 +350,37 @@ static double square_sum(const T* __restrict x, int64_t n) {
   return sum<double>(n, [=](int64_t i) { return double(x[i]) * double(x[i]); });
 }
 
-// Blocks side by side; src/base/philox.rs has the function, and the published answers that hold both.
+// src/base/philox.rs has the function, and the published answers that hold both. Products are taken in loops
+// of their own, which is how the compiler vectorises them.
 static void dropped(const Draw& draw, uint8_t* __restrict out, int64_t from, int64_t to) {
-  for (int64_t first = from; first < to; first += 4 * LANES) {
-    uint32_t c0[LANES], c1[LANES], c2[LANES], c3[LANES], k0 = draw.seed, k1 = draw.purpose;
-    for (int64_t j = 0; j < LANES; ++j) {
+  constexpr int64_t BLOCKS = 64;
+  uint32_t words[4][BLOCKS], high_a[BLOCKS], high_b[BLOCKS];
+  for (int64_t first = from; first < to; first += 4 * BLOCKS) {
+    uint32_t *__restrict c0 = words[0], *__restrict c1 = words[1], *__restrict c2 = words[2], *__restrict c3 = words[3];
+    uint32_t k0 = draw.seed, k1 = draw.purpose;
+    for (int64_t j = 0; j < BLOCKS; ++j) {
       c0[j] = draw.step;
       c1[j] = draw.row;
       c2[j] = uint32_t(first / 4 + j);
       c3[j] = draw.site;
     }
     for (int round = 0; round < 10; ++round) {
-      for (int64_t j = 0; j < LANES; ++j) {
-        uint64_t a = uint64_t(0xD2511F53u) * c0[j], b = uint64_t(0xCD9E8D57u) * c2[j];
-        c0[j] = uint32_t(b >> 32) ^ c1[j] ^ k0;
-        c1[j] = uint32_t(b);
-        c2[j] = uint32_t(a >> 32) ^ c3[j] ^ k1;
-        c3[j] = uint32_t(a);
+      for (int64_t j = 0; j < BLOCKS; ++j) high_a[j] = uint32_t((uint64_t(0xD2511F53u) * c0[j]) >> 32);
+      for (int64_t j = 0; j < BLOCKS; ++j) high_b[j] = uint32_t((uint64_t(0xCD9E8D57u) * c2[j]) >> 32);
+      for (int64_t j = 0; j < BLOCKS; ++j) {
+        uint32_t low_a = 0xD2511F53u * c0[j], low_b = 0xCD9E8D57u * c2[j];
+        c0[j] = high_b[j] ^ c1[j] ^ k0;
+        c1[j] = low_b;
+        c2[j] = high_a[j] ^ c3[j] ^ k1;
+        c3[j] = low_a;
       }
       k0 += 0x9E3779B9u;
       k1 += 0xBB67AE85u;
     }
-    const uint32_t* words[4] = {c0, c1, c2, c3};
-    int64_t n = to - first < 4 * LANES ? to - first : 4 * LANES;
-    for (int64_t i = 0; i < n; ++i) out[first + i] = words[i % 4][i / 4] < draw.threshold;
+    for (int64_t w = 0; w < 4; ++w) {
+      int64_t at = first + w * BLOCKS, n = to - at < BLOCKS ? to - at : BLOCKS;
+      for (int64_t j = 0; j < n; ++j) out[at + j] = words[w][j] < draw.threshold;
+    }
   }
 }
 

@@ -63,8 +63,9 @@ struct FlatRows {
   double (*square_sum)(const T* x, int64_t n);
 };
 
-// Words of Philox4x32-10 at (step, row, block of four elements, site), under the key (seed, purpose). Writes 1
-// for each element from..to whose word is below the threshold, else 0; `from` is a multiple of 4.
+// Words of Philox4x32-10 at (step, row, block, site), under the key (seed, purpose): element i of 256 has word
+// i / 64 of block i % 64 of its 64. Writes 1 for each element from..to whose word is below the threshold, else
+// 0; `from` is a multiple of 256.
 struct Draw {
   uint32_t seed, purpose, step, row, site, threshold;
 };

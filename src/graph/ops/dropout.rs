@@ -5,7 +5,8 @@
 //! A draw is a function of its place: seed, step, row of the global batch, place of the operation in the model,
 //! element of the row. So it depends neither on the size of micro-batches nor on what else draws. A region has one
 //! node for all its layers; a layer's own place comes of its index, as a parameter's path does ([`Drops::at`]).
-//! Elements come four to a Philox block, each dropped where its word is below `rate * 2^32`.
+//! An element is dropped where its word is below `rate * 2^32`. 64 Philox blocks give 256 elements their words,
+//! the first words of all before the second ones, so that a machine can compute the blocks side by side.
 
 use super::{AlongT, Mismatch, Operation};
 use crate::base::philox::{Purpose, Stream};
@@ -14,6 +15,9 @@ use crate::graph::{Array, Dim, Elem, Type, Value};
 
 /// What is drawn for a tensor without rows is drawn for this row.
 pub const NO_ROW: u32 = u32::MAX;
+
+/// Philox blocks that are computed side by side, of four words each.
+const BLOCKS: usize = 64;
 
 /// Which elements are dropped.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,7 +82,12 @@ impl Drops {
     pub fn row(&self, key: Key, row: u32, n: usize) -> Vec<bool> {
         let stream = Stream::new(key.seed, Purpose::Dropout);
         let (word, threshold) = (self.word(), self.threshold());
-        let words = (0..n.div_ceil(4)).flat_map(|block| stream.bits([key.step, row, block as u32, word]));
+        let group = |group: usize| {
+            let blocks: [[u32; 4]; BLOCKS] =
+                std::array::from_fn(|j| stream.bits([key.step, row, (group * BLOCKS + j) as u32, word]));
+            (0..4).flat_map(move |w| blocks.into_iter().filter_map(move |block| block.get(w).copied()))
+        };
+        let words = (0..n.div_ceil(4 * BLOCKS)).flat_map(group);
         words.take(n).map(|word| word < threshold).collect()
     }
 

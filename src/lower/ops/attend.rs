@@ -253,10 +253,15 @@ fn scores(hidden: Option<&Tensor>, q: &Tensor, k: &Tensor) -> Result<Tensor, Fau
     }
 }
 
-/// Probabilities, or their gradient, with some dropped: the same ones in both passes.
-fn drop(cx: &Cx<'_>, drops: Option<&Drops>, p: Tensor) -> Result<Tensor, Fault> {
-    match drops {
-        Some(drops) => dropout::apply(drops, &p, &dropout::dropped(drops, cx, true, &p.size())?),
+/// Which of these probabilities are dropped, if any.
+fn dropped<'a>(cx: &Cx<'_>, drops: Option<&'a Drops>, p: &Tensor) -> Result<Option<(&'a Drops, Tensor)>, Fault> {
+    drops.map(|drops| Ok((drops, dropout::dropped(drops, cx, true, &p.size())?))).transpose()
+}
+
+/// Probabilities, or their gradient, with some dropped.
+fn drop(dropped: Option<&(&Drops, Tensor)>, p: Tensor) -> Result<Tensor, Fault> {
+    match dropped {
+        Some((drops, dropped)) => dropout::apply(drops, &p, dropped),
         None => Ok(p),
     }
 }
@@ -274,7 +279,7 @@ fn composed_with(cx: &Cx<'_>, [q, k, v]: [&Tensor; 3], hidden: Option<Tensor>, d
     let scores = scores(hidden.as_ref(), &q, &k)?;
     let lse = scores.f_logsumexp(-1, false)?;
     let p = scores.f_sub(&lse.f_unsqueeze(-1)?)?.f_exp_()?;
-    let p = drop(cx, drops, p)?;
+    let p = drop(dropped(cx, drops, &p)?.as_ref(), p)?;
     Ok(vec![p.f_matmul(&v)?.f_to_kind(cx.kinds.compute)?, lse])
 }
 
@@ -289,9 +294,11 @@ pub fn composed_grad(
     let (q, k, v) = (q.f_to_kind(wide)?, k.f_to_kind(wide)?, v.f_to_kind(wide)?);
     let p = scores(hiding(cx, op.sight, &q)?.as_ref(), &q, &k)?.f_sub(&lse.f_unsqueeze(-1)?)?.f_exp_()?;
     let delta = dout.f_mul(&out)?.f_sum_dim_intlist(-1, true, wide)?;
-    let dp = drop(cx, op.drops.as_ref(), dout.f_matmul(&v.f_transpose(-2, -1)?)?)?;
+    // The elements that the forward pass dropped.
+    let dropped = dropped(cx, op.drops.as_ref(), &p)?;
+    let dp = drop(dropped.as_ref(), dout.f_matmul(&v.f_transpose(-2, -1)?)?)?;
     let ds = dp.f_sub(&delta)?.f_mul(&p)?.f_mul_scalar(1.0 / (width(&q) as f64).sqrt())?;
-    let p = drop(cx, op.drops.as_ref(), p)?;
+    let p = drop(dropped.as_ref(), p)?;
     let compute = |x: Tensor| x.f_to_kind(cx.kinds.compute);
     Ok([
         compute(ds.f_matmul(&k)?)?,

@@ -1,6 +1,7 @@
 //! Rows as they are drawn: counts, levels, masks and what they are keyed by.
 
 use super::*;
+use crate::check::spec::{AnyOrder, MaskedInputs, MaskedLm};
 use crate::objective::draws::Levels;
 
 #[test]
@@ -188,6 +189,122 @@ fn draws_stay_what_they_are() {
         }
     }
     assert_eq!(hasher.finish(), "9e2015a434f9438f140df02bb5402b5f");
+}
+
+/// The same for what came later.
+#[test]
+fn draws_of_all_objectives_stay_what_they_are() {
+    let mut hasher = crate::base::hash::CanonicalHasher::new("draws");
+    let next = NextToken { input_mask: 0.3, auxiliary: Some(MaskedInputs { rate: 0.15, weight: 1.0 }) };
+    let all = [
+        Objective::NextToken(next),
+        diffusion(|m| (m.t.kind, m.estimator) = (TKind::Systematic, Estimator::RowMean)),
+        diffusion(|m| (m.t.kind, m.t.low) = (TKind::Importance, 0.1)),
+        diffusion(|m| m.variable_length = 1.0),
+        megadlms(),
+        Objective::AnyOrder(AnyOrder { draw: TKind::Stratified }),
+        Objective::MaskedLm(MaskedLm { rate: 0.15 }),
+        blocks(8, |m| m.estimator = Estimator::Bernoulli),
+        uniform(linear(), TKind::Stratified, (0.0, 1.0)),
+        hybrid(0.2, HybridWeight::Elbo, (1e-4, 0.9999)),
+    ];
+    for objective in all {
+        hasher.put_u32s(&corrupt(&objective, &VOCAB, &[1; 16 * 32], 32, 0, 16, 7, 5).tokens);
+        hasher.put_u32s(&evaluation_rows(&objective, &VOCAB, &[1; 32], 3, 4, 6).tokens);
+    }
+    assert_eq!(hasher.finish(), "31ad53ab67ad203c2b5f95f9e940d770");
+}
+
+#[test]
+fn strata_hold_one_draw_each_and_a_systematic_batch_has_one_draw() {
+    for step in 0..20 {
+        for kind in [TKind::Stratified, TKind::Systematic, TKind::Importance] {
+            let levels = Levels::new(kind, 16, step, 5);
+            let mut places: Vec<f64> = (0..16).map(|row| levels.u(row) * 16.0).collect();
+            places.sort_by(f64::total_cmp);
+            assert!(places.iter().enumerate().all(|(i, place)| *place as usize == i), "{kind:?}: {places:?}");
+            let same = places.iter().all(|place| (place.fract() - places[0].fract()).abs() < EXACT);
+            assert_eq!(same, kind == TKind::Systematic);
+        }
+    }
+}
+
+#[test]
+fn every_stratum_comes_to_every_row_equally_often() {
+    let mut seen = [[0u32; 4]; 4];
+    for step in 0..4000 {
+        let levels = Levels::new(TKind::Systematic, 4, step, 5);
+        (0..4).for_each(|row| seen[row as usize][(levels.u(row) * 4.0) as usize] += 1);
+    }
+    // 1000 each; five standard errors are 137.
+    assert!(seen.iter().flatten().all(|n| n.abs_diff(1000) < 137), "{seen:?}");
+}
+
+#[test]
+fn a_step_in_so_many_is_cut_to_a_length_of_two_or_more() {
+    let corruptor = Corruptor::new(&diffusion(|m| m.variable_length = 0.25), &VOCAB, 9);
+    let lengths: Vec<usize> = (0..8000).map(|step| corruptor.corrupt(&[1; 18], 0, 2, step, 5).seq).collect();
+    // A draw of the whole length is one among the eight: 2..=9.
+    for length in 2..=8 {
+        let n = lengths.iter().filter(|l| **l == length).count();
+        assert!((n as f64 - 250.0).abs() < 5.0 * 250f64.sqrt(), "{length}: {n}");
+    }
+    assert!(lengths.iter().all(|l| (2..=9).contains(l)));
+    // A cut row weighs as much as a whole one: each token of the batch that is left, once.
+    let mean = diffusion(|m| (m.variable_length, m.estimator) = (1.0, Estimator::RowMean));
+    for step in 0..50 {
+        let out = corrupt(&mean, &VOCAB, &[1; 18], 9, 0, 2, step, 5);
+        assert!((out.weights.iter().sum::<f64>() - 1.0).abs() < EXACT, "{step}");
+    }
+}
+
+#[test]
+fn megadlms_reads_all_but_the_ends_and_masks_one_at_least() {
+    let clean: Vec<u32> = (0..4 * 12).map(|i| i * i % 3).collect();
+    let corruptor = Corruptor::new(&megadlms(), &VOCAB, 12);
+    let mut first_masked = 0;
+    for step in 0..400 {
+        let out = corruptor.corrupt(&clean, 0, 4, step, 5);
+        let cut = out.seq;
+        assert!((2..=10).contains(&cut), "{cut}");
+        for (row, x) in clean.chunks(12).enumerate() {
+            let (targets, tokens) = (&out.targets[row * cut..][..cut], &out.tokens[row * cut..][..cut]);
+            assert_eq!(targets, &x[1..1 + cut]);
+            let k = tokens.iter().filter(|z| **z == 4).count();
+            assert!(k > 0);
+            first_masked += u32::from(tokens[0] == 4);
+            // The mean over the row's masked tokens, then over rows.
+            let weights = &out.weights[row * cut..][..cut];
+            assert!(weights.iter().all(|w| *w == 0.0 || (w * 4.0 * k as f64 - 1.0).abs() < EXACT));
+        }
+    }
+    // Half of the time, as every other token: no context.
+    assert!((f64::from(first_masked) / 1600.0 - 0.5).abs() < 0.07, "{first_masked}");
+}
+
+#[test]
+fn a_sequence_and_its_masked_inputs_follow_each_other() {
+    let next = NextToken { input_mask: 0.0, auxiliary: Some(MaskedInputs { rate: 1.0, weight: 0.5 }) };
+    let out = corrupt(&Objective::NextToken(next), &VOCAB, &[0, 1, 2, 2, 1, 0], 3, 4, 8, 9, 1);
+    assert_eq!(out.tokens, [0, 1, 2, 0, 4, 4, 2, 1, 0, 2, 4, 4]);
+    assert_eq!(out.targets, [1, 2, 2, 1, 2, 2, 1, 0, 0, 1, 0, 0]);
+    let (plain, masked) = (1.0 / 16.0, 0.5 / 16.0);
+    assert_eq!(out.weights[..6], [plain, plain, 0.0, masked, masked, 0.0]);
+    // Rows 8.. of the sixteen that eight sequences give.
+    assert_eq!(out.draw, Draw { seed: 1, step: 9, row: 8 });
+}
+
+#[test]
+fn inputs_are_masked_afresh_at_each_step_and_never_the_first() {
+    let masked = Objective::NextToken(NextToken { input_mask: 0.3, auxiliary: None });
+    let corruptor = Corruptor::new(&masked, &VOCAB, 101);
+    let rows: Vec<Corrupted> = (0..40).map(|step| corruptor.corrupt(&[1; 202], 0, 2, step, 5)).collect();
+    let n: usize = rows.iter().map(|out| out.tokens.iter().filter(|z| **z == 4).count()).sum();
+    // 8,000 inputs, standard error 0.005.
+    assert!((n as f64 / 8000.0 - 0.3).abs() < 0.025, "{n}");
+    assert!(rows.iter().all(|out| out.tokens[0] == 1 && out.tokens[101] == 1));
+    assert!(rows.windows(2).all(|pair| pair[0].tokens != pair[1].tokens));
+    assert!(rows.iter().all(|out| out.targets.iter().all(|x| *x == 1)));
 }
 
 #[test]
