@@ -34,6 +34,10 @@ fn subject(objective: &str) -> Subject {
     let reads_t = objective.starts_with("uniform") || objective.starts_with("hybrid");
     let (library, model) = match reads_t {
         true => ("std/dit.dlm\" { dit }", "dit(layers: 2, dim: 16, heads: 2, ffn: 24, cond: 8)"),
+        false if objective.contains("dropout") => (
+            "std/decoder.dlm\" { decoder }",
+            "decoder(layers: 2, dim: 16, heads: 2, ffn: 24, attention_dropout: 0.5, residual_dropout: 0.5)",
+        ),
         false => ("std/decoder.dlm\" { decoder }", "decoder(layers: 2, dim: 16, heads: 2, ffn: 24)"),
     };
     let schedule = if objective.contains("keep") { "schedule keep(t) = 1 - t" } else { "" };
@@ -246,6 +250,16 @@ fn blocks_are_predicted_as_in_training() {
             }
         }
     }
+}
+
+/// Dropout is of training alone: with it a model draws the text that it draws without.
+#[test]
+fn nothing_is_dropped_in_drawing() {
+    let with = "next_token() // dropout";
+    let (dropped, plain) = (subject(with), subject("next_token()"));
+    let request = Request::continuation(&[], 8, 0..2, 1);
+    let texts = [&dropped, &plain].map(|s| s.trained().draw_all(&sampler(s, "left_to_right"), &request).unwrap());
+    assert_eq!(texts[0], texts[1]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::Model;
 use super::judge::{Judged, judge};
 use crate::check::spec::{Arm, Sampler};
 use crate::decode::{self, DecodeError, Decoded, Draft, Request};
-use crate::graph::{ValidGraph, with_pattern};
+use crate::graph::{ValidGraph, with_pattern, without_dropout};
 use crate::lower::{Executable, LowerError, Weights};
 use crate::objective::sampling_pattern;
 use crate::program::flatten;
@@ -28,7 +28,8 @@ pub struct Trained {
 impl Trained {
     /// `model` is the arm's, as it trains; `tensors` are weights by path: those that evaluation uses.
     pub fn new(arm: &Arm, model: &ValidGraph, tensors: &[TensorData], device: Device) -> Result<Trained, LowerError> {
-        let program = flatten(&with_pattern(model, sampling_pattern(&arm.objective)));
+        let evaluated = without_dropout(model);
+        let program = flatten(&with_pattern(&evaluated, sampling_pattern(&arm.objective)));
         let mut weights = Weights::init(&program.params, arm.train.seeds.init, arm.train.precision, device)?;
         weights.import(tensors)?;
         let executable = Executable::new(program, arm.train.precision, device);

@@ -204,6 +204,28 @@ fn methods_that_do_not_fit_are_refused() {
     }
 }
 
+/// A sampler in words is one of a spec: reading it gives the same again.
+#[test]
+fn samplers_are_read_as_they_are_written() {
+    let filters = [
+        Filter::NONE,
+        Filter { temperature: 0.0, ..Filter::NONE },
+        Filter { temperature: 0.7, top_k: Some(50), top_p: Some(0.9) },
+        Filter { temperature: 1e-3, top_k: None, top_p: Some(1e-4) },
+    ];
+    for (objective, method) in every_method() {
+        for filter in filters {
+            let sampler = Sampler { method, filter };
+            let (mut map, mut out) = Default::default();
+            let text = sampler.to_string();
+            let read = crate::check::objective::sampler::read_alone(&text, "--sampler", &objective, &mut map, &mut out);
+            assert_eq!(read, Some(sampler), "{text}");
+        }
+    }
+    let written = Sampler { method: scored(Score::Margin, 8, Some(4)), filter: filters[2] }.to_string();
+    assert_eq!(written, "margin(steps: 8, block: 4, temperature: 0.7, top_k: 50, top_p: 0.9)");
+}
+
 /// An answer that nothing can be drawn from ends the text with a clear error, whatever the method.
 #[test]
 fn predictions_that_are_no_numbers_are_said() {
