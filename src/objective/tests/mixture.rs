@@ -182,7 +182,7 @@ fn with_the_leave_one_out_posterior_the_uniform_bound_is_the_entropy_and_with_th
 fn with_the_leave_one_out_posterior_the_hybrid_bound_is_the_entropy_and_with_the_ordinary_one_it_is_not() {
     let table = Table::random(2);
     let entropy = table.joint.entropy();
-    for most in [0.0, 0.1, 0.2, 0.5, 0.9] {
+    for most in [0.0, 0.2, 0.9] {
         let objective = hybrid(most, HybridWeight::Elbo, (0.0, 1.0));
         let mean = bound(&table, &objective, Posterior::LeaveOneOut);
         let ordinary = bound(&table, &objective, Posterior::Ordinary);
@@ -341,21 +341,17 @@ fn drawn_rows_average_to_the_bounds_in_training_and_evaluation() {
     let early = Formula::from(one_minus(product(&[Term::ratio(9, 10), Term::T])));
     // alpha(0) = 0.9: training misses what is noise from the start, evaluation does not.
     let late = Formula::from(product(&[Term::ratio(9, 10), one_minus(Term::T)]));
-    let mut all =
-        vec![("late", uniform(late, TKind::Iid, (0.0, 1.0))), ("early", uniform(early, TKind::Iid, (0.0, 1.0)))];
-    for kind in [TKind::Iid, TKind::Stratified, TKind::Systematic] {
-        all.push(("uniform", uniform(square.clone(), kind, (0.0, 1.0))));
-    }
-    all.push(("hybrid", hybrid(0.2, HybridWeight::Elbo, (0.0, 1.0))));
-    all.push(("hybrid, dynamic", hybrid(0.5, HybridWeight::Dynamic, (1e-4, 0.9999))));
-    for (name, objective) in all {
-        let truth = if name == "early" {
-            entropy + divergences_from_uniform(&table, Mixing { alpha: 0.1, mask: 0.0, uniform: 0.3 })[0]
-        } else {
-            entropy
-        };
+    let hybrid_bound = hybrid(0.2, HybridWeight::Elbo, (0.0, 1.0));
+    for (name, objective) in [
+        ("late", uniform(late, TKind::Iid, (0.0, 1.0))),
+        ("early", uniform(early, TKind::Iid, (0.0, 1.0))),
+        ("hybrid", hybrid_bound.clone()),
+        ("hybrid, dynamic", hybrid(0.5, HybridWeight::Dynamic, (1e-4, 0.9999))),
+    ] {
+        let last = Mixing { alpha: 0.1, mask: 0.0, uniform: 0.3 };
+        let more = if name == "early" { divergences_from_uniform(&table, last)[0] } else { 0.0 };
         let prior = prior(&objective, &TABLE) * TARGETS as f64;
-        let evaluated = batch_losses(&table, &objective, 400, |clean, at| {
+        let evaluated = batch_losses(&table, &objective, 300, |clean, at| {
             let mut rows = Corrupted::default();
             for (i, x) in clean.chunks(L).enumerate() {
                 rows.extend(evaluation_rows(&objective, &TABLE, x, at * 81 + i as u64, 2, 6));
@@ -363,15 +359,17 @@ fn drawn_rows_average_to_the_bounds_in_training_and_evaluation() {
             rows
         });
         let (mean, error) = mean_and_error(&evaluated);
-        println!("evaluation of {name}: {:.4} +- {error:.4}, the bound is {truth:.4}", mean + prior);
-        assert!((mean + prior - truth).abs() < ERRORS * error, "{name}: {mean} {error} {truth}");
-        if name.starts_with("uniform") || name == "hybrid" {
-            let corruptor = Corruptor::new(&objective, &TABLE, L);
-            let trained = batch_losses(&table, &objective, 300, |clean, at| corruptor.corrupt(clean, 0, 81, at, 5));
-            let (mean, error) = mean_and_error(&trained);
-            let (mean, error) = (mean * 81.0 * TARGETS as f64, error * 81.0 * TARGETS as f64);
-            assert!((mean - truth).abs() < ERRORS * error, "{name}: {mean} {error} {truth}");
-        }
+        println!("evaluation of {name}: {:.4} +- {error:.4}, the bound is {:.4}", mean + prior, entropy + more);
+        assert!((mean + prior - entropy - more).abs() < ERRORS * error, "{name}: {mean} {error}");
+    }
+    let uniforms =
+        [TKind::Iid, TKind::Stratified, TKind::Systematic].map(|kind| uniform(square.clone(), kind, (0.0, 1.0)));
+    for objective in uniforms.into_iter().chain([hybrid_bound]) {
+        let corruptor = Corruptor::new(&objective, &TABLE, L);
+        let trained = batch_losses(&table, &objective, 250, |clean, at| corruptor.corrupt(clean, 0, 81, at, 5));
+        let (mean, error) = mean_and_error(&trained);
+        let (mean, error) = (mean * 81.0 * TARGETS as f64, error * 81.0 * TARGETS as f64);
+        assert!((mean - entropy).abs() < ERRORS * error, "{}: {mean} {error} {entropy}", objective.name());
     }
 }
 
