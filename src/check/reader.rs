@@ -195,7 +195,7 @@ impl Reader {
                 .at(name_span, "not one of its choices");
             diagnostic = match suggest(name, names()) {
                 Some(closest) => diagnostic.help(format!("did you mean `{closest}`?")),
-                None => diagnostic.help(format!("it is {}", names().collect::<Vec<_>>().join(" or "))),
+                None => diagnostic.help(format!("it is {}", alternatives(&names().collect::<Vec<_>>()))),
             };
             cx.out.push(diagnostic);
             return None;
@@ -364,6 +364,15 @@ impl Reader {
             }
             None => Reader::record(&path, &format!("`{path}`"), self.span, &Record::default(), cx),
         }
+    }
+}
+
+/// `a`, `a or b`, `a, b or c`
+pub fn alternatives(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [only] => only.to_string(),
+        [others @ .., last] => format!("{} or {last}", others.join(", ")),
     }
 }
 

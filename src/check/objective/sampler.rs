@@ -4,7 +4,7 @@ use crate::base::diag::code;
 use crate::base::number::grouped;
 use crate::base::suggest::suggest;
 use crate::base::{Diagnostic, Diagnostics, SourceMap, Span};
-use crate::check::reader::{Cx, Reader, Takes};
+use crate::check::reader::{Cx, Reader, Takes, alternatives};
 use crate::check::spec::{Filter, Method, Objective, Sampler, Score};
 use crate::resolve::{Node, Record, Value, resolve_alone};
 
@@ -110,8 +110,7 @@ fn call(node: &Node, objective: &str, cx: &mut Cx<'_>) -> Option<(&'static str, 
     let known = METHODS.iter().any(|(name, _)| *name == written);
     if known && !fits.contains(&written) {
         let names: Vec<String> = fits.iter().map(|name| format!("`{name}`")).collect();
-        let (last, others) = names.split_last()?;
-        let all = if others.is_empty() { last.clone() } else { format!("{} or {last}", others.join(", ")) };
+        let all = alternatives(&names.iter().map(String::as_str).collect::<Vec<_>>());
         cx.out.push(
             Diagnostic::error(code::UNFIT_SAMPLER, format!("the sampler `{written}` does not fit {objective}"))
                 .at(span, reason(objective))
