@@ -12,6 +12,9 @@ use tch::Tensor;
 /// Positions, d, bits of the base.
 type Key = (Vec<i64>, i64, u64);
 
+/// Tables that are kept: a model has few widths and bases, and rows of few lengths.
+const MAX_TABLES: usize = 64;
+
 /// Cosines and sines, both `[T, d / 2]`.
 #[derive(Default)]
 pub struct Tables(RefCell<BTreeMap<Key, (Tensor, Tensor)>>);
@@ -55,6 +58,11 @@ pub fn tables(op: &Rope, cx: &Cx<'_>, x: &Tensor) -> Result<(Tensor, Tensor), Fa
         Ok(table.f_to_kind(cx.kinds.wide)?.f_to_device(cx.device)?)
     };
     let made = (make(f64::cos)?, make(f64::sin)?);
-    cx.tables.0.borrow_mut().insert(key, (made.0.shallow_clone(), made.1.shallow_clone()));
+    let mut tables = cx.tables.0.borrow_mut();
+    // A text that grows token by token asks for a table at each length, once.
+    if tables.len() >= MAX_TABLES {
+        tables.clear();
+    }
+    tables.insert(key, (made.0.shallow_clone(), made.1.shallow_clone()));
     Ok(made)
 }
