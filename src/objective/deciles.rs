@@ -6,6 +6,9 @@
 use super::Corrupted;
 
 pub const N_DECILES: usize = 10;
+/// Weights above it count as this in a mixture's [`Deciles::mean`], as GIDD clips them: what a rare token at a small t
+/// weighs tells of t and not of the model.
+const LARGEST_WEIGHT: f64 = 2.0;
 
 /// Running sums by tenth.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,7 +28,7 @@ impl Deciles {
                 continue;
             }
             self.n_read += 1;
-            self.plain += loss;
+            self.plain += if weighted { loss * (weight * per_target).min(LARGEST_WEIGHT) } else { *loss };
             // A share of exactly 1 belongs to the last tenth.
             let decile = ((share * N_DECILES as f64) as usize).min(N_DECILES - 1);
             if let Some((sum, n)) = self.sums.get_mut(decile) {
@@ -40,7 +43,7 @@ impl Deciles {
         self.n_read
     }
 
-    /// The mean loss of those, unweighted.
+    /// The mean loss of those, unweighted; a mixture's with weights of at most 2.
     pub fn mean(&self) -> f64 {
         self.plain / self.n_read.max(1) as f64
     }
@@ -76,5 +79,8 @@ mod tests {
         let mut deciles = Deciles::default();
         deciles.add(&batch(&[0.5, 0.25], &[0.2, 0.2], &[0.8]), &[1.0, 2.0], 4.0);
         assert_eq!(deciles.means()[2], Some(2.0));
+        assert_eq!(deciles.mean(), 2.0);
+        deciles.add(&batch(&[1e6], &[0.2], &[0.8]), &[3.0], 4.0);
+        assert_eq!(deciles.mean(), (2.0 + 2.0 + 6.0) / 3.0);
     }
 }

@@ -85,7 +85,8 @@ pub struct Step {
     /// The training loss, weighted as the objective says, nats per target.
     #[serde(deserialize_with = "number_or_nan")]
     pub loss: f64,
-    /// Mean cross-entropy over the positions the loss reads, unweighted.
+    /// Mean loss over the positions that the training loss reads: cross-entropy, unweighted; where tokens are replaced,
+    /// the mixture's with weights of at most 2.
     #[serde(deserialize_with = "number_or_nan")]
     pub loss_plain: f64,
     /// Loss by tenth of how much of its input is noise, as in an evaluation; `null` where the step had none (or one
