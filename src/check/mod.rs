@@ -12,6 +12,7 @@ mod memo;
 mod merge;
 pub mod model;
 pub mod objective;
+pub mod quantity;
 pub mod reader;
 mod same;
 pub mod schedule;
