@@ -11,6 +11,7 @@ experiment masked_lm {
     train:  short
     eval:   { every: 25%, loss: valid, sample: 48 tokens }
     arms:   { any: { objective: any }, fixed: { objective: fixed } }
-    expect: { final(loss(valid), of: any) < final(loss(valid), of: fixed) }
+    // So early one rate learns as fast; what it never saw is what it lacks later.
+    expect: { final(loss(valid), of: any) == final(loss(valid), of: fixed) within 5% }
     allow:  [not_a_bound]
 }

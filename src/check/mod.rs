@@ -275,10 +275,17 @@ fn read_arm(
         (&objective_node, &objective, &eval, sample_span, sequences)
     {
         // A text is no longer than a sequence, whose first token is context.
-        let tokens = eval.sample_tokens.min(sequences.tokens - 1);
-        let sampled = objective::sampler::Sampled { tokens, span };
-        if tokens > 0 {
-            objective::sampler::check_lengths(node, sampler, sampled, cx);
+        let (tokens, room) = (eval.sample_tokens, sequences.tokens - 1);
+        if tokens > room {
+            let message =
+                format!("a text of {} tokens does not fit sequences of {}", grouped(tokens), sequences.tokens);
+            cx.out.push(
+                Diagnostic::error(code::OUT_OF_RANGE, message)
+                    .at(span, format!("at most {}", grouped(room)))
+                    .note("a model draws text of its own length, after a first token that is context"),
+            );
+        } else if tokens > 0 {
+            objective::sampler::check_lengths(node, sampler, objective::sampler::Sampled { tokens, span }, cx);
         }
     }
     let flat = std::mem::take(&mut cx.flat);

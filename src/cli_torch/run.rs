@@ -192,7 +192,7 @@ fn samples(arm: &Arm, model: &ValidGraph, run: &RunFolder, data: &Prepared, devi
     let Some((_, tensors)) = newest_weights(run).map_err(|e| e.to_string())? else { return Ok(String::new()) };
     let trained = Trained::new(arm, model, &tensors, device).map_err(|e| e.to_string())?;
     // The context token takes one position.
-    let n_tokens = arm.eval.sample_tokens.min(arm.data.seq - 1) as usize;
+    let n_tokens = arm.eval.sample_tokens as usize;
     let request = Request::continuation(&[], n_tokens, 0..N_TEXTS, arm.train.seeds.eval);
     let texts = trained.draw_all(&arm.sampler, &request).map_err(|e| e.to_string())?;
     let mut out = String::new();

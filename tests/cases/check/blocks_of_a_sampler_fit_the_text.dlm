@@ -7,6 +7,6 @@ experiment e {
     model: tiny()
     data:  small
     train: recipe
-    eval:  { every: 1 epoch, loss: valid, sample: 16 tokens }
+    eval:  { every: 1 epoch, loss: valid, sample: 15 tokens }
     arms:  { a: { objective: o } }
 }
