@@ -7,9 +7,7 @@
 mod support;
 
 use dlmc::base::philox::{Purpose, Stream};
-use dlmc::base::source::Memory;
 use dlmc::check::spec::{Arm, Precision};
-use dlmc::cli::front;
 use dlmc::graph::Array;
 use dlmc::graph::training::{loss_graph, training_graph};
 use dlmc::lower::{AdamWState, Executable, GradBuffer, Weights, inputs};
@@ -18,10 +16,10 @@ use dlmc::program::{Program, flatten};
 use safetensors::tensor::Dtype;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use support::oracle::{Tensors, distance, draw, f64s, i64s, python, read_tensors, write_tensors};
-use tch::{Device, Kind, Tensor};
+use support::oracle::{Tensors, array, compile, distance, draw, f64s, i64s, python, read_tensors, write_tensors};
+use tch::Device;
 
 /// Both sides sum in orders of their own; in f64 that leaves 1e-16 a step, amplified some thousand times by
 /// quotients of small probabilities.
@@ -267,14 +265,7 @@ experiment parity {{
             BETAS.0,
             BETAS.1,
         );
-        let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("specs/lib/decoder.dlm");
-        let sources = Memory(BTreeMap::from([
-            (PathBuf::from("objectives.dlm"), spec),
-            (PathBuf::from("lib/decoder.dlm"), std::fs::read_to_string(library).unwrap()),
-        ]));
-        let outcome = front::compile(Path::new("objectives.dlm"), &sources, None, &[], None);
-        let words = dlmc::cli::render::human(&outcome.diagnostics, &outcome.sources, false);
-        let compiled = outcome.compiled.unwrap_or_else(|| panic!("{words}"));
+        let compiled = compile("decoder", spec);
         let arm = compiled.spec.variants()[0].clone();
         let (live, loss) = (arm.vocab.n_predictable(), objective::loss(&arm.objective));
         let training = flatten(&training_graph(&compiled.models[0], live, loss).unwrap());
@@ -430,9 +421,4 @@ fn rows(text: Option<&[u8]>) -> (Vec<u32>, Vec<u32>) {
 fn slice(all: &Array, step: usize) -> Vec<f64> {
     let n = all.data.len() / all.shape[0];
     all.data[step * n..(step + 1) * n].to_vec()
-}
-
-fn array(tensor: &Tensor) -> Array {
-    let data = Vec::<f64>::try_from(tensor.to_kind(Kind::Double).contiguous().view([-1])).unwrap();
-    Array::new(tensor.size().iter().map(|n| *n as usize).collect::<Vec<_>>(), data)
 }

@@ -9,9 +9,7 @@
 mod support;
 
 use dlmc::base::philox::{Purpose, Stream};
-use dlmc::base::source::Memory;
 use dlmc::check::spec::{Arm, Precision};
-use dlmc::cli::front;
 use dlmc::graph::ops::Input;
 use dlmc::graph::training::training_graph;
 use dlmc::graph::{Array, ValidGraph};
@@ -21,10 +19,10 @@ use dlmc::program::{ParamInstance, Program, flatten};
 use dlmc::reference::{self, Bindings};
 use safetensors::tensor::Dtype;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use support::oracle::{Tensors, distance, draw, f64s, norm, python, read_tensors, write_tensors};
-use tch::{Device, Kind, Tensor};
+use support::oracle::{Tensors, array, compile, distance, draw, f64s, norm, python, read_tensors, write_tensors};
+use tch::{Device, Tensor};
 
 /// Both sides sum in orders of their own; in f64 that leaves 1e-16 a step, and weights times 10 amplify
 /// it some ten thousand times (attention scores of several hundred make the softmax all but a step).
@@ -144,14 +142,7 @@ experiment parity {{
 ",
             BETAS.0, BETAS.1
         );
-        let library = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("specs/lib/{model}.dlm"));
-        let sources = Memory(BTreeMap::from([
-            (PathBuf::from("parity.dlm"), spec),
-            (PathBuf::from(format!("lib/{model}.dlm")), std::fs::read_to_string(library).unwrap()),
-        ]));
-        let outcome = front::compile(Path::new("parity.dlm"), &sources, None, &[], None);
-        let messages: Vec<&String> = outcome.diagnostics.iter().map(|d| &d.message).collect();
-        let compiled = outcome.compiled.unwrap_or_else(|| panic!("the spec of the case has errors: {messages:?}"));
+        let compiled = compile(model, spec);
         let index = compiled.spec.variants().iter().position(|a| a.name == arm).unwrap();
         let arm = compiled.spec.variants()[index].clone();
         let training =
@@ -438,9 +429,4 @@ fn assert_close(what: &str, a: f64, b: f64, tolerance: f64) {
     assert!(b.abs() > LEAST_NORM, "{what} is all but zero");
     let error = relative(a, b);
     assert!(error <= tolerance, "{what}: {a} against {b}, {error:.2e} above {tolerance:.0e}");
-}
-
-fn array(tensor: &Tensor) -> Array {
-    let data = Vec::<f64>::try_from(tensor.to_kind(Kind::Double).contiguous().view([-1])).unwrap();
-    Array::new(tensor.size().iter().map(|n| *n as usize).collect::<Vec<_>>(), data)
 }

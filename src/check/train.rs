@@ -19,7 +19,7 @@ const ADAM_EPS: f64 = 1e-8;
 /// The rows of a step, and of a micro-batch. The budget needs them before the rest.
 pub fn read_batch(reader: &mut Reader, cx: &mut Cx<'_>) -> Option<(u64, u64)> {
     let batch = reader.whole("batch", Takes::SEQS, 1, None, "32 seqs", cx)?;
-    let given = reader.is_given("micro_batch").then(|| reader.get("micro_batch")).flatten();
+    let given = reader.get("micro_batch");
     let micro = reader.whole("micro_batch", Takes::SEQS, 1, Some(batch), "8 seqs", cx)?;
     if batch % micro != 0 {
         let span = given.map_or(reader.span, |n| n.span);

@@ -67,11 +67,6 @@ impl Request {
         let given = prompt.iter().copied().map(Some);
         Request { template: given.chain(std::iter::repeat_n(None, n_tokens)).collect(), texts, seed }
     }
-
-    /// How many tokens of each text are drawn.
-    pub fn n_holes(&self) -> usize {
-        self.template.iter().filter(|token| token.is_none()).count()
-    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -11,7 +11,7 @@
 
 use super::draw::Distribution;
 use super::groups::Group;
-use super::session::{Ask, START, Session, TOKEN, mask_id};
+use super::session::{Ask, START, Session, TOKEN};
 use super::{DecodeError, Network};
 use crate::objective::{Mixing, Process};
 
@@ -31,7 +31,7 @@ pub(super) fn run<N: Network>(
     }
     start(session, process, &holes);
     let n_ids = session.vocab.n_predictable();
-    let mask = mask_id(&session.vocab);
+    let mask = session.vocab.mask_id();
     let group = Group { holes: holes.clone(), end: session.len, n_final: 0 };
     let steps = steps.unwrap_or(holes.len() as u64).max(1);
     for step in 0..steps {

@@ -70,7 +70,7 @@ impl<'a, N: Network> Session<'a, N> {
         request: &Request,
         watch: &'a mut dyn FnMut(&Draft<'_>),
     ) -> Session<'a, N> {
-        let mask = mask_id(&vocab);
+        let mask = vocab.mask_id();
         let given = || std::iter::once(Some(vocab.eod as u32)).chain(request.template.iter().copied());
         let len = request.template.len() + 1;
         let text = |index| Text {
@@ -115,7 +115,7 @@ impl<'a, N: Network> Session<'a, N> {
             }
         };
         // A block that reaches beyond the text is read to its end, as in training, with masks.
-        let mask = mask_id(&self.vocab);
+        let mask = self.vocab.mask_id();
         let rows: Vec<Vec<u32>> = asks
             .iter()
             .map(|ask| {
@@ -207,9 +207,4 @@ impl<'a, N: Network> Session<'a, N> {
         };
         self.texts.into_iter().map(decoded).collect()
     }
-}
-
-/// `check` gives the vocabulary a mask wherever one is read; without one the first padding id stands in holes.
-pub(super) fn mask_id(vocab: &Vocab) -> u32 {
-    vocab.mask.unwrap_or(vocab.n_predictable()) as u32
 }

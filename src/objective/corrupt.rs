@@ -8,13 +8,15 @@ use super::masked::Masked;
 use super::mixture::Replaced;
 use super::next_token::NextToken;
 use super::schedule::MaskPlan;
-use super::{Corrupted, Draw};
+use super::{Corrupted, Draw, shape};
 use crate::check::spec::{Objective, Vocab};
 
 /// An objective made ready for one sequence length. Build it once, use it at every step.
 #[derive(Clone, Debug)]
 pub struct Corruptor {
     seq: usize,
+    /// Rows that the model reads for each sequence.
+    rows_each: u64,
     kind: Kind,
 }
 
@@ -66,7 +68,7 @@ pub struct Noise {
 
 impl Corruptor {
     pub fn new(objective: &Objective, vocab: &Vocab, seq: usize) -> Corruptor {
-        let (mask_id, live) = (mask_id(vocab), vocab.n_predictable());
+        let (mask_id, live) = (vocab.mask_id(), vocab.n_predictable());
         let kind = match objective {
             Objective::NextToken(next) => Kind::NextToken(NextToken { objective: *next, seq, mask_id }),
             Objective::MaskedDiffusion(masked) => Kind::Masked(Masked::diffusion(masked, seq, mask_id)),
@@ -76,7 +78,7 @@ impl Corruptor {
             Objective::UniformDiffusion(uniform) => Kind::Replaced(Replaced::uniform(uniform, live, seq, mask_id)),
             Objective::HybridDiffusion(hybrid) => Kind::Replaced(Replaced::hybrid(hybrid, live, seq, mask_id)),
         };
-        Corruptor { seq, kind }
+        Corruptor { seq, rows_each: shape(objective, seq as u64).rows, kind }
     }
 
     /// The plan of a masked-diffusion objective, for rows that are not cut.
@@ -134,8 +136,9 @@ impl Corruptor {
     pub fn global_of(&self, noise: &Noise) -> Global {
         match &self.kind {
             Kind::Masked(masked) => masked.global_of(noise),
-            Kind::NextToken(next) => Global { rows: noise.rows as u64 / next.rows_each(), masked: 0.0 },
-            Kind::Blocks(_) | Kind::Replaced(_) => Global { rows: noise.rows as u64, masked: 0.0 },
+            Kind::NextToken(_) | Kind::Blocks(_) | Kind::Replaced(_) => {
+                Global { rows: noise.rows as u64 / self.rows_each, masked: 0.0 }
+            }
         }
     }
 
@@ -143,11 +146,7 @@ impl Corruptor {
     /// summing `weights * loss` over all its micro-batches gives the loss of the step, however it was split.
     pub fn rows(&self, step: &Step, clean: &[u32], first_row: u64) -> Corrupted {
         let mut out = self.weigh(clean, &self.draw(step, clean, first_row), step.global);
-        let rows_each = match &self.kind {
-            Kind::NextToken(next) => next.rows_each(),
-            Kind::Masked(_) | Kind::Blocks(_) | Kind::Replaced(_) => 1,
-        };
-        out.draw = Draw { seed: step.seed, step: word(step.step), row: word(first_row * rows_each) };
+        out.draw = Draw { seed: step.seed, step: word(step.step), row: word(first_row * self.rows_each) };
         out
     }
 
@@ -170,10 +169,4 @@ pub fn corrupt(
     noise_seed: u32,
 ) -> Corrupted {
     Corruptor::new(objective, vocab, seq).corrupt(clean, first_row, batch_rows, step, noise_seed)
-}
-
-/// `check` gives the vocabulary a mask id whenever an arm needs one; without it the first padding id
-/// serves, which is in no data either.
-pub(super) fn mask_id(vocab: &Vocab) -> u32 {
-    vocab.mask.unwrap_or(vocab.n_predictable()) as u32
 }

@@ -5,7 +5,6 @@
 
 use super::Corrupted;
 use super::block::BlockCut;
-use super::corrupt::mask_id;
 use super::draws::{exact_mask, word};
 use super::mixture::{ByFate, Mixing, Process, per_alpha, replaced};
 use super::rows::Layout;
@@ -43,7 +42,7 @@ pub fn evaluation_rows(
         draws: draws.max(1),
         levels: Stream::new(eval_seed, Purpose::Eval),
         noise: Stream::new(eval_seed, Purpose::EvalMask),
-        mask_id: mask_id(vocab),
+        mask_id: vocab.mask_id(),
     };
     if chunk.is_empty() {
         return Corrupted::default();

@@ -2,13 +2,13 @@
 //! autoregression, masked language modelling at a fixed rate. Noise and weights of whole rows.
 #![allow(clippy::indexing_slicing)] // row-major arrays of rows * time
 
+use super::Corrupted;
 use super::corrupt::{Global, Noise, Step};
 use super::draws::{Levels, below, exact_mask, forced_position, independent_mask, length, mask_channel};
 use super::rows::Layout;
 use super::schedule::MaskPlan;
-use super::{Corrupted, has_noise_level};
 use crate::base::philox::{Purpose, Stream};
-use crate::check::spec::{AnyOrder, Estimator, MaskedDiffusion, MaskedLm, Objective, TKind};
+use crate::check::spec::{AnyOrder, Estimator, MaskedDiffusion, MaskedLm, TKind};
 use std::borrow::Cow;
 
 /// How many targets are masked, and what each weighs.
@@ -38,7 +38,6 @@ pub(super) struct Masked {
     time: usize,
     variable_length: f64,
     mask_id: u32,
-    told: bool,
 }
 
 impl Masked {
@@ -55,7 +54,6 @@ impl Masked {
             time,
             variable_length: objective.variable_length,
             mask_id,
-            told: has_noise_level(&Objective::MaskedDiffusion(objective.clone())),
         }
     }
 
@@ -68,7 +66,7 @@ impl Masked {
     }
 
     fn plain(law: Law, seq: usize, mask_id: u32) -> Masked {
-        Masked { law, layout: Layout::PLAIN, seq, time: seq, variable_length: 0.0, mask_id, told: false }
+        Masked { law, layout: Layout::PLAIN, seq, time: seq, variable_length: 0.0, mask_id }
     }
 
     pub fn plan(&self) -> Option<&MaskPlan> {
@@ -200,7 +198,7 @@ impl Masked {
                 (None, Law::Fixed(_) | Law::Schedule(_)) => 1.0,
             };
             // The model is told what the mask was drawn by: t, or the level of the count.
-            let told = plan.as_deref().filter(|_| self.told).map(|plan| match plan.estimator() {
+            let told = plan.as_deref().map(|plan| match plan.estimator() {
                 Estimator::Count => plan.level(k),
                 Estimator::Bernoulli | Estimator::RowMean | Estimator::BatchMean => t,
             });

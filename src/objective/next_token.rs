@@ -16,11 +16,7 @@ pub(super) struct NextToken {
 }
 
 impl NextToken {
-    /// How many rows each sequence gives: with the auxiliary loss its own, then the same with masked inputs.
-    pub fn rows_each(&self) -> u64 {
-        1 + u64::from(self.objective.auxiliary.is_some())
-    }
-
+    /// Each sequence gives a row of its own and, with the auxiliary loss, the same with masked inputs.
     pub fn draw(&self, step: &Step, clean: &[u32], first_row: u64) -> Noise {
         let stream = Stream::new(step.seed, Purpose::Mask);
         let mut noise = Noise { time: self.seq, ..Noise::default() };

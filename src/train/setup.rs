@@ -3,7 +3,7 @@
 use crate::check::spec::Arm;
 use crate::data::Prepared;
 use crate::graph::training::{TrainingError, loss_graph, training_graph};
-use crate::graph::{DimSizes, ValidGraph, view, without_dropout};
+use crate::graph::{DimSizes, ValidGraph, view};
 use crate::lower::{Executable, Weights};
 use crate::objective;
 use crate::program::flatten;
@@ -26,8 +26,6 @@ pub struct Setup {
     pub training: Executable,
     /// Forward and loss.
     pub loss: Executable,
-    /// Forward: logits, without dropout.
-    pub model: Executable,
     pub weights: Weights,
     pub device: Device,
     /// Hash of the initial weights by path.
@@ -55,7 +53,6 @@ impl Setup {
             data,
             training: Executable::new(program, precision, device),
             loss: Executable::new(flatten(&loss), precision, device),
-            model: Executable::new(flatten(&without_dropout(model)), precision, device),
             weights,
             init_hash,
             device,

@@ -1,6 +1,8 @@
 //! What tests against Python share: tensors by path on their way there and back, weights to start from.
 
 use dlmc::base::philox::{Purpose, Stream};
+use dlmc::base::source::Memory;
+use dlmc::cli::front::{self, Compiled};
 use dlmc::graph::Array;
 use dlmc::program::ParamInstance;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -23,6 +25,18 @@ pub fn python() -> Option<PathBuf> {
     }
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/python");
     own.exists().then_some(own)
+}
+
+/// A spec that uses `lib/LIBRARY.dlm`.
+pub fn compile(library: &str, spec: String) -> Compiled {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("specs/lib/{library}.dlm"));
+    let sources = Memory(BTreeMap::from([
+        (PathBuf::from("case.dlm"), spec),
+        (PathBuf::from(format!("lib/{library}.dlm")), std::fs::read_to_string(path).unwrap()),
+    ]));
+    let outcome = front::compile(Path::new("case.dlm"), &sources, None, &[], None);
+    let words = dlmc::cli::render::human(&outcome.diagnostics, &outcome.sources, false);
+    outcome.compiled.unwrap_or_else(|| panic!("{words}"))
 }
 
 /// Initial weights of the case: not dlmc's own initialisation, which makes all gains 1.
@@ -82,4 +96,10 @@ pub fn read_tensors(path: &Path) -> Tensors {
             (name.to_string(), Array::new(view.shape(), data))
         })
         .collect()
+}
+
+#[cfg(feature = "torch")]
+pub fn array(tensor: &tch::Tensor) -> Array {
+    let data = Vec::<f64>::try_from(tensor.to_kind(tch::Kind::Double).contiguous().view([-1])).unwrap();
+    Array::new(tensor.size().iter().map(|n| *n as usize).collect::<Vec<_>>(), data)
 }

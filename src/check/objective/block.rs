@@ -10,7 +10,7 @@ use crate::check::reader::{Cx, Reader, Takes};
 use crate::check::spec::{BlockDiffusion, Estimator, Targets};
 
 pub fn read(reader: &mut Reader, sequences: Option<Sequences>, cx: &mut Cx<'_>) -> Option<BlockDiffusion> {
-    let given = reader.is_given("block").then(|| reader.get("block")).flatten();
+    let given = reader.get("block");
     let block = reader.whole("block", Takes::PLAIN, 1, None, "16", cx);
     let block = block.filter(|block| match (sequences, &given) {
         (Some(sequences), Some(node)) => divides(*block, node.span, sequences, cx),

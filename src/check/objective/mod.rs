@@ -101,7 +101,7 @@ pub fn percent(share: f64) -> f64 {
 }
 
 /// alpha(t) = 1 - t.
-fn one_minus_t() -> Formula {
+pub fn one_minus_t() -> Formula {
     Formula::from(Term::Sum(vec![Term::ONE, Term::Product(vec![Term::int(-1), Term::T])])).simplified()
 }
 

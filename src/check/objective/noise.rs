@@ -40,7 +40,7 @@ pub fn read(
     let checked = named.as_ref().and_then(|named| schedule::check(named, open?, cx.out));
     let t = t::read(reader, cx);
     let choices = if estimators == Estimators::All { ESTIMATORS } else { ESTIMATORS.get(..2).unwrap_or(ESTIMATORS) };
-    let estimator_node = reader.is_given("estimator").then(|| reader.get("estimator")).flatten();
+    let estimator_node = reader.get("estimator");
     let estimator = choice(reader, "estimator", choices, cx);
     let weighs = !matches!(estimator, Some(Estimator::RowMean | Estimator::BatchMean));
     let weight = if weighs { read_weight(reader, cx) } else { no_weight(reader, estimator_node.as_ref(), cx) };
@@ -103,7 +103,7 @@ pub fn read_schedule(reader: &mut Reader, cx: &mut Cx<'_>) -> Option<Named> {
 /// Where the spec says `ends: open`, if it does; outer `None` after an error.
 #[allow(clippy::option_option)]
 pub fn read_ends(reader: &mut Reader, cx: &mut Cx<'_>) -> Option<Option<Span>> {
-    let span = reader.is_given("ends").then(|| reader.get("ends")).flatten().map(|node| node.span);
+    let span = reader.get("ends").map(|node| node.span);
     let open = choice(reader, "ends", &[("closed", false), ("open", true)], cx)?;
     Some(span.filter(|_| open))
 }

@@ -153,9 +153,9 @@ fn own_block(inner: &mut Reader, objective: Span, cx: &mut Cx<'_>) -> Option<Opt
 
 fn read_filter(inner: &mut Reader, cx: &mut Cx<'_>) -> Option<Filter> {
     let temperature = inner.real("temperature", Takes::PLAIN, 0.0..=MAX_TEMPERATURE, Some(1.0), "0.8", cx);
-    let temperature_node = inner.is_given("temperature").then(|| inner.get("temperature")).flatten();
+    let temperature_node = inner.get("temperature");
     let mut cut = |name: &'static str, cx: &mut Cx<'_>| {
-        let node = inner.is_given(name).then(|| inner.get(name)).flatten();
+        let node = inner.get(name);
         if let (Some(node), Some(0.0), Some(at)) = (&node, temperature, &temperature_node) {
             cx.out.push(
                 Diagnostic::error(code::NO_EFFECT, format!("`{name}` has no effect at temperature 0"))

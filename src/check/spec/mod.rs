@@ -283,6 +283,12 @@ impl Vocab {
     pub fn n_predictable(&self) -> u64 {
         self.eod + 1
     }
+
+    /// What stands where a token is hidden. `check` gives the vocabulary a mask wherever an arm reads one; without it
+    /// the first padding id serves, which is in no data either.
+    pub fn mask_id(&self) -> u32 {
+        self.mask.unwrap_or(self.n_predictable()) as u32
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

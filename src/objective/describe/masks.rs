@@ -1,7 +1,8 @@
 //! Objectives with masks in words.
 
 use super::{Fact, UNBIASED, bound_note, fact, spread, t_fact};
-use crate::check::formula::{Formula, Term};
+use crate::check::formula::Formula;
+use crate::check::objective::one_minus_t;
 use crate::check::spec::{
     AnyOrder, BlockDiffusion, Ends, Estimator, LossWeight, MaskedDiffusion, MaskedLm, TKind, Targets,
 };
@@ -104,10 +105,7 @@ fn weight(m: &MaskedDiffusion) -> Fact {
 }
 
 fn loss(m: &MaskedDiffusion) -> &'static str {
-    let uniform = m.schedule == Formula::from(one_minus_t())
-        && m.t.low == 0.0
-        && m.t.high == 1.0
-        && m.t.kind != TKind::Importance;
+    let uniform = m.schedule == one_minus_t() && m.t.low == 0.0 && m.t.high == 1.0 && m.t.kind != TKind::Importance;
     match (m.estimator, &m.weight) {
         (Estimator::Count, LossWeight::Elbo) if uniform => {
             "estimator count: n/k * sum of cross-entropy over k of n targets masked / targets"
@@ -145,8 +143,4 @@ fn bound(m: &MaskedDiffusion) -> String {
         Ok(_) if m.estimator != Estimator::RowMean && m.variable_length == 0.0 => UNBIASED.into(),
         bound => bound_note(bound),
     }
-}
-
-fn one_minus_t() -> Term {
-    Term::Sum(vec![Term::ONE, Term::Product(vec![Term::int(-1), Term::T])])
 }
