@@ -57,11 +57,11 @@ fn claim(record: &ExperimentRecord, statement: Statement) -> Claim {
 }
 
 fn asked(each: &[usize]) -> Asked {
-    Asked { metric: Metric::ValidLoss, of: "mdm".into(), than: "ar".into(), under: true, each: each.to_vec() }
+    Asked { metric: Metric::valid_loss(), of: "mdm".into(), than: "ar".into(), under: true, each: each.to_vec() }
 }
 
 fn measure(of: &str, each: &[usize]) -> Measure {
-    Measure { metric: Metric::ValidLoss, of: of.into(), each: each.to_vec() }
+    Measure { metric: Metric::valid_loss(), of: of.into(), each: each.to_vec() }
 }
 
 fn compare(left: Value, relation: Relation, right: Value) -> Statement {
@@ -177,7 +177,7 @@ fn numbers_compare_with_their_intervals() {
     assert_eq!(of(compare(last("mdm"), Relation::Less, last("ar"))), Outcome::Held);
     assert_eq!(of(compare(last("mdm"), Relation::GreaterOrEqual, last("ar"))), Outcome::Failed);
     assert_eq!(of(compare(last("mdm"), Relation::Different, last("ar"))), Outcome::Held);
-    let gap = || Value::Gap(Gap { metric: Metric::ValidLoss, of: "ar".into(), to: "mdm".into(), each: vec![] });
+    let gap = || Value::Gap(Gap { metric: Metric::valid_loss(), of: "ar".into(), to: "mdm".into(), each: vec![] });
     assert_eq!(of(compare(gap(), Relation::Greater, number(0.9))), Outcome::Held);
     assert_eq!(of(compare(gap(), Relation::Greater, number(1.1))), Outcome::Failed);
     assert_eq!(of(compare(gap(), Relation::Greater, number(1.0))), Outcome::Undecided);

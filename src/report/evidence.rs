@@ -114,7 +114,7 @@ fn unit(quantity: Quantity) -> &'static str {
         Quantity::Epochs => " epochs",
         Quantity::Tokens => " tokens",
         Quantity::Steps => " steps",
-        Quantity::Loss | Quantity::Ratio | Quantity::Bare => "",
+        Quantity::Loss | Quantity::Share | Quantity::Ratio | Quantity::Bare => "",
     }
 }
 
@@ -124,7 +124,7 @@ fn amount(x: f64, figure: &Figure) -> String {
         Quantity::Tokens | Quantity::Steps => words::short_count(x),
         _ if figure.constant => words::exact(x),
         Quantity::Epochs => words::fixed(x, if width(figure) < 4.0 { 1 } else { 0 }),
-        Quantity::Loss | Quantity::Ratio | Quantity::Bare => {
+        Quantity::Loss | Quantity::Share | Quantity::Ratio | Quantity::Bare => {
             let decimals = (1.0 - (width(figure) / 4.0).log10().floor()).clamp(2.0, 4.0);
             words::fixed(x, if decimals.is_finite() { decimals as usize } else { 4 })
         }

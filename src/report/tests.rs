@@ -129,6 +129,7 @@ fn records(arm: &Arm) -> Vec<Record> {
                 loss_by_decile: vec![],
                 in_decay,
                 documents,
+                measures: vec![],
                 seconds: 0.8,
             }));
         }
@@ -181,7 +182,7 @@ fn lock(arm: &Arm) -> Lock {
 /// `crossover(loss(valid), of: mdm, under: ar)` of two arms, without a sweep.
 fn record(arms: &[&str]) -> ExperimentRecord {
     let crossover = types::Crossover {
-        metric: types::Metric::ValidLoss,
+        metric: types::Metric::valid_loss(),
         of: "mdm".into(),
         than: "ar".into(),
         under: true,

@@ -44,7 +44,7 @@ pub enum ValueRecord {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MeasureRecord {
-    pub metric: MetricRecord,
+    pub metric: String,
     pub of: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub each: Vec<usize>,
@@ -52,7 +52,7 @@ pub struct MeasureRecord {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CrossoverRecord {
-    pub metric: MetricRecord,
+    pub metric: String,
     pub of: String,
     pub than: String,
     pub under: bool,
@@ -62,7 +62,7 @@ pub struct CrossoverRecord {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GapRecord {
-    pub metric: MetricRecord,
+    pub metric: String,
     pub of: String,
     pub to: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -97,9 +97,8 @@ macro_rules! twin {
     };
 }
 
-twin!(MetricRecord of Metric { ValidLoss });
 twin!(ProgressRecord of Progress { Epoch, Tokens, Step });
-twin!(QuantityRecord of Quantity { Loss, Epochs, Tokens, Steps, Ratio, Bare });
+twin!(QuantityRecord of Quantity { Loss, Share, Epochs, Tokens, Steps, Ratio, Bare });
 twin!(RelationRecord of Relation { Less, LessOrEqual, Greater, GreaterOrEqual, Different });
 twin!(ArithmeticRecord of Arithmetic { Add, Sub, Mul, Div });
 
@@ -231,18 +230,23 @@ impl From<&ValueRecord> for Value {
     }
 }
 
+/// Every record is written by us; an unknown metric is one that no run measures, and its claim stays undecided.
+fn metric_of(text: &str) -> Metric {
+    Metric::parse(text).unwrap_or_else(|| Metric::Loss(text.into()))
+}
+
 /// A twin of a struct with a metric, field by field.
 macro_rules! twin_struct {
     ($name:ident of $of:ident { $($field:ident),* $(,)? }) => {
         impl From<&$of> for $name {
             fn from(from: &$of) -> $name {
-                $name { metric: from.metric.into(), $($field: from.$field.clone()),* }
+                $name { metric: from.metric.to_string(), $($field: from.$field.clone()),* }
             }
         }
 
         impl From<&$name> for $of {
             fn from(from: &$name) -> $of {
-                $of { metric: from.metric.into(), $($field: from.$field.clone()),* }
+                $of { metric: metric_of(&from.metric), $($field: from.$field.clone()),* }
             }
         }
     };

@@ -11,8 +11,8 @@ use std::path::Path;
 
 /// The file's name in `runs/<experiment>/`.
 pub const FILE: &str = "experiment.json";
-/// Of the file's layout; a reader refuses one that it does not know. 1 had no version and one kind of claim.
-pub const EXPERIMENT_VERSION: u32 = 2;
+/// Of the file's layout; a reader refuses one that it does not know. 1 had no version and one kind of claim, 2 one metric.
+pub const EXPERIMENT_VERSION: u32 = 3;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ExperimentRecord {

@@ -140,8 +140,30 @@ pub struct Eval {
     /// `[sum of NLL in nats, targets]` per document, in a fixed order equal in all arms.
     #[serde(deserialize_with = "pairs_or_nan")]
     pub documents: Vec<[f64; 2]>,
+    /// What else was measured; the loss above is `loss(valid)`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub measures: Vec<Measured>,
     #[serde(deserialize_with = "number_or_nan")]
     pub seconds: f64,
+}
+
+/// One metric of an evaluation besides the loss on the validation documents.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// `loss(train)`, `hellaswag.acc_norm`: as claims write it.
+    pub metric: String,
+    /// The sum of the first over the sum of the second numbers of `items`.
+    #[serde(deserialize_with = "number_or_nan")]
+    pub value: f64,
+    /// Standard error over items.
+    #[serde(deserialize_with = "number_or_nan")]
+    pub se: f64,
+    /// Hash of the texts or items that it was measured on: equal where two runs can be paired.
+    pub set: String,
+    /// What is resampled, in a fixed order equal in all arms: per document `[sum of NLL, targets]`, per item of a task
+    /// `[score, 1]`.
+    #[serde(deserialize_with = "pairs_or_nan")]
+    pub items: Vec<[f64; 2]>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -40,6 +40,7 @@ fn eval(step: u64) -> Record {
         loss_by_decile: vec![Some(2.0), None],
         in_decay: false,
         documents: vec![[1.0, 2.0], [f64::NAN, 3.0]],
+        measures: vec![],
         seconds: 1.5,
     })
 }

@@ -129,6 +129,7 @@ fn steps_loop(
                 loss_by_decile: found.loss_by_decile,
                 in_decay: stepper.step > decay_from,
                 documents: found.documents,
+                measures: vec![],
                 seconds: started.elapsed().as_secs_f64(),
             };
             progress.eval(&record);

@@ -111,13 +111,17 @@ impl Reader<'_, '_> {
     pub(super) fn metric(&mut self, args: &Args<'_>) -> Option<Metric> {
         let expr = self.need(args, "metric", "loss(valid)")?;
         let written: String = self.cx.map.text(expr.span).chars().filter(|c| !c.is_whitespace()).collect();
-        let found = Metric::ALL.iter().find(|(_, text)| *text == written).map(|(metric, _)| *metric);
+        let measured: Vec<Metric> = self.subject.variants.first().map_or_else(Vec::new, |arm| arm.eval.measures());
+        let found = Metric::parse(&written).filter(|metric| measured.is_empty() || measured.contains(metric));
         if found.is_none() {
-            let all: Vec<String> = Metric::ALL.iter().map(|(_, text)| format!("`{text}`")).collect();
+            let all: Vec<String> = measured.iter().map(|metric| format!("`{metric}`")).collect();
             self.report(
                 Diagnostic::error(code::BAD_CLAIM, "no such metric is measured")
                     .at(expr.span, "a metric is wanted here")
-                    .help(format!("what is measured: {}", all.join(", "))),
+                    .help(format!(
+                        "what is measured: {}",
+                        if all.is_empty() { "`loss(valid)`".into() } else { all.join(", ") }
+                    )),
             );
         }
         found

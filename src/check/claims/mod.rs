@@ -253,7 +253,7 @@ impl Reader<'_, '_> {
             );
             return None;
         };
-        let plain = matches!(quantity, Quantity::Loss | Quantity::Ratio | Quantity::Bare);
+        let plain = matches!(quantity, Quantity::Loss | Quantity::Share | Quantity::Ratio | Quantity::Bare);
         let fits = relative || own == quantity || (plain && own == Quantity::Bare);
         if !fits {
             self.report(

@@ -281,7 +281,8 @@ impl Reader<'_, '_> {
                 let (of, to, each) = (self.arm(&args, "of"), self.arm(&args, "to"), self.each(&args));
                 let (of, to) = self.two_arms(of, to, span)?;
                 let metric = metric?;
-                Some(Typed::Number(Value::Gap(Gap { metric, of, to, each: each? }), metric.quantity()))
+                let quantity = metric.quantity();
+                Some(Typed::Number(Value::Gap(Gap { metric, of, to, each: each? }), quantity))
             }
             "published" => {
                 let value = self.need(&args, "value", "published(1.88, \"the paper's table 2\")");

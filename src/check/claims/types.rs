@@ -1,41 +1,15 @@
 //! A claim, typed: what is measured, at which points of the sweep, and what is said of it. Names of `let`
 //! are gone (each use holds the value), names of axes are indices, quantities are in their base unit.
 
-/// What is measured. Closed: a new one is a variant here, a form in [`Metric::ALL`], and a series in
-/// `claims::series`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Metric {
-    /// Mean loss over the targets of the validation documents.
-    ValidLoss,
-}
-
-impl Metric {
-    /// Every metric, as it is written.
-    pub const ALL: &'static [(Metric, &'static str)] = &[(Metric::ValidLoss, "loss(valid)")];
-
-    pub fn text(self) -> &'static str {
-        Metric::ALL.iter().find(|(metric, _)| *metric == self).map_or("", |(_, text)| text)
-    }
-
-    /// Which end of it is the good one: decides what "best" means.
-    pub fn lower_is_better(self) -> bool {
-        match self {
-            Metric::ValidLoss => true,
-        }
-    }
-
-    pub fn quantity(self) -> Quantity {
-        match self {
-            Metric::ValidLoss => Quantity::Loss,
-        }
-    }
-}
+pub use crate::check::spec::Metric;
 
 /// What a number measures. Numbers of different quantities neither add up nor compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quantity {
     /// Nats per token (or byte, or character: the tokenizer's unit), for which the language has no word.
     Loss,
+    /// A share of items, between 0 and 1; written bare or in `%`.
+    Share,
     Epochs,
     Tokens,
     Steps,
@@ -49,6 +23,7 @@ impl Quantity {
     pub fn words(self) -> &'static str {
         match self {
             Quantity::Loss => "a loss in nats",
+            Quantity::Share => "a share of items",
             Quantity::Epochs => "a number of epochs",
             Quantity::Tokens => "a number of tokens",
             Quantity::Steps => "a number of steps",

@@ -5,11 +5,13 @@ use crate::base::Span;
 use indexmap::IndexMap;
 use std::sync::Arc;
 
+mod metric;
 mod objective;
 mod sampler;
 
 pub use super::claims::Claim;
 pub use crate::resolve::{Axis, AxisKind, AxisValue, Coordinate, Point};
+pub use metric::{Metric, TaskScore};
 pub use objective::*;
 pub use sampler::*;
 
@@ -376,6 +378,13 @@ pub struct Eval {
     pub batch_seqs: u64,
     /// Tokens to sample at the end, and from how many prompts; 0 samples none.
     pub sample_tokens: u64,
+}
+
+impl Eval {
+    /// Everything that each evaluation measures, the loss on the validation documents first.
+    pub fn measures(&self) -> Vec<Metric> {
+        vec![Metric::valid_loss()]
+    }
 }
 
 /// Everything derived from unique, epochs, total, batch and seq.
