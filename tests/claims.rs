@@ -111,6 +111,7 @@ fn records(variant: &dlmc::check::spec::Arm) -> Vec<Record> {
             loss_by_decile: vec![],
             in_decay: false,
             documents,
+            measures: vec![],
             seconds: 0.1,
         })
     };
