@@ -1,40 +1,36 @@
 //! The claims on the page: each with its verdict, what it rests on at each point of the sweep, and the picture
 //! of every race behind it.
 
-use super::findings::Verdicts;
-use super::html::{capital, figure, ticked};
-use super::{ReportError, ReportInput, evidence, plot};
-use crate::claims::{ClaimResult, Evidence, MIN_REPLICATES, Outcome, PlaceResult};
+use super::{capital, ticked};
+use crate::claims::{ClaimResult, Crossover, Evidence, MIN_REPLICATES, Outcome, PlaceResult};
+use crate::report::chart::{Figure, embed::embed};
+use crate::report::figures::difference;
+use crate::report::findings::Verdicts;
+use crate::report::{ReportInput, evidence};
 use maud::{Markup, html};
 
-const DIFFERENCE: &str = "Paired difference on the same documents, with its 95% bootstrap interval. The crossover is the last change of sign before the learning rate falls, if every evaluation from there on is clear.";
 /// With more places than this, pictures are folded up.
 const MAX_OPEN: usize = 3;
 
-pub fn render(input: &ReportInput, verdicts: &Verdicts) -> Result<Markup, ReportError> {
-    let mut shown = vec![];
-    for claim in &verdicts.claims {
-        shown.push(one(input, claim)?);
-    }
-    Ok(html! {
+/// The section, and the figures in it.
+pub fn render(input: &ReportInput, verdicts: &Verdicts, figures: &mut Vec<Figure>) -> Markup {
+    html! {
         section #claims {
-            h2 { @if shown.len() == 1 { "Claim" } @else { "Claims" } }
-            @if shown.is_empty() { p.quiet { "The spec expects nothing." } }
-            @for claim in shown { (claim) }
+            h2 { @if verdicts.claims.len() == 1 { "Claim" } @else { "Claims" } }
+            @if verdicts.claims.is_empty() { p.quiet { "The spec expects nothing." } }
+            @for (i, claim) in verdicts.claims.iter().enumerate() { (one(input, claim, i, figures)) }
         }
-    })
+    }
 }
 
-fn one(input: &ReportInput, claim: &ClaimResult) -> Result<Markup, ReportError> {
-    let mut pictures = vec![];
-    for place in &claim.places {
-        if let Evidence::Crossover { result, .. } = &place.evidence {
-            pictures.push((place, plot::difference(input, result)?));
-        }
-    }
+fn one(input: &ReportInput, claim: &ClaimResult, i: usize, figures: &mut Vec<Figure>) -> Markup {
+    let races: Vec<(String, &Crossover)> = claim.places.iter().filter_map(race).collect();
+    let new = (!races.is_empty()).then(|| difference::figure(&format!("race-{}", i + 1), input, &races));
+    // A claim and its limits may rest on the same races; one picture is enough.
+    let picture = new.filter(|new| !new.is_empty() && !figures.iter().any(|known| same(known, new)));
     let (common, own) = evidence::remarks(claim);
     let only = if let [only] = claim.places.as_slice() { Some(only) } else { None };
-    Ok(html! {
+    let markup = html! {
         div.claim.(class_of(claim.outcome)) {
             p.verdict { (claim.headline()) }
             p { code { (claim.text) } }
@@ -50,15 +46,31 @@ fn one(input: &ReportInput, claim: &ClaimResult) -> Result<Markup, ReportError> 
                 p.quiet { (capital(seeds)) ": three replicates would make it a verdict." }
             }
         }
-        @for (place, picture) in pictures {
-            @if claim.places.len() > MAX_OPEN {
-                details { summary { (place.place) } (figure(picture, DIFFERENCE)) }
-            } @else if picture.is_some() {
-                @if !place.place.is_empty() { h3 { (place.place) } }
-                (figure(picture, DIFFERENCE))
+        @if let Some(picture) = &picture {
+            @if races.len() > MAX_OPEN {
+                details { summary { "The races behind it" } (embed(picture)) }
+            } @else {
+                (embed(picture))
             }
         }
-    })
+    };
+    figures.extend(picture);
+    markup
+}
+
+fn race(place: &PlaceResult) -> Option<(String, &Crossover)> {
+    match &place.evidence {
+        Evidence::Crossover { result, .. } => Some((place.place.clone(), result)),
+        Evidence::Nothing { .. } | Evidence::Comparison { .. } | Evidence::Monotone { .. } => None,
+    }
+}
+
+fn same(a: &Figure, b: &Figure) -> bool {
+    let lines = |figure: &Figure| {
+        let panels = figure.views.iter().flat_map(|view| &view.panels);
+        panels.map(|panel| (panel.heading.clone(), panel.y.label.clone(), panel.lines.iter().map(|l| l.spots.clone()).collect::<Vec<_>>())).collect::<Vec<_>>()
+    };
+    lines(a) == lines(b)
 }
 
 fn row(place: &PlaceResult, remarks: &[&String]) -> Markup {
