@@ -17,6 +17,8 @@ pub struct Frame {
 pub const WIDE: Frame = Frame { width: 900.0, height: 400.0, font: 13.0, dot: 3.0 };
 /// The same on a telephone.
 pub const NARROW: Frame = Frame { width: 360.0, height: 290.0, font: 11.5, dot: 2.2 };
+/// One of two.
+pub const HALF: Frame = Frame { width: 450.0, height: 300.0, font: 12.0, dot: 2.4 };
 /// One of several.
 pub const PANEL: Frame = Frame { width: 320.0, height: 230.0, font: 11.0, dot: 2.0 };
 
@@ -35,7 +37,8 @@ impl Plot<'_> {
     pub fn new(chart: &Chart, frame: Frame) -> Plot<'_> {
         let labels = chart.y.ticks(frame.y_ticks());
         let widest = labels.iter().map(|(_, text)| text_width(text, frame.font)).fold(0.0, f64::max);
-        Plot { chart, frame, left: frame.font * 1.7 + widest + 8.0, bottom: frame.height - frame.font * 3.1 }
+        let label = if chart.y.label.is_empty() { 0.0 } else { frame.font * 1.7 };
+        Plot { chart, frame, left: label + widest + 8.0, bottom: frame.height - frame.font * 3.1 }
     }
 
     pub fn x(&self, x: f64) -> f64 {
@@ -92,7 +95,7 @@ impl Plot<'_> {
                 }
                 line.axis x1=(number(left)) y1=(number(bottom)) x2=(number(right)) y2=(number(bottom)) {}
                 text x=(number((left + right) / 2.0)) y=(number(self.frame.height - font * 0.45)) text-anchor="middle" { (self.chart.x.title()) }
-                text x="0" y="0" text-anchor="middle" transform=(format!("translate({} {}) rotate(-90)", number(font), number(middle))) { (self.chart.y.title()) }
+                @if !self.chart.y.label.is_empty() { text x="0" y="0" text-anchor="middle" transform=(format!("translate({} {}) rotate(-90)", number(font), number(middle))) { (self.chart.y.title()) } }
             }
         }
     }
@@ -109,7 +112,7 @@ impl Plot<'_> {
                         rect class={ "strip " (class(colour)) } x=(number(self.x(from))) y=(number(TOP)) width=(number(self.x(to) - self.x(from))) height=(height) {}
                     }
                 }
-                Mark::Upright { x, colour, .. } => {
+                Mark::Upright { x, colour } => {
                     @if (x0..=x1).contains(x) {
                         line class={ "upright " (class(colour)) } x1=(number(self.x(*x))) y1=(number(TOP)) x2=(number(self.x(*x))) y2=(number(self.bottom)) {}
                     }
@@ -148,12 +151,16 @@ impl Plot<'_> {
             path(&placed)
         };
         let stroked = !matches!(line.look, Look::Dots { .. });
-        let d: String = if stroked { clip(&points, self.chart.y.range).iter().map(place).collect() } else { String::new() };
+        let d: String =
+            if stroked { clip(&points, self.chart.y.range).iter().map(place).collect() } else { String::new() };
+        // Many dots on one line would be a thicker line.
+        let room = 0.4 * (self.right() - self.left) / line.spots.len().max(1) as f64;
+        let radius = number(self.frame.dot.min(room).max(1.0));
         let dots = line.spots.iter().filter(|spot| line.look.has_dots() && self.shows(spot));
         html! {
             g class=(classes(line.colour, line.look)) {
                 @if !d.is_empty() { path.line d=(d) {} }
-                @for spot in dots { circle.dot cx=(number(self.x(spot.x))) cy=(number(self.y(spot.y))) r=(number(self.frame.dot)) {} }
+                @for spot in dots { circle.dot cx=(number(self.x(spot.x))) cy=(number(self.y(spot.y))) r=(radius) {} }
             }
         }
     }
@@ -174,7 +181,7 @@ impl Frame {
     }
 
     fn y_ticks(self) -> usize {
-        ((self.height / (self.font * 4.2)) as usize).clamp(3, 7)
+        ((self.height / (self.font * 3.3)) as usize).clamp(3, 8)
     }
 }
 
@@ -201,7 +208,10 @@ pub fn swatch(key: &Key, x: f64, y: f64) -> Markup {
             Swatch::Line(look @ Look::Dots { .. }) => g class=(classes(key.colour, look)) { circle.dot cx=(at(13.0)) cy=(number(y)) r="4" {} },
             Swatch::Line(look) => g class=(classes(key.colour, look)) { path.line d=(path(&[(x, y), (x + 26.0, y)])) {} },
             Swatch::Box => rect class={ "strip " (key.colour.class()) } x=(at(0.0)) y=(number(y - 6.0)) width="26" height="12" {},
-            Swatch::Upright => line class={ "upright " (key.colour.class()) } x1=(at(13.0)) y1=(number(y - 8.0)) x2=(at(13.0)) y2=(number(y + 8.0)) {},
+            Swatch::Crossing => {
+                rect class={ "strip " (key.colour.class()) } x=(at(0.0)) y=(number(y - 7.0)) width="26" height="14" {}
+                line class={ "upright " (key.colour.class()) } x1=(at(13.0)) y1=(number(y - 7.0)) x2=(at(13.0)) y2=(number(y + 7.0)) {}
+            }
             Swatch::Ring => circle class={ "ring " (key.colour.class()) } cx=(at(13.0)) cy=(number(y)) r="6" {},
         }
     }
@@ -214,9 +224,8 @@ pub fn number(x: f64) -> String {
 }
 
 fn path(points: &[(f64, f64)]) -> String {
-    let step = |(i, (x, y)): (usize, &(f64, f64))| {
-        format!("{}{} {}", if i == 0 { 'M' } else { 'L' }, number(*x), number(*y))
-    };
+    let step =
+        |(i, (x, y)): (usize, &(f64, f64))| format!("{}{} {}", if i == 0 { 'M' } else { 'L' }, number(*x), number(*y));
     points.iter().enumerate().map(step).collect()
 }
 

@@ -1,7 +1,7 @@
 //! A figure on a page: its legend, a drawing for each view and width, its values for whoever cannot see it or wants
 //! the numbers. What the pointer shows travels with each drawing, so that the script needs to know nothing.
 
-use super::draw::{Frame, NARROW, PANEL, Plot, WIDE, number, swatch};
+use super::draw::{Frame, HALF, NARROW, PANEL, Plot, WIDE, number, swatch};
 use super::values::{self, value_word};
 use super::{Chart, Figure, Key, Look, View};
 use maud::{Markup, html};
@@ -15,9 +15,8 @@ pub fn embed(figure: &Figure) -> Markup {
             @if figure.is_empty() {
                 p.quiet { "Nothing to draw yet." }
             } @else {
-                (legend(&figure.keys()))
                 @for view in &figure.views {
-                    div class=(view.along.map_or("view".to_owned(), |along| format!("view by-{along}"))) { (drawings(figure, view)) }
+                    div class=(view.along.map_or("view".to_owned(), |along| format!("view by-{along}"))) { (legend(&view.keys())) (drawings(figure, view)) }
                 }
                 figcaption { (figure.caption) }
                 (values::details(figure))
@@ -44,11 +43,12 @@ fn drawings(figure: &Figure, view: &View) -> Markup {
             div.on-wide { (drawing(figure, only, WIDE, &id(0, "w"))) }
             div.on-narrow { (drawing(figure, only, NARROW, &id(0, "n"))) }
         } @else {
-            div.panels {
+            @let frame = if view.panels.len() == 2 { HALF } else { PANEL };
+            div.panels.two[view.panels.len() == 2] {
                 @for (i, panel) in view.panels.iter().enumerate() {
                     div.panel {
                         h4 { (panel.heading) }
-                        @if panel.is_empty() { p.quiet { "Nothing to draw yet." } } @else { (drawing(figure, panel, PANEL, &id(i, ""))) }
+                        @if panel.is_empty() { p.quiet { "Nothing to draw yet." } } @else { (drawing(figure, panel, frame, &id(i, ""))) }
                         (notes(panel))
                     }
                 }
@@ -99,7 +99,9 @@ fn hover(chart: &Chart, plot: &Plot<'_>) -> String {
         let shown = line.spots.iter().filter(|spot| plot.shows(spot));
         let tenth = |x: f64| (x * 10.0).round() / 10.0;
         shown
-            .map(|spot| json!([tenth(plot.x(spot.x)), tenth(plot.y(spot.y)), chart.x.word(spot.x), values::spot_word(spot)]))
+            .map(|spot| {
+                json!([tenth(plot.x(spot.x)), tenth(plot.y(spot.y)), chart.x.word(spot.x), values::spot_word(spot)])
+            })
             .collect::<Vec<_>>()
     };
     let wanted = |line: &&super::Line| !matches!(line.look, Look::Dots { .. });

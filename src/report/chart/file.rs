@@ -24,7 +24,7 @@ pub fn sheet(figure: &Figure, view: &View) -> Option<String> {
     let frame = if alone { ALONE } else { PANEL };
     let columns = view.panels.len().clamp(1, MAX_COLUMNS);
     let width = frame.width * columns as f64;
-    let legend = figure.keys();
+    let legend = view.keys();
     let keys = places(&legend, width);
     let top = MARGIN + keys.last().map_or(0.0, |(_, _, y)| y + KEY_ROW / 2.0);
     let heads: Vec<Vec<String>> = view.panels.iter().map(|panel| head(panel, frame, alone)).collect();

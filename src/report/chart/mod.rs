@@ -110,8 +110,8 @@ impl Colour {
 pub enum Mark {
     /// A vertical strip; either end may be infinite.
     Strip { from: f64, to: f64, colour: Colour, key: String },
-    /// A vertical broken line.
-    Upright { x: f64, colour: Colour, key: String },
+    /// A vertical broken line, inside a strip that says what it is.
+    Upright { x: f64, colour: Colour },
     /// A horizontal broken line.
     Level { y: f64, colour: Colour, key: String },
     /// A ring around a place on a curve.
@@ -175,7 +175,8 @@ pub struct Key {
 pub enum Swatch {
     Line(Look),
     Box,
-    Upright,
+    /// A strip with a broken line in it.
+    Crossing,
     Ring,
 }
 
@@ -183,8 +184,10 @@ impl Figure {
     pub fn is_empty(&self) -> bool {
         self.views.iter().flat_map(|view| &view.panels).all(Chart::is_empty)
     }
+}
 
-    /// Each thing that is drawn once, in order, over all panels and views.
+impl View {
+    /// Each thing that is drawn once, in order, over all panels.
     pub fn keys(&self) -> Vec<Key> {
         let mut keys: Vec<Key> = vec![];
         let mut add = |key: Key| {
@@ -192,14 +195,14 @@ impl Figure {
                 keys.push(key);
             }
         };
-        let panels = || self.views.iter().flat_map(|view| &view.panels);
-        for line in panels().flat_map(|panel| &panel.lines).filter(|line| !line.spots.is_empty()) {
+        for line in self.panels.iter().flat_map(|panel| &panel.lines).filter(|line| !line.spots.is_empty()) {
             add(Key { text: line.name.clone(), colour: line.colour, swatch: Swatch::Line(line.look) });
         }
-        for mark in panels().flat_map(|panel| &panel.marks) {
+        for mark in self.panels.iter().flat_map(|panel| &panel.marks) {
             let (key, colour, swatch) = match mark {
+                Mark::Upright { .. } => continue,
+                Mark::Strip { colour: Colour::Mark, key, .. } => (key, Colour::Mark, Swatch::Crossing),
                 Mark::Strip { colour, key, .. } => (key, *colour, Swatch::Box),
-                Mark::Upright { colour, key, .. } => (key, *colour, Swatch::Upright),
                 Mark::Level { colour, key, .. } => (key, *colour, Swatch::Line(Look::Dashed)),
                 Mark::Ring { colour, key, .. } => (key, *colour, Swatch::Ring),
             };

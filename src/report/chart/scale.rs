@@ -27,6 +27,8 @@ pub enum Numbers {
     Counted,
     /// As multiples of one power of ten, which stands in the label.
     Power,
+    /// With an exponent each: `1e-3`.
+    Small,
 }
 
 impl Axis {
@@ -38,7 +40,7 @@ impl Axis {
     pub fn title(&self) -> String {
         match self.numbers {
             Numbers::Power if self.power() != 0 => format!("{}, 10{}", self.label, superscript(self.power())),
-            Numbers::Plain | Numbers::Counted | Numbers::Power => self.label.clone(),
+            Numbers::Plain | Numbers::Counted | Numbers::Power | Numbers::Small => self.label.clone(),
         }
     }
 
@@ -60,6 +62,7 @@ impl Axis {
         let (places, decimals) = ticks((self.range.0 / unit, self.range.1 / unit), n);
         let word = |x: f64| match self.numbers {
             Numbers::Counted => counted(x),
+            Numbers::Small => scientific(x),
             Numbers::Plain | Numbers::Power => format!("{:.decimals$}", if x == 0.0 { 0.0 } else { x }),
         };
         places.into_iter().map(|x| (x * unit, word(x))).collect()
@@ -69,7 +72,7 @@ impl Axis {
     pub fn word(&self, value: f64) -> String {
         match self.numbers {
             Numbers::Counted => counted(value),
-            Numbers::Power => format!("{value:.2e}"),
+            Numbers::Power | Numbers::Small => format!("{value:.2e}"),
             Numbers::Plain => super::super::words::plain(value),
         }
     }
@@ -102,6 +105,15 @@ fn superscript(n: i32) -> String {
         _ => '\u{2070}',
     };
     n.to_string().chars().map(digit).collect()
+}
+
+/// `1.5e-3`, to three digits.
+fn scientific(x: f64) -> String {
+    if x == 0.0 {
+        return "0".into();
+    }
+    let power = x.abs().log10().floor() as i32;
+    format!("{}e{power}", super::super::words::plain(x / 10f64.powi(power)))
 }
 
 /// On a logarithmic axis: `0.05`, `20`, `1e-5`.
@@ -154,8 +166,13 @@ impl Range {
         Some(match scale {
             Scale::Log => (low / LOG_PADDING, high * LOG_PADDING),
             Scale::Linear => {
-                let room = if high > low { PADDING * (high - low) } else { 0.5f64.min(high.abs().max(1e-9)) };
-                (low - room, high + room)
+                let room = match high {
+                    _ if high > low => PADDING * (high - low),
+                    0.0 => 0.5,
+                    _ => 0.5 * high.abs().min(1.0),
+                };
+                // What is never negative has no axis below zero.
+                (if low >= 0.0 { (low - room).max(0.0) } else { low - room }, high + room)
             }
         })
     }

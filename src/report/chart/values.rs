@@ -43,7 +43,8 @@ fn axes(figure: &Figure) -> Vec<String> {
 
 /// One row a spot, without thinning.
 pub fn csv(figure: &Figure) -> String {
-    let mut out = format!("panel,line,{},value,low,high\n", axes(figure).iter().map(|x| quoted(x)).collect::<Vec<_>>().join(","));
+    let mut out =
+        format!("panel,line,{},value,low,high\n", axes(figure).iter().map(|x| quoted(x)).collect::<Vec<_>>().join(","));
     let number = |x: Option<f64>| x.filter(|x| x.is_finite()).map_or(String::new(), |x| x.to_string());
     for row in rows(figure) {
         let along: Vec<String> = row.along.iter().map(|x| number(*x)).collect();

@@ -29,7 +29,11 @@ const CAPTION: &str = "Means over equal stretches of steps.";
 /// All quantities of one group, a panel for each.
 pub fn all(group: &Group<'_>) -> Figure {
     along("conduct", "Conduct of the runs", CAPTION, false, |along| {
-        let panel = |quantity: &Quantity| Chart { heading: quantity.title.into(), ..chart(group, *quantity, along) };
+        let panel = |quantity: &Quantity| {
+            let mut chart = Chart { heading: quantity.title.into(), ..chart(group, *quantity, along) };
+            chart.y.label.clear();
+            chart
+        };
         QUANTITIES.iter().map(panel).collect()
     })
 }
@@ -59,7 +63,7 @@ fn chart(group: &Group<'_>, quantity: Quantity, along: Along) -> Chart {
     let mut y = Axis::linear(quantity.title, (0.0, 1.0), Numbers::Plain);
     y.scale = quantity.scale;
     if quantity.id == "learning-rate" {
-        y.numbers = Numbers::Power;
+        y.numbers = Numbers::Small;
     }
     let x = along.axis(end_of(&lines));
     let mut chart = Chart { heading: group.heading.clone(), notes: vec![], x, y, marks, lines };

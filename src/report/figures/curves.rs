@@ -90,11 +90,15 @@ pub fn metric(id: &str, metric: &Metric, groups: &[Group<'_>], unit: &str) -> Fi
 
 /// All other metrics of one group, a panel for each; the losses of right and wrong options share one.
 pub fn metrics(group: &Group<'_>, metrics: &[Metric], unit: &str) -> Figure {
-    let caption = "What else the evaluations measured. The band is one standard error over documents, or items of the task.";
+    let caption =
+        "What else the evaluations measured. The band is one standard error over documents, or items of the task.";
     along("metrics", "Other metrics", caption, false, |along| {
         panels_of(metrics)
             .iter()
-            .map(|panel| Chart { heading: heading_of(panel), ..metric_chart(group, along, panel, label_of(panel, unit)) })
+            .map(|panel| Chart {
+                heading: heading_of(panel),
+                ..metric_chart(group, along, panel, label_of(panel, unit))
+            })
             .collect()
     })
 }
@@ -111,7 +115,9 @@ fn panels_of(metrics: &[Metric]) -> Vec<Vec<&Metric>> {
         (metrics.iter().position(|known| known == metric), wrong)
     };
     let alone = metrics.iter().filter(|metric| !paired(metric)).map(panel);
-    alone.map(|(first, second)| [first, second].into_iter().flatten().filter_map(|i| metrics.get(i)).collect()).collect()
+    alone
+        .map(|(first, second)| [first, second].into_iter().flatten().filter_map(|i| metrics.get(i)).collect())
+        .collect()
 }
 
 fn heading_of(panel: &[&Metric]) -> String {
@@ -136,7 +142,8 @@ fn metric_chart(group: &Group<'_>, along: Along, panel: &[&Metric], label: Strin
         let look = if i == 0 { Look::Main } else { Look::Dashed };
         drawn.extend(lines(group, look, what, |run| curves::curve(run, metric, along)));
     }
-    let plain = Group { heading: group.heading.clone(), notes: vec![], runs: vec![], races: vec![], with_training: false };
+    let plain =
+        Group { heading: group.heading.clone(), notes: vec![], runs: vec![], races: vec![], with_training: false };
     let mut chart = chart(&plain, along, label, drawn);
     chart.marks.extend(marks::decay(group, along));
     chart

@@ -71,6 +71,7 @@ fn of_last_steps(run: &RunRecord) -> Vec<Spot> {
             }
         }
     }
-    let mean = |(i, (sum, count)): (usize, (f64, u32))| Spot { x: i as f64 + 1.0, y: sum / f64::from(count), spread: None };
+    let mean =
+        |(i, (sum, count)): (usize, (f64, u32))| Spot { x: i as f64 + 1.0, y: sum / f64::from(count), spread: None };
     sums.into_iter().enumerate().filter(|(_, (_, count))| *count > 0).map(mean).collect()
 }

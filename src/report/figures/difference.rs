@@ -2,9 +2,9 @@
 
 use super::{arm_colour, marks};
 use crate::claims::{Crossover, Side};
+use crate::report::ReportInput;
 use crate::report::chart::{Axis, Chart, Colour, Figure, Line, Look, Mark, Numbers, Spot, View};
 use crate::report::curves::{Along, unit};
-use crate::report::ReportInput;
 
 const CAPTION: &str = "Paired difference on the same documents, with its 95% bootstrap interval. The crossover is the last \
                        change of sign before the learning rate falls, if every evaluation from there on is clear.";
@@ -27,7 +27,7 @@ fn chart(input: &ReportInput, place: &str, race: &Crossover) -> Chart {
     }
     if let Some((x, from, to, inside)) = marks::crossing(race) {
         marks.push(Mark::Strip { from, to, colour: Colour::Mark, key: marks::key_of(inside).into() });
-        marks.push(Mark::Upright { x, colour: Colour::Mark, key: "crossover".into() });
+        marks.push(Mark::Upright { x, colour: Colour::Mark });
     }
     let spot = |d: &crate::claims::Difference| Spot {
         x: d.epoch,
@@ -50,12 +50,8 @@ fn chart(input: &ReportInput, place: &str, race: &Crossover) -> Chart {
         look: Look::Thin,
         spots: differences().map(spot).collect(),
     };
-    let lines = vec![
-        curve,
-        dots(Side::Neither, None),
-        dots(Side::Of, Some(&race.of)),
-        dots(Side::Than, Some(&race.than)),
-    ];
+    let lines =
+        vec![curve, dots(Side::Neither, None), dots(Side::Of, Some(&race.of)), dots(Side::Than, Some(&race.than))];
     let unit = unit(&input.runs);
     let mut chart = Chart {
         heading: place.to_owned(),

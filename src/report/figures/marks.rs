@@ -17,6 +17,10 @@ pub fn words(race: &Crossover) -> String {
     format!("{} {side} {}: {}", race.of, race.than, words::finding(race, false).replace('`', ""))
 }
 
+pub fn decided(race: &Crossover) -> bool {
+    !matches!(race.verdict, Verdict::Undecided { .. })
+}
+
 /// The epoch of a crossing with its interval, and whether it was settled only inside the decay.
 pub fn crossing(race: &Crossover) -> Option<(f64, f64, f64, bool)> {
     match race.verdict {
@@ -41,7 +45,12 @@ pub fn decay(group: &Group<'_>, along: Along) -> Option<Mark> {
     let first = *starts.first()?;
     // Against FLOPs each arm has its own; one strip would be wrong for the others.
     let agree = starts.iter().all(|start| (start - first).abs() <= 1e-3 * first);
-    agree.then(|| Mark::Strip { from: first, to: f64::INFINITY, colour: Colour::Ink, key: "learning-rate decay".into() })
+    agree.then(|| Mark::Strip {
+        from: first,
+        to: f64::INFINITY,
+        colour: Colour::Ink,
+        key: "learning-rate decay".into(),
+    })
 }
 
 /// Where the group's arms cross. At the same FLOPs arms stand at different tokens, so there each curve is marked where it
@@ -56,7 +65,7 @@ pub fn crossings(group: &Group<'_>, along: Along, curves: &[Line]) -> Vec<Mark> 
             let (Some(x), Some(from), Some(to)) = (place(epoch), place(low), place(high)) else { continue };
             if along != Along::Flops {
                 marks.push(Mark::Strip { from, to, colour: Colour::Mark, key: key.clone() });
-                marks.push(Mark::Upright { x, colour: Colour::Mark, key: "crossover".into() });
+                marks.push(Mark::Upright { x, colour: Colour::Mark });
                 break;
             }
             let curve = curves.iter().find(|line| line.colour == drawn.colour && line.look == Look::Main);
@@ -73,6 +82,6 @@ fn interpolated(spots: &[Spot], x: f64) -> Option<f64> {
     spots.windows(2).find_map(|pair| {
         let [a, b] = pair else { return None };
         let share = (x - a.x) / (b.x - a.x);
-        (0.0..=1.0).contains(&share).then(|| a.y + share * (b.y - a.y))
+        (0.0..=1.0).contains(&share).then_some(a.y + share * (b.y - a.y))
     })
 }

@@ -51,7 +51,9 @@ pub fn by_place<'a>(input: &'a ReportInput, sweep: &'a Sweep) -> Vec<Group<'a>> 
     let of_place = |place: &String| {
         let here = |point: &str| places_of(input).any(|(name, of)| name == point && of == *place);
         let runs: Vec<&RunRecord> = input.runs.iter().filter(|run| here(&run.point)).collect();
-        let mut notes: Vec<String> = races(&sweep.verdicts, place).iter().map(|race| marks::words(race)).collect();
+        // An undecided race is one with a run that is named below anyway.
+        let decided = races(&sweep.verdicts, place).into_iter().filter(|race| marks::decided(race));
+        let mut notes: Vec<String> = decided.map(marks::words).collect();
         for (arm, point) in input.missing.iter().filter(|(_, point)| here(point)) {
             let replicate = if point == place { String::new() } else { format!(" ({point})") };
             notes.push(format!("{arm}: missing, no run yet{replicate}"));
@@ -128,13 +130,7 @@ pub fn arm_colour(input: &ReportInput, arm: &str, i: usize) -> Colour {
 }
 
 /// A figure against every measure of progress, its panels on the same axes if `shared`.
-pub fn along(
-    id: &str,
-    title: &str,
-    caption: &str,
-    shared: bool,
-    panels: impl Fn(Along) -> Vec<Chart>,
-) -> Figure {
+pub fn along(id: &str, title: &str, caption: &str, shared: bool, panels: impl Fn(Along) -> Vec<Chart>) -> Figure {
     let view = |along: Along| {
         let mut panels = panels(along);
         if shared {
@@ -165,7 +161,9 @@ pub fn lines(group: &Group<'_>, look: Look, what: &str, of: impl Fn(&RunRecord) 
             Err(curves) if curves.is_empty() => {}
             Err(curves) => {
                 let mean = mean(&curves);
-                lines.extend(curves.into_iter().map(|spots| line(format!("{title}, each replicate"), Look::Thin, spots)));
+                lines.extend(
+                    curves.into_iter().map(|spots| line(format!("{title}, each replicate"), Look::Thin, spots)),
+                );
                 lines.push(line(format!("{title}, mean of replicates"), look, mean));
             }
         }

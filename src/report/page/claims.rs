@@ -68,7 +68,15 @@ fn race(place: &PlaceResult) -> Option<(String, &Crossover)> {
 fn same(a: &Figure, b: &Figure) -> bool {
     let lines = |figure: &Figure| {
         let panels = figure.views.iter().flat_map(|view| &view.panels);
-        panels.map(|panel| (panel.heading.clone(), panel.y.label.clone(), panel.lines.iter().map(|l| l.spots.clone()).collect::<Vec<_>>())).collect::<Vec<_>>()
+        panels
+            .map(|panel| {
+                (
+                    panel.heading.clone(),
+                    panel.y.label.clone(),
+                    panel.lines.iter().map(|l| l.spots.clone()).collect::<Vec<_>>(),
+                )
+            })
+            .collect::<Vec<_>>()
     };
     lines(a) == lines(b)
 }

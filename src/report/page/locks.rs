@@ -12,7 +12,7 @@ pub fn render(input: &ReportInput, names: &[String]) -> Markup {
         section #locks {
             h2 { "Locks" }
             @if input.runs.is_empty() { p { "No run." } }
-            @if let Some(first) = first { p.quiet { "What differs is against the first, `" (first.run) "`." } }
+            @if let Some(first) = first { p.quiet { "What differs is against the first, " code { (first.run) } "." } }
             @for (run, name) in input.runs.iter().zip(names) {
                 @match (&run.lock, first) {
                     (Some(lock), Some(first)) => (one(lock, first, name, &run.name())),
@@ -30,7 +30,7 @@ fn one(lock: &Lock, first: &Lock, name: &str, folder: &str) -> Markup {
     let dash = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".into());
     html! {
         details {
-            summary { (name) " (" (folder) ")" @if !differences.is_empty() { ", " (differences.len()) " lines differ" } }
+            summary { (name) " (" (folder) ")" @if let Some(n) = counted(differences.len()) { ", " (n) } }
             @if !differences.is_empty() {
                 div.wide { table.difference {
                     thead { tr { th { "" } th { "first" } th { "here" } } }
@@ -47,6 +47,14 @@ fn one(lock: &Lock, first: &Lock, name: &str, folder: &str) -> Markup {
             }
             pre { (text(lock)) }
         }
+    }
+}
+
+fn counted(n: usize) -> Option<String> {
+    match n {
+        0 => None,
+        1 => Some("1 line differs".into()),
+        _ => Some(format!("{n} lines differ")),
     }
 }
 

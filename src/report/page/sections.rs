@@ -8,6 +8,9 @@ use crate::report::{ReportInput, RunRecord, table, words};
 use crate::store::ExperimentRecord;
 use maud::{Markup, html};
 
+/// Runs beside each other in a table; more stand below each other.
+const MAX_COLUMNS: usize = 4;
+
 pub fn title(record: &ExperimentRecord) -> Markup {
     html! {
         h1 { (record.name) }
@@ -157,12 +160,30 @@ fn rows_table(runs: &[String], rows: &[Row], marks: bool) -> Markup {
     }
 }
 
+/// A line a run, where a column each would be too many.
+fn turned_table(runs: &[String], rows: &[Row]) -> Markup {
+    html! {
+        div.wide { table {
+            thead { tr { th {} @for row in rows { th { (row.name) } } } }
+            tbody {
+                @for (i, run) in runs.iter().enumerate() {
+                    tr {
+                        th scope="row" { (run) }
+                        @for row in rows { td.value { (row.values.get(i).and_then(Option::as_deref).unwrap_or("-")) } }
+                    }
+                }
+            }
+        } }
+    }
+}
+
 pub fn cost(input: &ReportInput, names: &[String]) -> Markup {
     html! {
         section #cost {
             h2 { "Cost and conduct" }
             @if input.runs.is_empty() { p { "No run." } }
-            @else { (rows_table(names, &costs(&input.runs), false)) }
+            @else if input.runs.len() <= MAX_COLUMNS { (rows_table(names, &costs(&input.runs), false)) }
+            @else { (turned_table(names, &costs(&input.runs))) }
         }
     }
 }
@@ -174,8 +195,8 @@ pub fn samples(input: &ReportInput, names: &[String]) -> Markup {
             @if input.runs.iter().all(|run| run.samples.is_none()) { p.quiet { "No run has written any." } }
             @for (run, name) in input.runs.iter().zip(names) {
                 @if let Some(samples) = &run.samples {
-                    h3 { (name) }
-                    pre.samples { (samples) }
+                    @if input.runs.len() <= MAX_COLUMNS { h3 { (name) } pre.samples { (samples) } }
+                    @else { details { summary { (name) } pre.samples { (samples) } } }
                 }
             }
         }

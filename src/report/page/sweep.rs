@@ -3,6 +3,7 @@
 
 use super::sections::{self, problems};
 use super::{Page, claims, locks, page, switch};
+use crate::claims::series::title;
 use crate::report::chart::{Figure, embed::embed};
 use crate::report::curves::{Along, other_metrics, unit};
 use crate::report::figures::{self, Group, conduct, curves, deciles};
@@ -15,7 +16,7 @@ const MAX_PANELS: usize = 64;
 
 pub fn sweep(input: &ReportInput, sweep: &Sweep) -> Page {
     let record = &input.record;
-    let names: Vec<String> = input.runs.iter().map(RunRecord::name).collect();
+    let names: Vec<String> = input.runs.iter().map(|run| title(&run.arm, &run.point)).collect();
     let over_training = over_training(input, sweep);
     let mut drawn: Vec<Figure> = vec![];
     let mut places = figures::by_place(input, sweep);
@@ -126,4 +127,3 @@ fn details(i: usize, point: &PointReport) -> Markup {
         }
     }
 }
-
