@@ -87,7 +87,7 @@ fn best(verdicts: &Verdicts) -> String {
     let decides = |place: &PlaceResult| match &place.evidence {
         Evidence::Crossover { result, .. } => !matches!(result.verdict, Verdict::Undecided { .. }),
         Evidence::Nothing { .. } => false,
-        Evidence::Comparison { .. } | Evidence::Monotone { .. } => true,
+        Evidence::Onset { .. } | Evidence::Comparison { .. } | Evidence::Monotone { .. } => true,
     };
     let decided = verdicts.claims.iter().filter(|claim| claim.places.iter().any(decides));
     let seeds = decided.map(ClaimResult::n_replicates).min().and_then(few_seeds);
@@ -131,11 +131,11 @@ pub fn note(run: &RunRecord, series: Option<&Series>) -> String {
 }
 
 pub fn best_cell(point: Option<&Point>) -> String {
-    point.map_or("-".into(), |p| format!("{} (epoch {})", words::with_error(p.loss, p.se), words::epoch(p.epoch)))
+    point.map_or("-".into(), |p| format!("{} (epoch {})", words::with_error(p.value, p.se), words::epoch(p.epoch)))
 }
 
 pub fn last_cell(point: Option<&Point>) -> String {
-    point.map_or("-".into(), |p| words::with_error(p.loss, p.se))
+    point.map_or("-".into(), |p| words::with_error(p.value, p.se))
 }
 
 /// Of the last evaluation; nothing where the targets are no text.
