@@ -44,7 +44,9 @@ fn a_sweep_is_one_page_with_small_multiples() {
     let html = std::fs::read_to_string(&page).unwrap();
     super::html::check(&html);
     let mut from = 0;
-    for section in ["claims", "problems", "curves", "points", "mask-rate", "matched", "cost", "samples", "locks"] {
+    for section in
+        ["claims", "problems", "curves", "points", "readings", "mask-rate", "matched", "cost", "samples", "locks"]
+    {
         let at = html[from..].find(&format!("<section id=\"{section}\">"));
         from += at.unwrap_or_else(|| panic!("no section `{section}` after byte {from}"));
     }
@@ -52,6 +54,7 @@ fn a_sweep_is_one_page_with_small_multiples() {
         "race-1",
         "loss-by-point",
         "loss-by-arm",
+        "decline",
         "loss-train",
         "quiz-acc_norm",
         "quiz-nll_gap",
