@@ -36,7 +36,7 @@ fn chart(input: &ReportInput, readings: &[&Reading]) -> Chart {
         spots: onset.declines.iter().map(spot).collect(),
     };
     let lines: Vec<Line> = known.clone().enumerate().map(line).collect();
-    let note = |onset: &Onset| format!("{}: {}", onset.arm, words::onset(onset));
+    let note = |onset: &Onset| format!("{}, overfitting: {}", onset.arm, words::onset(onset));
     let mut chart = Chart {
         heading: readings.first().map_or(String::new(), |reading| reading.place.clone()),
         notes: known.map(note).collect(),

@@ -6,7 +6,8 @@ use crate::report::ReportInput;
 use crate::report::chart::{Axis, Chart, Colour, Figure, Line, Look, Mark, Numbers, Spot, View};
 use crate::report::curves::{Along, metric_label, unit};
 
-const CAPTION: &str = "Paired difference on the same documents (or items of the task), with its 95% bootstrap interval. The crossover is the last \
+const CAPTION: &str = "Paired difference on the same documents (or items of the task), with its 95% bootstrap \
+                       interval. The crossover is the last \
                        change of sign before the learning rate falls, if every evaluation from there on is clear.";
 
 /// The races of a claim, a panel for each (place, race).
