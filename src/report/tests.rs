@@ -151,6 +151,7 @@ fn lock(arm: &Arm) -> Lock {
         value: value.into(),
         written: None,
         origin: origin.into(),
+        assumed: vec![],
         replaced: vec![],
     };
     Lock {
