@@ -13,6 +13,7 @@ pub mod fmt;
 pub mod front;
 pub mod graph;
 pub mod handover;
+pub mod overlay;
 pub mod plan;
 mod plan_text;
 mod plan_time;

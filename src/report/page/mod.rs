@@ -9,7 +9,7 @@ mod single;
 mod sweep;
 
 pub use claims::few_seeds;
-pub use single::single;
+pub use single::{comparison, single};
 pub use sweep::sweep;
 
 use super::chart::Figure;

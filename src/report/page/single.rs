@@ -7,9 +7,26 @@ use crate::report::curves::{Along, other_metrics, unit};
 use crate::report::figures::{self, conduct, curves, deciles, decline};
 use crate::report::findings::Findings;
 use crate::report::{ReportInput, table};
-use maud::html;
+use maud::{Markup, html};
 
 pub fn single(input: &ReportInput, findings: &Findings) -> Page {
+    let headline = table::headline(input);
+    let headline = headline.trim_end().trim_start_matches(&input.record.name).trim_start_matches(": ");
+    of(input, findings, html! { p.quiet { (headline) } }, true)
+}
+
+/// Runs that no spec holds together; see `compare`.
+pub fn comparison(input: &ReportInput, findings: &Findings) -> Page {
+    let starts = input.runs.iter().filter_map(|run| run.start());
+    let mut experiments: Vec<&str> = starts.map(|start| start.experiment.as_str()).collect();
+    experiments.sort_unstable();
+    experiments.dedup();
+    let n = input.runs.len();
+    let from = html! { p.quiet { (n) @if n == 1 { " run" } @else { " runs" } " of " (experiments.join(", ")) } };
+    of(input, findings, from, false)
+}
+
+fn of(input: &ReportInput, findings: &Findings, headline: Markup, with_claims: bool) -> Page {
     let record = &input.record;
     let groups = [figures::single(input, findings)];
     let [group] = &groups;
@@ -24,9 +41,9 @@ pub fn single(input: &ReportInput, findings: &Findings) -> Page {
     let body = html! {
         header {
             (sections::title(record))
-            p.quiet { (table::headline(input).trim_end().trim_start_matches(&record.name).trim_start_matches(": ")) }
+            (headline)
         }
-        (claims::render(input, &findings.verdicts, &mut drawn))
+        @if with_claims { (claims::render(input, &findings.verdicts, &mut drawn)) }
         (problems(input))
         section #curves {
             h2 { "Curves" }

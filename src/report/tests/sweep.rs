@@ -103,3 +103,19 @@ fn replicates_stand_in_one_panel_with_their_mean() {
     assert_eq!(names.iter().filter(|name| name.contains("validation") && name.contains("each replicate")).count(), 4);
     assert_eq!(names.iter().filter(|name| name.contains("validation") && name.contains("mean of")).count(), 2);
 }
+
+#[test]
+fn runs_that_share_no_spec_are_told_apart_by_name() {
+    let (runs, _keep) = folder("comparison");
+    let all = sweep_input(&runs).runs;
+    let input = compare::input([all.clone(), vec![all[0].clone()]].concat());
+    assert_eq!(input.record.arms.len(), 6, "the same run given twice is there twice");
+    let input = compare::input(all);
+    assert_eq!(input.record.arms[..2], ["ar at unique=25K", "ar at unique=50K"]);
+    let page = page::comparison(&input, &Findings::of(&input));
+    super::html::check(&page.html);
+    assert!(!page.html.contains("id=\"claims\""));
+    for figure in ["loss", "metrics", "conduct"] {
+        assert!(page.html.contains(&format!("<figure id=\"{figure}\">")), "no figure `{figure}`");
+    }
+}
