@@ -3,6 +3,7 @@
 
 pub mod allow;
 pub mod budget;
+pub mod checkpoint;
 pub mod claims;
 pub mod data;
 mod factors;
