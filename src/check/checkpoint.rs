@@ -25,6 +25,10 @@ pub fn read_keep(reader: &mut Reader, budget: &Budget, cx: &mut Cx<'_>) -> Optio
                 CheckpointKeep::All => CheckpointKeep::All,
             }
         }
+        Value::Number { .. } | Value::Str(_) | Value::Bool(_) | Value::None => {
+            cx.wrong_type(&node, PATH, "`last(2)`, `all`, or a list of steps `[1_000 steps]`");
+            return None;
+        }
         _ => {
             let (word, mut call) = Reader::call(&node, PATH, &[("last", &["n"]), ("all", &[])], cx)?;
             let n = if word == "last" {
@@ -54,7 +58,8 @@ fn step_of(path: &str, node: &Node, budget: &Budget, cx: &mut Cx<'_>) -> Option<
         cx.push_about(
             &node.origin,
             Diagnostic::error(code::OUT_OF_RANGE, format!("there is no step {}", grouped(n)))
-                .at(node.span, format!("the run has {} steps", grouped(budget.steps))),
+                .at(node.span, format!("the run has {} steps", grouped(budget.steps)))
+                .help("name steps of this run, or raise its budget"),
         );
         return None;
     }

@@ -3,7 +3,7 @@
 
 use super::error::{At, Result, StoreError};
 use super::run_folder::sync_folder;
-use safetensors::tensor::{Dtype, SafeTensors, View};
+use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -193,6 +193,15 @@ pub fn newest_checkpoint(dir: &Path) -> Newest {
     newest
 }
 
+/// Takes away the checkpoints past a step: a run goes on from there, so they are damaged ones that were passed over, and
+/// must not count among those that are kept.
+pub fn drop_checkpoints_after(dir: &Path, step: u64) -> Result<()> {
+    for (_, path) in checkpoints(dir).into_iter().filter(|(found, _)| *found > step) {
+        fs::remove_dir_all(&path).at(&path)?;
+    }
+    Ok(())
+}
+
 /// Where the checkpoint of a step stands, or would.
 pub fn checkpoint_path(dir: &Path, step: u64) -> PathBuf {
     dir.join(folder_name(step))
@@ -262,7 +271,10 @@ pub fn write_tensors(path: &Path, tensors: &[TensorData]) -> Result<()> {
             return Err(refused("is there twice"));
         }
     }
-    safetensors::serialize_to_file(views, None, path).map_err(|e| StoreError::checkpoint(path, e.to_string()))?;
+    safetensors::serialize_to_file(views, None, path).map_err(|error| match error {
+        SafeTensorError::IoError(source) => StoreError::Io { path: path.to_owned(), source },
+        other => StoreError::checkpoint(path, other.to_string()),
+    })?;
     File::open(path).and_then(|f| f.sync_all()).at(path)
 }
 

@@ -6,7 +6,7 @@ use super::setup::Setup;
 use super::step::{StepError, Stepper};
 use crate::eval::Evaluator;
 use crate::lower::{LowerError, device};
-use crate::store::checkpoint::checkpoint_path;
+use crate::store::checkpoint::{checkpoint_path, drop_checkpoints_after};
 use crate::store::metrics::{Checkpoint, End, EndReason, Eval, Record, Start};
 use crate::store::{Lock, MetricsLog, RunFolder, SavedCheckpoint, StoreError, latest_checkpoint};
 use std::sync::Arc;
@@ -101,6 +101,7 @@ pub fn run(
         log.clear()?;
         lock.init_hash = stepper.setup.weights.hash()?;
     }
+    drop_checkpoints_after(&folder.checkpoints_path(), stepper.step)?;
     folder.write_lock(lock)?;
     log.append(&Record::Start(Start { from_step: stepper.step, init_hash: lock.init_hash.clone(), ..start }))?;
     watch.starts(stepper.step, steps);
