@@ -4,6 +4,7 @@ use super::args::ReportArgs;
 use super::{RUN_FAILED, SPEC_ERRORS, USAGE, fail, graph, print};
 use crate::report::{Findings, ReportInput, RunRecord, Sweep, document, points, table, write, write_sweep};
 use crate::store::{ExperimentRecord, RunFolder};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -83,7 +84,12 @@ fn gather(folder: &Path, experiment: &ExperimentRecord) -> (ReportInput, Vec<Str
         let metrics = RunFolder::at(&run.folder).metrics_path();
         std::fs::metadata(metrics).and_then(|m| m.modified()).ok()
     };
-    let mut all: Vec<RunRecord> = RunFolder::list(folder).iter().map(|f| RunRecord::load(f.path())).collect();
+    let mut folders = RunFolder::list(folder);
+    // Runs that began under another experiment stand in its folder.
+    let named: BTreeSet<&str> = experiment.runs.iter().map(|run| run.folder.as_str()).collect();
+    let elsewhere = named.into_iter().filter(|name| name.contains('/')).map(|name| RunFolder::at(folder.join(name)));
+    folders.extend(elsewhere.filter(|run| run.lock_path().exists() || run.metrics_path().exists()));
+    let mut all: Vec<RunRecord> = folders.iter().map(|f| RunRecord::load(f.path())).collect();
     all.sort_by_key(|run| std::cmp::Reverse(changed(run)));
     ReportInput::gather(experiment.clone(), all)
 }
