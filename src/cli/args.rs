@@ -339,6 +339,9 @@ pub struct ReportArgs {
     /// Write one page that lays the runs named over each other, and no report
     #[arg(long, value_name = "FILE", conflicts_with_all = ["strict", "json"])]
     pub page: Option<PathBuf>,
+    /// Copy the runs without their checkpoints into this folder, small enough to keep beside a spec, and report there
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["csv", "page"])]
+    pub archive: Option<PathBuf>,
     /// Where run folders are
     #[arg(long, default_value = "runs", value_name = "DIR")]
     pub out: PathBuf,

@@ -1,6 +1,7 @@
 //! `metrics.jsonl`: appended line by line, each line handed to the system before training goes on,
 //! so a kill costs at most the line being written.
 
+use super::archive::read_log;
 use super::error::{At, Result, StoreError};
 use super::metrics::{End, Record};
 use super::run_folder::write_atomic;
@@ -65,8 +66,9 @@ impl MetricsLog {
 
 /// All records of a log. One torn line at the very end is the trace of a kill and is left out; an
 /// unreadable line anywhere else is an error that names it. A log that is not there is an error.
+/// In an archive it is compressed.
 pub fn read_metrics(path: &Path) -> Result<Vec<Record>> {
-    let bytes = std::fs::read(path).at(path)?;
+    let bytes = read_log(path)?;
     Ok(parse(path, &bytes)?.into_iter().map(|(record, _)| record).collect())
 }
 
@@ -92,10 +94,10 @@ pub fn truncate_after(path: &Path, step: u64) -> Result<Vec<Record>> {
 
 /// Every end that a log tells of, without a look at its other lines; none where there is no log.
 pub fn read_ends(path: &Path) -> Result<Vec<End>> {
-    let bytes = match std::fs::read(path) {
+    let bytes = match read_log(path) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
-        Err(error) => return Err(error).at(path),
+        Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
+        Err(error) => return Err(error),
     };
     let ends = whole_lines(&bytes).split(|b| *b == b'\n').filter(|line| line.starts_with(b"{\"kind\":\"end\""));
     Ok(ends

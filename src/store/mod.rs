@@ -1,4 +1,5 @@
 //! The run folder: lock, metrics log, checkpoints. Tensors cross as name, dtype, shape, bytes.
+pub mod archive;
 pub mod checkpoint;
 pub mod claims;
 pub mod error;
