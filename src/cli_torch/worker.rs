@@ -161,7 +161,8 @@ impl Watch for Teller {
     fn eval(&mut self, record: &Eval) {
         let finite = |x: f64| Some(x).filter(|x| x.is_finite());
         let (loss, se) = (finite(record.loss), finite(record.se));
-        tell(&Event::Eval { step: record.step, epoch: record.epoch, loss, se });
+        let others = record.measures.iter().map(|m| (m.metric.to_string(), finite(m.value))).collect();
+        tell(&Event::Eval { step: record.step, epoch: record.epoch, loss, se, others });
     }
 
     fn note(&mut self, text: &str) {

@@ -34,10 +34,31 @@ pub struct Job {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    Starts { from_step: u64, steps: u64 },
-    Step { step: u64, loss: Option<f64>, tokens_per_s: f64 },
-    Eval { step: u64, epoch: f64, loss: Option<f64>, se: Option<f64> },
-    Note { text: String },
-    Ends { reason: EndReason, step: u64 },
-    Fails { message: String },
+    Starts {
+        from_step: u64,
+        steps: u64,
+    },
+    Step {
+        step: u64,
+        loss: Option<f64>,
+        tokens_per_s: f64,
+    },
+    /// `others`: metrics besides the loss on the validation documents.
+    Eval {
+        step: u64,
+        epoch: f64,
+        loss: Option<f64>,
+        se: Option<f64>,
+        others: Vec<(String, Option<f64>)>,
+    },
+    Note {
+        text: String,
+    },
+    Ends {
+        reason: EndReason,
+        step: u64,
+    },
+    Fails {
+        message: String,
+    },
 }

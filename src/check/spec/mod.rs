@@ -5,12 +5,14 @@ use crate::base::Span;
 use indexmap::IndexMap;
 use std::sync::Arc;
 
+mod eval;
 mod metric;
 mod objective;
 mod sampler;
 
 pub use super::claims::Claim;
 pub use crate::resolve::{Axis, AxisKind, AxisValue, Coordinate, Point};
+pub use eval::{Eval, TextSet};
 pub use metric::{Metric, TaskScore};
 pub use objective::*;
 pub use sampler::*;
@@ -24,6 +26,8 @@ pub struct FlatField {
     /// What was written, where it is of something that had to be resolved: `2%`.
     pub written: Option<String>,
     pub origin: String,
+    /// Where no source states the value: why it is this one.
+    pub assumed: Vec<String>,
     /// Weaker settings that this one overrode, the weakest first.
     pub replaced: Vec<Setting>,
 }
@@ -37,7 +41,19 @@ pub struct Setting {
 
 impl FlatField {
     pub fn new(path: impl Into<String>, value: impl Into<String>, origin: impl Into<String>) -> FlatField {
-        FlatField { path: path.into(), value: value.into(), written: None, origin: origin.into(), replaced: vec![] }
+        FlatField {
+            path: path.into(),
+            value: value.into(),
+            written: None,
+            origin: origin.into(),
+            assumed: vec![],
+            replaced: vec![],
+        }
+    }
+
+    /// Whether it follows from other values, so that nobody set it.
+    pub fn is_derived(&self) -> bool {
+        self.origin == "derived"
     }
 
     /// `2% = 62 steps`, or the value alone.
@@ -340,6 +356,28 @@ impl CheckpointKeep {
         }
     }
 
+    /// How many a run of so many steps, saved this often, has at its end.
+    pub fn n_at_end(&self, steps: u64, every: u64) -> u64 {
+        let every = every.max(1);
+        let regular = |step: u64| step.is_multiple_of(every) || step == steps;
+        let named = match self {
+            CheckpointKeep::All => &[][..],
+            CheckpointKeep::Newest { at_steps, .. } => at_steps.as_slice(),
+        };
+        let odd_after = |after: u64| named.iter().filter(|step| **step > after && !regular(**step)).count() as u64;
+        let written_after = |after: u64| {
+            let last = u64::from(steps > after && !steps.is_multiple_of(every));
+            steps / every - (after / every).min(steps / every) + last + odd_after(after)
+        };
+        match self {
+            CheckpointKeep::All => written_after(0),
+            CheckpointKeep::Newest { n, at_steps } => {
+                let older = at_steps.iter().filter(|step| written_after(**step) >= (*n).max(1)).count() as u64;
+                written_after(0).min((*n).max(1)) + older
+            }
+        }
+    }
+
     /// Whether one has to be written here for its own sake.
     pub fn names(&self, step: u64) -> bool {
         matches!(self, CheckpointKeep::Newest { at_steps, .. } if at_steps.binary_search(&step).is_ok())
@@ -426,25 +464,6 @@ pub struct Seeds {
     pub order: u32,
     pub noise: u32,
     pub eval: u32,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct Eval {
-    /// Steps at which to evaluate, ascending; the last step is always among them.
-    pub at_steps: Vec<u64>,
-    /// Systematic draws of k per validation row for masked bounds.
-    pub draws: u64,
-    /// Rows per evaluation batch.
-    pub batch_seqs: u64,
-    /// Tokens to sample at the end, and from how many prompts; 0 samples none.
-    pub sample_tokens: u64,
-}
-
-impl Eval {
-    /// Everything that each evaluation measures, the loss on the validation documents first.
-    pub fn measures(&self) -> Vec<Metric> {
-        vec![Metric::valid_loss()]
-    }
 }
 
 /// Everything derived from unique, epochs, total, batch and seq.
