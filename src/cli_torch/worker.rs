@@ -161,7 +161,7 @@ impl Watch for Teller {
     fn eval(&mut self, record: &Eval) {
         let finite = |x: f64| Some(x).filter(|x| x.is_finite());
         let (loss, se) = (finite(record.loss), finite(record.se));
-        let others = record.measures.iter().map(|m| (m.metric.clone(), finite(m.value))).collect();
+        let others = record.measures.iter().map(|m| (m.metric.to_string(), finite(m.value))).collect();
         tell(&Event::Eval { step: record.step, epoch: record.epoch, loss, se, others });
     }
 
