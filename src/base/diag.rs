@@ -220,6 +220,8 @@ codes! {
     CIRCULAR_VALUE = "E0214";
     /// a `--point` that selects nothing
     BAD_POINT = "E0215";
+    /// an assumption without a value and a reason
+    BAD_ASSUMPTION = "E0216";
     // E03..: values, units, budgets, arms
     /// a value of the wrong type
     WRONG_TYPE = "E0301";
