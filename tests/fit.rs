@@ -105,7 +105,8 @@ fn a_table_is_fitted() {
     let (out, err) = fit(&shop, &["runs.csv", "--law", "data_constrained", "--fix", "c4"], OK);
     assert_eq!(err, "");
     assert!(out.starts_with("data_constrained on 16 runs: R2 1.000, the lowest of 48 random starts;"), "{out}");
-    for line in ["R_D*    20.0    [20.0, 20.0]   15.4", "R_N*    3.00    [3.00, 3.00]   5.31", "alpha   0.353   fixed"] {
+    for line in ["R_D*    20.0    [20.0, 20.0]   15.4", "R_N*    3.00    [3.00, 3.00]   5.31", "alpha   0.353   fixed"]
+    {
         assert!(out.contains(line), "{out}");
     }
 }
@@ -130,7 +131,10 @@ fn a_folder_of_runs_is_fitted_arm_by_arm() {
     // The other arm has nothing to fit: the error says what it lacks.
     assert!(err.contains("`data_constrained` cannot be fitted to the runs of `mdm`"), "{err}");
     assert!(err.contains("0 runs, of which a fit of 2 parameters needs at least 3"), "{err}");
-    assert!(err.contains("left out: mdm-000000000000003c: failed: a loss or gradient was not a finite number"), "{err}");
+    assert!(
+        err.contains("left out: mdm-000000000000003c: failed: a loss or gradient was not a finite number"),
+        "{err}"
+    );
     let (json, _) = fit(&shop, &[&args[..], &["--arm", "ar", "--json"]].concat(), OK);
     let json: Value = serde_json::from_str(&json).unwrap();
     let found = &json["fits"][0];
@@ -147,11 +151,17 @@ fn what_cannot_be_fitted_says_what_is_missing() {
     let shop = Shop::new(&[("small.csv", &one_size), ("broken.csv", broken), ("head.csv", "a,b\n1,2\n")]);
     let fails = |args: &[&str], code| fit(&shop, args, code).1;
     let err = fails(&["small.csv", "--law", "epochs"], RUN_FAILED);
-    for line in ["4 runs, of which a fit of 9 parameters needs at least 10", "1 distinct sizes of the model", "help: add runs"] {
+    for line in
+        ["4 runs, of which a fit of 9 parameters needs at least 10", "1 distinct sizes of the model", "help: add runs"]
+    {
         assert!(err.contains(line), "{err}");
     }
-    assert!(fails(&["broken.csv", "--law", "epochs"], RUN_FAILED).contains("line 3: `tokens` is `x`; a number is wanted"));
-    assert!(fails(&["head.csv", "--law", "epochs"], RUN_FAILED).contains("no column `params`; the first line has a, b"));
+    assert!(
+        fails(&["broken.csv", "--law", "epochs"], RUN_FAILED).contains("line 3: `tokens` is `x`; a number is wanted")
+    );
+    assert!(
+        fails(&["head.csv", "--law", "epochs"], RUN_FAILED).contains("no column `params`; the first line has a, b")
+    );
     // A reference file that is not there.
     let err = fails(&["nowhere.csv", "--law", "epochs"], RUN_FAILED);
     assert!(err.contains("nowhere.csv") && err.contains("help: name a folder of runs, or a CSV file"), "{err}");

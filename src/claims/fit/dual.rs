@@ -1,6 +1,8 @@
 //! Numbers that carry their derivatives by the parameters of a law, so that its formula stands once and the fit
 //! has exact gradients (forward-mode differentiation).
 
+#![allow(clippy::suspicious_arithmetic_impl)] // the rules of products and quotients have sums in them
+
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 /// No law has more parameters.

@@ -266,7 +266,7 @@ fn unidentified(parameter: &Parameter, value: f64, interval: Interval) -> Option
         return Some(format!("the fit is at the {end} end of the range that it may take"));
     }
     let span = interval.high / interval.low;
-    (!(span <= MAX_SPAN)).then(|| format!("its interval spans a factor of {span:.0}"))
+    (span.is_nan() || span > MAX_SPAN).then(|| format!("its interval spans a factor of {span:.0}"))
 }
 
 fn explained(law: Law, theta: &[f64], runs: &[TrainedRun]) -> f64 {
