@@ -35,6 +35,8 @@ pub enum Command {
     Sample(SampleArgs),
     /// Tables, curves and the verdict of finished runs
     Report(ReportArgs),
+    /// Fit a scaling law for repeated data to finished runs
+    Fit(FitArgs),
     /// Measure training steps of one arm
     Bench(BenchArgs),
     /// Write a run's batches, masks and initial weights for another trainer
@@ -351,6 +353,34 @@ pub struct ReportArgs {
     /// One JSON document instead of text
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct FitArgs {
+    /// The folder of an experiment's runs, or a CSV file with the columns params, tokens, unique and loss
+    /// (rows whose column in_fit_set is 0 are left out)
+    #[arg(value_name = "RUNS|FILE.csv")]
+    pub what: PathBuf,
+    #[arg(long, value_enum)]
+    pub law: LawName,
+    /// Only this arm; each has a fit of its own
+    #[arg(long)]
+    pub arm: Option<String>,
+    /// A parameter that is given and not fitted, as `alpha=0.35`; `c4` is all but R_D* and R_N* as published for C4
+    #[arg(long, value_name = "NAME=VALUE|c4")]
+    pub fix: Vec<String>,
+    /// One JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum LawName {
+    /// Muennighoff et al.: repeated data and excess parameters are worth less and less
+    DataConstrained,
+    /// Ni et al.: repeating helps up to a number of epochs and harms beyond
+    Epochs,
 }
 
 #[derive(Args, Debug)]

@@ -9,6 +9,7 @@ pub mod diff;
 pub mod differences;
 pub mod env;
 pub mod explain;
+pub mod fit;
 pub mod fmt;
 pub mod front;
 pub mod graph;
@@ -46,6 +47,7 @@ pub fn main() -> ExitCode {
         Command::Snapshot(args) => snapshot::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Fit(args) => fit::run(&args),
         Command::Run(_) | Command::Sample(_) | Command::Bench(_) | Command::Export(_) | Command::Worker => {
             handover::exec()
         }

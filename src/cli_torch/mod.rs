@@ -11,7 +11,7 @@ use crate::check::spec::{Arm, FlatField};
 use crate::cli::args::{Cli, Command};
 use crate::cli::front::{self, Compiled};
 use crate::cli::{
-    RUN_FAILED, SPEC_ERRORS, USAGE, check, diff, env, explain, fail, fmt, graph, plan, render, report, snapshot,
+    RUN_FAILED, SPEC_ERRORS, USAGE, check, diff, env, explain, fail, fit, fmt, graph, plan, render, report, snapshot,
 };
 use crate::data::{Prepared, prepare};
 use crate::graph::ValidGraph;
@@ -38,6 +38,7 @@ pub fn main() -> ExitCode {
         Command::Snapshot(args) => snapshot::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Fit(args) => fit::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Sample(args) => sample::run(&args),
         Command::Bench(args) => bench::run(&args),
