@@ -13,6 +13,7 @@
 pub mod chunks;
 pub mod corpus;
 pub mod error;
+pub mod jsonl;
 pub mod order;
 pub mod probe;
 pub mod split;
