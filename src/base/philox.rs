@@ -44,6 +44,8 @@ pub enum Purpose {
     Points = 16,
     /// Noise on weights; counted by parameter and step.
     WeightNoise = 17,
+    /// Which items of a task are asked.
+    TaskItems = 19,
 }
 
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];

@@ -30,6 +30,7 @@ pub fn read(reader: &mut Reader, batch: u64, masked: bool, budget: &Budget, cx: 
         cx.note("eval.loss", text, Some(&node));
         Some(sets)
     });
+    let tasks = super::tasks::read(reader, masked, cx);
     let draws = if masked || reader.is_given("draws") {
         let draws = reader.whole("draws", Takes::PLAIN, EVAL_DRAWS, Some(EVAL_DRAWS), "4", cx);
         if masked { draws } else { draws.map(|_| 1) }
@@ -42,6 +43,7 @@ pub fn read(reader: &mut Reader, batch: u64, masked: bool, budget: &Budget, cx: 
     Some(Eval {
         at_steps: at_steps?,
         sets: sets?,
+        tasks: tasks?,
         draws: draws?,
         batch_seqs: batch_seqs?,
         sample_tokens: sample_tokens?,

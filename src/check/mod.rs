@@ -19,6 +19,7 @@ mod same;
 pub mod schedule;
 pub mod source;
 pub mod spec;
+mod tasks;
 pub mod tokenizer;
 pub mod train;
 
@@ -173,7 +174,10 @@ fn few_documents(arm: &Arm, halved: bool, out: &mut Diagnostics) {
         let halves = if halved { "; `best` and `best_over` choose on one half and judge on the other" } else { "" };
         out.push(
             Diagnostic::warning(code::FEW_DOCUMENTS, format!("at most {chunks} validation documents"))
-                .at(arm.data.validated().span, format!("{tokens} tokens in sequences of {} are validated on", arm.data.seq))
+                .at(
+                    arm.data.validated().span,
+                    format!("{tokens} tokens in sequences of {} are validated on", arm.data.seq),
+                )
                 .note(format!(
                     "with fewer than {needed}, resampling gives no interval and a claim stays undecided{halves}"
                 ))
@@ -349,6 +353,7 @@ fn finish_arm(draft: Draft, masked: Option<&str>, cx: &mut Cx<'_>) -> Option<Arm
         Some((declared, _)) => declared,
     };
     arm.vocab = Vocab { n_ids, eod, mask: masked.map(|_| n_predictable), size };
+    tasks::check_fit(&arm, cx);
     cx.note_derived("vocab.size", size);
     let eod = match &arm.data.tokenizer {
         spec::Tokenizer::File { eod: Some(spec::Eod::Named(token)), .. } => format!("the id of {token:?}"),

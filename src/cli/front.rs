@@ -158,6 +158,7 @@ fn compile_loaded(loaded: &Loaded, choice: Choice<'_>, env: Option<&CorpusEnv>) 
         let models = if recursive { None } else { build_models(spec, &mut out) };
         if let Some(env) = env {
             probe(spec, env, &mut out);
+            probe_tasks(spec, env, &mut out);
         }
         if models.is_none() && !out.has_errors() {
             let message = "dlmc gave up on a model without saying why, which is a mistake of dlmc";
@@ -200,6 +201,34 @@ fn probe_one(data: &check::spec::Data, env: &CorpusEnv, out: &mut Diagnostics) {
         Ok(elsewhere) => elsewhere.into_iter().for_each(|finding| out.push(finding)),
         Err(error) => out.push(error.diagnose(data)),
     }
+}
+
+/// Reads the items of the tasks: they are small, and a malformed row should not be found out hours later.
+fn probe_tasks(spec: &CheckedSpec, env: &CorpusEnv, out: &mut Diagnostics) {
+    let mut merged = Merged::default();
+    let mut seen: Vec<(&Arm, &check::spec::Task, Option<Diagnostic>)> = vec![];
+    for (i, arm) in spec.variants().iter().enumerate() {
+        for task in &arm.eval.tasks {
+            let same = |(other, known, _): &&(&Arm, &check::spec::Task, Option<Diagnostic>)| {
+                let asked = |arm: &Arm| (arm.train.seeds.eval, arm.data.seq, arm.data.tokenizer.form());
+                *known == task && asked(other) == asked(arm)
+            };
+            let found = match seen.iter().find(same) {
+                Some((.., found)) => found.clone(),
+                None => {
+                    let found = data::tasks::probe(task, arm, env).err().map(|error| error.diagnose(task));
+                    seen.push((arm, task, found.clone()));
+                    found
+                }
+            };
+            if let Some(found) = found {
+                let mut one = Diagnostics::default();
+                one.push(found);
+                merged.add(i / spec.arm_names().len().max(1), one);
+            }
+        }
+    }
+    merged.finish(spec.points(), out);
 }
 
 /// After a syntax error only those later findings count that a lost line cannot have caused, and

@@ -5,11 +5,12 @@ pub mod export;
 pub mod run;
 pub mod sample;
 
+use crate::base::Diagnostic;
 use crate::check::spec::{Arm, FlatField};
 use crate::cli::args::{Cli, Command};
 use crate::cli::front::Compiled;
 use crate::cli::{RUN_FAILED, SPEC_ERRORS, USAGE, check, diff, env, explain, fail, fmt, graph, plan, report, snapshot};
-use crate::data::{Prepared, prepare};
+use crate::data::{Prepared, prepare, tasks};
 use crate::graph::ValidGraph;
 use crate::lower::device;
 use crate::train::Setup;
@@ -45,16 +46,20 @@ fn open_device(name: &str) -> Result<Device, ExitCode> {
 
 /// Reads and splits an arm's corpus. What is wrong with it is a diagnostic of the spec.
 fn read_data(arm: &Arm) -> Result<Arc<Prepared>, ExitCode> {
-    prepare(&arm.data, &arm.vocab, &arm.train.seeds, &env::corpus()).map(Arc::new).map_err(|error| {
-        let diagnostic = error.diagnose(&arm.data);
-        eprintln!("error[{}]: {}", diagnostic.code, diagnostic.message);
-        for label in diagnostic.primary.iter().chain(&diagnostic.related).filter(|l| !l.text.is_empty()) {
-            eprintln!("  = note: {}", label.text);
-        }
-        diagnostic.notes.iter().for_each(|note| eprintln!("  = note: {note}"));
-        diagnostic.help.iter().for_each(|help| eprintln!("  = help: {help}"));
-        ExitCode::from(SPEC_ERRORS)
-    })
+    prepare(&arm.data, &arm.vocab, &arm.train.seeds, &env::corpus())
+        .map(Arc::new)
+        .map_err(|error| refuse(&error.diagnose(&arm.data)))
+}
+
+/// Says what is wrong with the data of a spec.
+fn refuse(diagnostic: &Diagnostic) -> ExitCode {
+    eprintln!("error[{}]: {}", diagnostic.code, diagnostic.message);
+    for label in diagnostic.primary.iter().chain(&diagnostic.related).filter(|l| !l.text.is_empty()) {
+        eprintln!("  = note: {}", label.text);
+    }
+    diagnostic.notes.iter().for_each(|note| eprintln!("  = note: {note}"));
+    diagnostic.help.iter().for_each(|help| eprintln!("  = help: {help}"));
+    ExitCode::from(SPEC_ERRORS)
 }
 
 /// The arm with what the run's identity needs besides the spec's fields: the model's code.
@@ -62,6 +67,12 @@ fn with_graph(arm: &Arm, model: &ValidGraph) -> Arm {
     let mut arm = arm.clone();
     let field = FlatField::new("model.graph", graph_hash(model), "derived");
     arm.flat.push(field);
+    // What is asked is known by its text, as data is; a file that cannot be read is refused before anything runs.
+    for task in &arm.eval.tasks {
+        let items = tasks::read(task, arm.train.seeds.eval, &env::corpus());
+        let hash = items.map_or("not read".into(), |items| items.hash);
+        arm.flat.push(FlatField::new(format!("eval.tasks.{}.items", task.name), hash, "derived"));
+    }
     arm.flat.sort_by(|a, b| a.path.cmp(&b.path));
     arm
 }

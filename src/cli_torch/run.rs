@@ -1,12 +1,13 @@
 //! `dlmc run`
 
 use super::sample::{newest_weights, special};
-use super::{open_device, read_data, with_graph};
+use super::{open_device, read_data, refuse, with_graph};
 use crate::check::CheckedSpec;
 use crate::check::spec::Arm;
 use crate::cli::args::RunArgs;
-use crate::cli::{RUN_FAILED, fail, graph, report};
+use crate::cli::{RUN_FAILED, env, fail, graph, report};
 use crate::data::Prepared;
+use crate::data::tasks::{self, TaskSet};
 use crate::decode::Request;
 use crate::graph::ValidGraph;
 use crate::lower::device;
@@ -40,6 +41,7 @@ fn run_all(args: &RunArgs) -> Result<ExitCode, ExitCode> {
     let limits = limits(args)?;
     // Every corpus is read before anything is written.
     let corpora = read_corpora(&chosen)?;
+    let tasks = read_tasks(&chosen, &corpora)?;
     let folder = args.out.join(spec.name());
     let store_failed = |error: StoreError| fail(&error.to_string(), RUN_FAILED);
     let runs: Vec<(RunFolder, String)> =
@@ -58,12 +60,12 @@ fn run_all(args: &RunArgs) -> Result<ExitCode, ExitCode> {
     let source = SpecSource { files: compiled.files.clone(), set };
     let mut stopped = false;
     let mut done: BTreeSet<&str> = BTreeSet::new();
-    for (((arm, model), data), (run, id)) in chosen.iter().zip(corpora).zip(&runs) {
+    for ((((arm, model), data), tasks), (run, id)) in chosen.iter().zip(corpora).zip(tasks).zip(&runs) {
         // Variants that come out the same are one run.
         if !done.insert(id) {
             continue;
         }
-        match one(arm, model, data, run, &experiment.name, &source, &limits, device) {
+        match one(arm, model, data, tasks, run, &experiment.name, &source, &limits, device) {
             Ok(EndReason::Finished) => {}
             Ok(reason) => {
                 stopped = true;
@@ -119,6 +121,35 @@ fn read_corpora(chosen: &[(Arm, &ValidGraph)]) -> Result<Vec<Arc<Prepared>>, Exi
     Ok(corpora)
 }
 
+/// The tasks of each variant, read once for all that ask the same.
+fn read_tasks(chosen: &[(Arm, &ValidGraph)], corpora: &[Arc<Prepared>]) -> Result<Vec<Arc<[TaskSet]>>, ExitCode> {
+    let env = env::corpus();
+    let mut distinct: Vec<(&Arm, &Arc<Prepared>, Arc<[TaskSet]>)> = vec![];
+    let mut all = vec![];
+    for ((arm, _), data) in chosen.iter().zip(corpora) {
+        let same = |(other, read, _): &&(&Arm, &Arc<Prepared>, Arc<[TaskSet]>)| {
+            let asked = |arm: &Arm| (arm.train.seeds.eval, arm.data.seq, arm.vocab);
+            other.eval.tasks == arm.eval.tasks && asked(other) == asked(arm) && Arc::ptr_eq(read, data)
+        };
+        if let Some((.., tasks)) = distinct.iter().find(same) {
+            all.push(tasks.clone());
+            continue;
+        }
+        let mut tasks = vec![];
+        for task in &arm.eval.tasks {
+            let read = tasks::load(task, arm, &data.codec, &env).map_err(|error| refuse(&error.refuse(task)))?;
+            let cut = read.n_cut(data.seq);
+            let cut = if cut > 0 { format!(", {cut} options with their context cut to fit") } else { String::new() };
+            eprintln!("{:>8}  {} items{cut}", task.name, read.items.len());
+            tasks.push(read);
+        }
+        let tasks: Arc<[TaskSet]> = tasks.into();
+        distinct.push((arm, data, tasks.clone()));
+        all.push(tasks);
+    }
+    Ok(all)
+}
+
 /// The folder and the id of each variant's run; a run that is there under another name is that run.
 fn folders(
     out: &Path,
@@ -160,6 +191,7 @@ fn one(
     arm: &Arm,
     model: &ValidGraph,
     data: Arc<Prepared>,
+    tasks: Arc<[TaskSet]>,
     run: &RunFolder,
     experiment: &str,
     source: &SpecSource,
@@ -171,6 +203,7 @@ fn one(
         return Ok(EndReason::Finished);
     }
     let mut setup = Setup::new(arm, model, data.clone(), device).map_err(|e| e.to_string())?;
+    setup.tasks = tasks;
     let mut lock = Lock::of_arm(experiment, arm, &run.name());
     lock.source = source.clone();
     lock.data_hash = data.data_hash.clone();

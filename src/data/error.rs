@@ -136,7 +136,7 @@ impl DataError {
     }
 }
 
-fn what_is_missing(missing: &Missing) -> String {
+pub(super) fn what_is_missing(missing: &Missing) -> String {
     match missing {
         Missing::NoTorch { pattern } => format!("`{pattern}` needs the libtorch wheel's folder, and there is none"),
         Missing::NoData { pattern } => format!("`{pattern}` is in the folder of DLMC_DATA, which is not set"),

@@ -17,6 +17,7 @@ pub mod jsonl;
 pub mod order;
 pub mod probe;
 pub mod split;
+pub mod tasks;
 #[cfg(test)]
 mod tests;
 pub mod tokenize;

@@ -1,10 +1,15 @@
-//! What a run measures at each evaluation: the loss on its texts. `text` measures one text.
+//! What a run measures at each evaluation: the loss on its texts (`text`), and how likely it finds the options of tasks
+//! (`task`).
 
+mod task;
 mod text;
+
+pub use task::{TaskAsked, scores};
 
 pub use text::{Evaluation, TextLoss, TextRows, ratio};
 
 use crate::check::spec::{Arm, Metric, TextSet};
+use crate::data::tasks::TaskSet;
 use crate::data::{Chunks, Prepared};
 use crate::lower::{Executable, LowerError};
 use crate::store::metrics::Measured;
@@ -16,6 +21,7 @@ pub struct Evaluator {
     valid: TextLoss,
     /// What else a loss is measured on.
     texts: Vec<TextLoss>,
+    tasks: Vec<TaskAsked>,
     device: Device,
 }
 
@@ -25,13 +31,15 @@ pub fn valid_rows(arm: &Arm, data: &Arc<Prepared>) -> TextRows {
 }
 
 impl Evaluator {
-    pub fn new(arm: &Arm, data: &Arc<Prepared>, device: Device) -> Evaluator {
+    /// `tasks` are those of the arm, read.
+    pub fn new(arm: &Arm, data: &Arc<Prepared>, tasks: &Arc<[TaskSet]>, device: Device) -> Evaluator {
         let text = |set: &TextSet| match set {
             TextSet::Train => TextLoss::new(set.name(), arm, Chunks::train(data)),
         };
         Evaluator {
             valid: TextLoss::new("valid", arm, Chunks::valid(data)),
             texts: arm.eval.sets.iter().map(text).collect(),
+            tasks: (0..tasks.len()).map(|which| TaskAsked::new(arm, tasks.clone(), which)).collect(),
             device,
         }
     }
@@ -49,6 +57,9 @@ impl Evaluator {
                 set: text.hash().into(),
                 items: found.documents,
             });
+        }
+        for task in &self.tasks {
+            measures.extend(task.evaluate(loss, weights, self.device)?);
         }
         Ok((valid, measures))
     }

@@ -156,7 +156,7 @@ impl Tally {
 
 /// The seed of a text's noise: validation has the evaluation seed itself, others one of their own by name, so that
 /// measuring one more text changes the noise of none.
-fn set_seed(eval_seed: u32, name: &str) -> u32 {
+pub(super) fn set_seed(eval_seed: u32, name: &str) -> u32 {
     if name == "valid" {
         return eval_seed;
     }

@@ -58,7 +58,16 @@ pub(super) fn id_of_fields(flat: &[FlatField], data_hash: &str) -> String {
     hasher.finalize().to_hex().chars().take(ID_DIGITS).collect()
 }
 
+/// Files of texts and items that are measured: known by what is in them.
+fn is_measured_file(path: &str) -> bool {
+    let parts: Vec<&str> = path.split('.').collect();
+    matches!(parts.as_slice(), ["eval", "tasks", _, "file" | "shots_from"] | ["eval", "corpora", _, "source"])
+}
+
 fn is_in_id(path: &str) -> bool {
+    if is_measured_file(path) {
+        return false;
+    }
     !NOT_IN_ID.iter().any(|out| path.strip_prefix(out).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
 }
 
