@@ -328,6 +328,12 @@ codes! {
     UNTOKENIZABLE = "E0503";
     /// a tokenizer that makes no ids of such a source
     UNFIT_TOKENIZER = "E0504";
+    /// rows of jsonl that hold no text
+    MALFORMED_ROWS = "E0505";
+    /// a file of ids that is not what the source says
+    DAMAGED_TOKENS = "E0506";
+    /// a tokenizer's file that holds other ids than declared
+    BAD_TOKENIZER = "E0507";
     // W..: odd but allowed
     /// a schedule whose ends miss 1 or 0 by a little
     SCHEDULE_NEAR_ENDS = "W0301";
