@@ -330,6 +330,12 @@ codes! {
     UNTOKENIZABLE = "E0503";
     /// a tokenizer that makes no ids of such a source
     UNFIT_TOKENIZER = "E0504";
+    /// rows of jsonl that hold no text
+    MALFORMED_ROWS = "E0505";
+    /// a file of ids that is not what the source says
+    DAMAGED_TOKENS = "E0506";
+    /// a tokenizer's file that holds other ids than declared
+    BAD_TOKENIZER = "E0507";
     /// rows that are no items of a task
     BAD_ITEMS = "E0510";
     // W..: odd but allowed

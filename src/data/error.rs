@@ -1,5 +1,7 @@
 //! What can be wrong with a corpus: facts here, words in [`DataError::diagnose`].
 
+use super::jsonl::BadRow;
+use crate::base::Span;
 use crate::base::diag::{Diagnostic, code};
 use crate::base::number::grouped;
 use crate::check::spec::{Data, Split, Tokenizer};
@@ -59,7 +61,7 @@ pub struct Shortfall {
     pub need: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum DataError {
     #[error("{} of the source's patterns cannot be read", .0.len())]
     Missing(Vec<Missing>),
@@ -73,6 +75,27 @@ pub enum DataError {
     Alphabet { declared: u64, found: u64, extra: Vec<char> },
     #[error("the tokenizer does not know {character:?}")]
     UnknownCharacter { character: char, position: u64 },
+    /// Rows of jsonl that hold no text: the first few, of `n_bad`.
+    #[error("{n_bad} rows of the corpus are malformed")]
+    BadRows { rows: Vec<(PathBuf, BadRow)>, n_bad: u64 },
+    /// A file of ids, or its index, that is not what the source says.
+    #[error("{}: {reason}", path.display())]
+    Damaged { path: PathBuf, reason: String, help: Option<String> },
+    /// Not a tokenizer, or one with other ids than declared.
+    #[error("{}: {reason}", path.display())]
+    BadTokenizer { path: PathBuf, reason: String },
+    /// The tokenizer gave up on a text.
+    #[error("the tokenizer refuses a text: {reason}")]
+    Tokenizer { reason: String },
+    /// A token beyond those that are declared as used.
+    #[error("the tokenizer makes id {id} of {token:?}, and {n_ids} ids are used")]
+    UnusedToken { id: u32, token: String, n_ids: u64 },
+    /// Text is asked of ids, or ids of text, where only ids are known.
+    #[error("the text of these ids is not known")]
+    NoText,
+    /// Something is wrong with another source than the training documents'; `Data` as if it were that.
+    #[error("{1}")]
+    Of(Box<Data>, Box<DataError>),
     /// An id that no data may have: the mask, padding, or one beyond the vocabulary.
     #[error("token id {id} is in the data")]
     ReservedId { id: u32, first_reserved: u64 },
@@ -126,14 +149,60 @@ impl DataError {
             )
             .at(span, "its characters are those of this corpus")
             .help("use characters of the corpus, or `tokenizer: bytes`"),
+            DataError::BadRows { rows, n_bad } => bad_rows(span, rows, *n_bad),
+            DataError::Damaged { path, reason, help } => {
+                let message = format!("{} cannot be used: {reason}", path.display());
+                let d = Diagnostic::error(code::DAMAGED_TOKENS, message).at(span, "the corpus of this data");
+                help.iter().fold(d, |d, help| d.help(help.clone()))
+            }
+            DataError::BadTokenizer { path, reason } => {
+                let at = if let Tokenizer::File { file, .. } = &data.tokenizer { file.span } else { span };
+                Diagnostic::error(code::BAD_TOKENIZER, format!("{} cannot be used: {reason}", path.display()))
+                    .at(at, "the tokenizer of this data")
+                    .help("`tokenizer(\"tokenizer.json\", vocab: N, eod: \"TOKEN\")` declares what the file holds")
+            }
+            DataError::Tokenizer { .. } => {
+                Diagnostic::error(code::UNTOKENIZABLE, self.to_string()).at(span, "the corpus of this data")
+            }
+            DataError::UnusedToken { id, token, n_ids } => Diagnostic::error(
+                code::UNTOKENIZABLE,
+                format!("the tokenizer makes id {id} ({token:?}) of a text, and {n_ids} ids are declared"),
+            )
+            .at(span, "the corpus of this data")
+            .help("raise `vocab` of the tokenizer to all ids that are used"),
+            DataError::NoText => {
+                Diagnostic::error(code::UNTOKENIZABLE, "the text of these ids is not known".to_string())
+                    .at(span, "`ids(N)` says how many there are, and nothing of their text")
+                    .help("name the tokenizer that made them: `tokenizer(\"tokenizer.json\", vocab: N)`")
+            }
+            DataError::Of(other, error) => error.diagnose(other),
             DataError::ReservedId { id, first_reserved } => Diagnostic::error(
                 code::UNTOKENIZABLE,
                 format!("token id {id} is in the data, but ids from {first_reserved} on are the mask and padding"),
             )
             .at(span, "the corpus of this data")
-            .help("the vocabulary is smaller than the tokenizer's: check what `tokenizer` declares"),
+            .help(if data.source.is_tokens() {
+                "check that the ids are as wide as the source says, and how many `tokenizer` declares"
+            } else {
+                "the vocabulary is smaller than the tokenizer's: check what `tokenizer` declares"
+            }),
         }
     }
+}
+
+fn bad_rows(span: Span, rows: &[(PathBuf, BadRow)], n_bad: u64) -> Diagnostic {
+    let message = match rows {
+        [(path, row)] => format!("{}:{}: {}", path.display(), row.line, row.reason),
+        _ => format!("{} rows of the corpus are malformed", grouped(n_bad)),
+    };
+    let mut d = Diagnostic::error(code::MALFORMED_ROWS, message).at(span, "the corpus of this data");
+    if rows.len() > 1 {
+        d = rows.iter().fold(d, |d, (path, row)| d.note(format!("{}:{}: {}", path.display(), row.line, row.reason)));
+    }
+    if n_bad > rows.len() as u64 {
+        d = d.note(format!("and {} more", grouped(n_bad - rows.len() as u64)));
+    }
+    d.help("a row is one JSON object on one line, with its text in the field that `text` names")
 }
 
 pub(super) fn what_is_missing(missing: &Missing) -> String {
