@@ -118,6 +118,46 @@ fn plan_says_what_would_run() {
     assert_eq!(shop.files(), ["a.dlm"]);
 }
 
+/// Time at an assumed share of the peak, what is kept on disk, and what the spec assumes.
+#[test]
+fn plan_says_how_long_it_would_take() {
+    let text = SOUND.replace("adamw(lr: 1e-3)", "adamw(lr: assumed(1e-3, \"the usual\"))");
+    assert_ne!(text, SOUND);
+    let shop = Shop::new(&[("a.dlm", &text)]);
+    let output = shop.run(&["plan", "a.dlm", "--on", "1e9"]);
+    let (out, _) = expect(&output, OK);
+    for words in [
+        "on 1e9 FLOP/s, evaluation",
+        "45% of it assumed",
+        "2 checkpoints are kept",
+        "train.optimizer.lr = 0.001: the usual",
+    ] {
+        assert!(out.contains(words), "{words} in\n{out}");
+    }
+    let hours = |args: &[&str]| {
+        let output = shop.run(&[&["plan", "a.dlm", "--json"], args].concat());
+        let document: Value = serde_json::from_str(expect(&output, OK).0).unwrap();
+        let arm = &document["arms"][0];
+        let hours = arm["hours_training"].as_f64().unwrap();
+        assert_eq!(arm["checkpoint_bytes"].as_u64().unwrap(), 2 * arm["state_bytes"].as_u64().unwrap());
+        assert_eq!(document["assumed"][0]["reason"], "the usual");
+        (hours, arm["flops_counted"].as_f64().unwrap(), document["on"]["total_device_hours"].as_f64().unwrap())
+    };
+    let (one, flops, devices) = hours(&["--on", "h100", "--mfu", "0.5"]);
+    assert!((one * 3600.0 - flops / (989e12 * 0.5)).abs() < 1e-12 * flops, "{one}");
+    let (eight, _, of_eight) = hours(&["--on", "h100x8", "--mfu", "50%"]);
+    assert!((one / eight - 8.0).abs() < 1e-9 && (devices / of_eight - 1.0).abs() < 1e-9);
+    for (args, words) in
+        [(["--on", "v100"], "no accelerator: a100, h100, h200"), (["--on", "0"], "is none"), (["--mfu", "30%"], "--on")]
+    {
+        let output = shop.run(&[&["plan", "a.dlm"], args.as_slice()].concat());
+        let (_, err) = expect(&output, USAGE);
+        assert!(err.contains(words), "{err}");
+    }
+    let output = shop.run(&["plan", "a.dlm", "--on", "h100", "--mfu", "120%"]);
+    assert!(expect(&output, USAGE).1.contains("above 0 and at most 100%"));
+}
+
 #[test]
 fn overrides_are_checked_like_the_file() {
     let shop = Shop::new(&[("a.dlm", SOUND)]);

@@ -2,6 +2,7 @@
 //! One file per family of rules; `check` is the ordered list of calls.
 
 pub mod allow;
+pub mod assumed;
 pub mod budget;
 pub mod claims;
 pub mod data;
@@ -295,7 +296,8 @@ fn read_arm(
             objective::sampler::check_lengths(node, sampler, objective::sampler::Sampled { tokens, span }, cx);
         }
     }
-    let flat = std::mem::take(&mut cx.flat);
+    let mut flat = std::mem::take(&mut cx.flat);
+    assumed::attach(&arm.fields, &mut flat);
     let data = data.and_then(|(data, _)| data);
     if sketches.len() < MAX_SKETCHES {
         sketches.push(Sketch { model: model.clone(), data: data.clone() });

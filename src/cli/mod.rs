@@ -3,6 +3,7 @@
 //! 0 done, 1 the spec has errors, 2 wrong usage, 3 a run failed.
 
 pub mod args;
+mod assumptions;
 pub mod check;
 pub mod diff;
 pub mod differences;
@@ -14,6 +15,7 @@ pub mod graph;
 pub mod handover;
 pub mod plan;
 mod plan_text;
+mod plan_time;
 pub mod render;
 pub mod report;
 pub mod snapshot;

@@ -28,6 +28,8 @@ pub struct FlatField {
     /// What was written, where it is of something that had to be resolved: `2%`.
     pub written: Option<String>,
     pub origin: String,
+    /// Where no source states the value: why it is this one.
+    pub assumed: Vec<String>,
     /// Weaker settings that this one overrode, the weakest first.
     pub replaced: Vec<Setting>,
 }
@@ -41,7 +43,19 @@ pub struct Setting {
 
 impl FlatField {
     pub fn new(path: impl Into<String>, value: impl Into<String>, origin: impl Into<String>) -> FlatField {
-        FlatField { path: path.into(), value: value.into(), written: None, origin: origin.into(), replaced: vec![] }
+        FlatField {
+            path: path.into(),
+            value: value.into(),
+            written: None,
+            origin: origin.into(),
+            assumed: vec![],
+            replaced: vec![],
+        }
+    }
+
+    /// Whether it follows from other values, so that nobody set it.
+    pub fn is_derived(&self) -> bool {
+        self.origin == "derived"
     }
 
     /// `2% = 62 steps`, or the value alone.
