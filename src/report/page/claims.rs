@@ -61,7 +61,9 @@ fn one(input: &ReportInput, claim: &ClaimResult, i: usize, figures: &mut Vec<Fig
 fn race(place: &PlaceResult) -> Option<(String, &Crossover)> {
     match &place.evidence {
         Evidence::Crossover { result, .. } => Some((place.place.clone(), result)),
-        Evidence::Nothing { .. } | Evidence::Comparison { .. } | Evidence::Monotone { .. } => None,
+        Evidence::Nothing { .. } | Evidence::Onset { .. } | Evidence::Comparison { .. } | Evidence::Monotone { .. } => {
+            None
+        }
     }
 }
 
