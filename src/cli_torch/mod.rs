@@ -66,10 +66,20 @@ fn with_graph(arm: &Arm, model: &ValidGraph) -> Arm {
     arm
 }
 
+/// The arm with what only its data tells: which id ends a document, and every hash.
+fn with_data(arm: &Arm, data: &Prepared) -> Arm {
+    let mut arm = arm.clone();
+    arm.vocab = data.vocab;
+    arm.flat.extend(data.hash_fields());
+    arm.flat.sort_by(|a, b| a.path.cmp(&b.path));
+    arm
+}
+
 /// The chosen variant, ready to step.
 fn set_up(compiled: &Compiled, arm: Option<&str>, point: Option<&str>, device: Device) -> Result<Setup, ExitCode> {
     let (arm, model) = graph::choose(compiled, arm, point)?;
     let arm = with_graph(arm, model);
     let data = read_data(&arm)?;
+    let arm = with_data(&arm, &data);
     Setup::new(&arm, model, data, device).map_err(|error| fail(&error.to_string(), RUN_FAILED))
 }

@@ -1,7 +1,7 @@
 //! `dlmc run`
 
 use super::sample::{newest_weights, special};
-use super::{open_device, read_data, with_graph};
+use super::{open_device, read_data, with_data, with_graph};
 use crate::check::CheckedSpec;
 use crate::check::spec::Arm;
 use crate::cli::args::RunArgs;
@@ -40,6 +40,8 @@ fn run_all(args: &RunArgs) -> Result<ExitCode, ExitCode> {
     let limits = limits(args)?;
     // Every corpus is read before anything is written.
     let corpora = read_corpora(&chosen)?;
+    let known = |((arm, model), data): ((Arm, _), &Arc<Prepared>)| (with_data(&arm, data), model);
+    let chosen: Vec<(Arm, &ValidGraph)> = chosen.into_iter().zip(&corpora).map(known).collect();
     let folder = args.out.join(spec.name());
     let store_failed = |error: StoreError| fail(&error.to_string(), RUN_FAILED);
     let runs: Vec<(RunFolder, String)> =

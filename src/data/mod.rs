@@ -20,6 +20,8 @@ pub mod order;
 mod pairs;
 pub mod probe;
 mod random;
+#[cfg(test)]
+mod source_tests;
 pub mod split;
 pub mod store;
 pub mod subword;

@@ -7,20 +7,20 @@ use crate::check::spec::{Amount, Data, Duplicates, Order, Seeds, Source, SourceK
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
 
-const SEEDS: Seeds = Seeds { init: 1, split: 2, subset: 3, order: 4, noise: 5, eval: 6 };
+pub(super) const SEEDS: Seeds = Seeds { init: 1, split: 2, subset: 3, order: 4, noise: 5, eval: 6 };
 /// More steps than any test here makes.
 const STEPS: u64 = 1000;
 const BYTES: Vocab = Vocab { n_ids: 256, eod: 256, mask: Some(257), size: 320 };
 
-fn strings(all: &[&str]) -> Vec<String> {
+pub(super) fn strings(all: &[&str]) -> Vec<String> {
     all.iter().map(|text| text.to_string()).collect()
 }
 
-fn source(base: &Path, kind: SourceKind) -> Source {
+pub(super) fn source(base: &Path, kind: SourceKind) -> Source {
     Source { kind, base: base.into(), span: Span::new(FileId(0), 10, 20) }
 }
 
-fn data(base: &Path, files: &[&str]) -> Data {
+pub(super) fn data(base: &Path, files: &[&str]) -> Data {
     Data {
         name: "test".into(),
         source: source(base, SourceKind::Files { patterns: strings(files) }),
@@ -38,7 +38,7 @@ fn data(base: &Path, files: &[&str]) -> Data {
 }
 
 /// Files whose bytes say which file they are of: document i is `lengths[i]` times the byte i.
-fn folder(lengths: &[usize]) -> tempfile::TempDir {
+pub(super) fn folder(lengths: &[usize]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for (i, length) in lengths.iter().enumerate() {
         let sub = dir.path().join(format!("d{}", i % 3));
@@ -52,7 +52,7 @@ fn prepared(data: &Data) -> Result<Prepared, DataError> {
     prepare(data, &BYTES, &SEEDS, &CorpusEnv::default())
 }
 
-fn shared(path: &str) -> Option<PathBuf> {
+pub(super) fn shared(path: &str) -> Option<PathBuf> {
     let shared = std::env::var_os("DLMC_SHARED")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from)
         .join(path);

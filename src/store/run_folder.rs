@@ -22,6 +22,7 @@ const NOT_IN_ID: &[&str] = &[
     "data.files",
     "data.valid_source",
     "data.tokenizer.file",
+    "data.hash",
     "train.checkpoint",
     "eval.times",
     "objective.sampler",
