@@ -107,6 +107,29 @@ fn malformed_rows_of_all_files_are_told_at_once() {
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
 }
 
+/// A damaged or older store of the cache is made anew, and the tokens are what they were.
+#[test]
+fn a_damaged_store_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a.jsonl"), texts(12).iter().map(|text| row(text)).collect::<String>()).unwrap();
+    let d = jsonl(dir.path(), &["a.jsonl"]);
+    let first = read(&d, &env(dir.path())).unwrap();
+    let path = Path::new(&first.stores[0]).to_path_buf();
+    let whole = std::fs::read(&path).unwrap();
+    for (at, byte) in [(0, b'X'), (8, 0), (12, 9), (100, 200), (whole.len() - 1, 1)] {
+        let mut bytes = whole.clone();
+        bytes[at] = byte;
+        std::fs::write(&path, bytes).unwrap();
+        let again = read(&d, &env(dir.path())).unwrap();
+        assert_eq!((&again.data_hash, &again.stores), (&first.data_hash, &first.stores));
+        assert_eq!(std::fs::read(&path).unwrap(), whole, "{at}");
+    }
+    // A corpus that changed has another store.
+    std::fs::write(dir.path().join("a.jsonl"), texts(13).iter().map(|text| row(text)).collect::<String>()).unwrap();
+    let other = read(&d, &env(dir.path())).unwrap();
+    assert_ne!((&other.stores, &other.sources.source), (&first.stores, &first.sources.source));
+}
+
 fn ids(all: &[u32], width: Width) -> Vec<u8> {
     match width {
         Width::U16 => all.iter().flat_map(|id| (*id as u16).to_le_bytes()).collect(),
