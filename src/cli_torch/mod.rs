@@ -8,8 +8,8 @@ pub mod sample;
 use crate::check::spec::{Arm, FlatField};
 use crate::cli::args::{Cli, Command};
 use crate::cli::front::Compiled;
-use crate::cli::{RUN_FAILED, SPEC_ERRORS, USAGE, check, diff, env, explain, fail, fmt, graph, plan, report, snapshot};
-use crate::data::{Prepared, prepare};
+use crate::cli::{RUN_FAILED, USAGE, check, data, diff, explain, fail, fmt, graph, plan, report, snapshot};
+use crate::data::Prepared;
 use crate::graph::ValidGraph;
 use crate::lower::device;
 use crate::train::Setup;
@@ -31,6 +31,7 @@ pub fn main() -> ExitCode {
         Command::Snapshot(args) => snapshot::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Data(args) => data::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Sample(args) => sample::run(&args),
         Command::Bench(args) => bench::run(&args),
@@ -45,16 +46,7 @@ fn open_device(name: &str) -> Result<Device, ExitCode> {
 
 /// Reads and splits an arm's corpus. What is wrong with it is a diagnostic of the spec.
 fn read_data(arm: &Arm) -> Result<Arc<Prepared>, ExitCode> {
-    prepare(&arm.data, &arm.vocab, &arm.train.seeds, &env::corpus()).map(Arc::new).map_err(|error| {
-        let diagnostic = error.diagnose(&arm.data);
-        eprintln!("error[{}]: {}", diagnostic.code, diagnostic.message);
-        for label in diagnostic.primary.iter().chain(&diagnostic.related).filter(|l| !l.text.is_empty()) {
-            eprintln!("  = note: {}", label.text);
-        }
-        diagnostic.notes.iter().for_each(|note| eprintln!("  = note: {note}"));
-        diagnostic.help.iter().for_each(|help| eprintln!("  = help: {help}"));
-        ExitCode::from(SPEC_ERRORS)
-    })
+    data::prepared(arm).map(Arc::new)
 }
 
 /// The arm with what the run's identity needs besides the spec's fields: the model's code.
@@ -66,11 +58,11 @@ fn with_graph(arm: &Arm, model: &ValidGraph) -> Arm {
     arm
 }
 
-/// The arm with what only its data tells: which id ends a document, and every hash.
+/// The arm with what only its data tells: which id ends a document, every hash, what was found.
 fn with_data(arm: &Arm, data: &Prepared) -> Arm {
     let mut arm = arm.clone();
     arm.vocab = data.vocab;
-    arm.flat.extend(data.hash_fields());
+    arm.flat.extend(data.lock_fields());
     arm.flat.sort_by(|a, b| a.path.cmp(&b.path));
     arm
 }

@@ -5,6 +5,7 @@ use super::{open_device, read_data, with_data, with_graph};
 use crate::check::CheckedSpec;
 use crate::check::spec::Arm;
 use crate::cli::args::RunArgs;
+use crate::cli::data::same_data;
 use crate::cli::{RUN_FAILED, fail, graph, report};
 use crate::data::Prepared;
 use crate::decode::Request;
@@ -104,10 +105,7 @@ fn read_corpora(chosen: &[(Arm, &ValidGraph)]) -> Result<Vec<Arc<Prepared>>, Exi
     let mut distinct: Vec<(&Arm, Arc<Prepared>)> = vec![];
     let mut corpora = vec![];
     for (arm, _) in chosen {
-        let same = |(other, _): &&(&Arm, Arc<Prepared>)| {
-            let (a, b) = (&other.train.seeds, &arm.train.seeds);
-            other.data == arm.data && other.vocab == arm.vocab && (a.split, a.subset) == (b.split, b.subset)
-        };
+        let same = |(other, _): &&(&Arm, Arc<Prepared>)| same_data(other, arm);
         let data = match distinct.iter().find(same) {
             Some((_, data)) => data.clone(),
             None => {

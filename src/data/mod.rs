@@ -104,8 +104,8 @@ impl Prepared {
         self.train.get(chunk * self.seq..(chunk + 1) * self.seq)
     }
 
-    /// Every hash, as fields of a lock.
-    pub fn hash_fields(&self) -> Vec<FlatField> {
+    /// Every hash and what was found, as fields of a lock.
+    pub fn lock_fields(&self) -> Vec<FlatField> {
         let field = |name: &str, value: &str| FlatField::new(format!("data.hash.{name}"), value, "derived");
         let mut fields = vec![
             field("source", &self.sources.source),
@@ -113,6 +113,9 @@ impl Prepared {
             field("subset", &self.data_hash),
             field("valid", &self.valid_hash),
         ];
+        let found = |name: &str, n: u64| FlatField::new(format!("data.corpus.{name}"), n.to_string(), "derived");
+        fields.push(found("documents", self.stats.documents));
+        fields.push(found("duplicates", self.stats.duplicates));
         fields.extend(self.sources.valid_source.iter().map(|hash| field("valid_source", hash)));
         fields
     }

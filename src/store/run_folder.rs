@@ -23,6 +23,7 @@ const NOT_IN_ID: &[&str] = &[
     "data.valid_source",
     "data.tokenizer.file",
     "data.hash",
+    "data.corpus",
     "train.checkpoint",
     "eval.times",
     "objective.sampler",
