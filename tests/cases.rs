@@ -23,7 +23,7 @@ const STAGES: &[&str] = &["syntax", "resolve", "check", "graph", "data"];
 
 /// `{torch}` of the cases is a small folder of ours, so that they say the same on every machine.
 fn env() -> CorpusEnv {
-    CorpusEnv { torch: Some("tests/fixtures/torch".into()) }
+    CorpusEnv { torch: Some("tests/fixtures/torch".into()), ..CorpusEnv::default() }
 }
 
 /// Paths are relative to the crate, where cargo runs tests.

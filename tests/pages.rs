@@ -130,7 +130,7 @@ fn is_about_the_base(diagnostic: &dlmc::base::Diagnostic) -> bool {
 
 fn compiled(text: &str) -> Outcome {
     let sources = Memory([("e.dlm".into(), text.to_string())].into());
-    let env = CorpusEnv { torch: Some("tests/fixtures/torch".into()) };
+    let env = CorpusEnv { torch: Some("tests/fixtures/torch".into()), ..CorpusEnv::default() };
     compile(Path::new("e.dlm"), &sources, None, &[], Some(&env))
 }
 

@@ -275,6 +275,9 @@ fn read_arm(
     let mut eval_reader = record("eval", "{ every: 1 epoch, loss: valid }", cx);
     let micro = batch.map_or(1, |(_, micro)| micro);
     let eval = eval_reader.as_mut().and_then(|reader| eval::read(reader, micro, drawn, &used, cx));
+    if let (Some(Some(data)), Some(eval)) = (data.as_ref().map(|(data, _)| data), &eval) {
+        eval::check_fit(eval, data, cx);
+    }
     let sample_span = eval_reader.as_mut().and_then(|reader| reader.get("sample")).map(|node| node.span);
     if let Some(reader) = eval_reader {
         reader.finish(cx);

@@ -5,6 +5,7 @@
 pub mod args;
 mod assumptions;
 pub mod check;
+pub mod data;
 pub mod diff;
 pub mod differences;
 pub mod env;
@@ -45,6 +46,7 @@ pub fn main() -> ExitCode {
         Command::Snapshot(args) => snapshot::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Data(args) => data::run(&args),
         Command::Run(_) | Command::Sample(_) | Command::Bench(_) | Command::Export(_) => handover::exec(),
     }
 }

@@ -1,16 +1,16 @@
 //! The commands that need libtorch, and the entry of `dlmc-torch`.
 
+mod asked;
 pub mod bench;
 pub mod export;
 pub mod run;
 pub mod sample;
 
-use crate::base::Diagnostic;
 use crate::check::spec::{Arm, FlatField};
 use crate::cli::args::{Cli, Command};
 use crate::cli::front::Compiled;
-use crate::cli::{RUN_FAILED, SPEC_ERRORS, USAGE, check, diff, env, explain, fail, fmt, graph, plan, report, snapshot};
-use crate::data::{Prepared, prepare, tasks};
+use crate::cli::{RUN_FAILED, USAGE, check, data, diff, explain, fail, fmt, graph, plan, report, snapshot};
+use crate::data::Prepared;
 use crate::graph::ValidGraph;
 use crate::lower::device;
 use crate::train::Setup;
@@ -32,6 +32,7 @@ pub fn main() -> ExitCode {
         Command::Snapshot(args) => snapshot::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Data(args) => data::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Sample(args) => sample::run(&args),
         Command::Bench(args) => bench::run(&args),
@@ -46,20 +47,7 @@ fn open_device(name: &str) -> Result<Device, ExitCode> {
 
 /// Reads and splits an arm's corpus. What is wrong with it is a diagnostic of the spec.
 fn read_data(arm: &Arm) -> Result<Arc<Prepared>, ExitCode> {
-    prepare(&arm.data, &arm.vocab, &arm.train.seeds, &env::corpus())
-        .map(Arc::new)
-        .map_err(|error| refuse(&error.diagnose(&arm.data)))
-}
-
-/// Says what is wrong with the data of a spec.
-fn refuse(diagnostic: &Diagnostic) -> ExitCode {
-    eprintln!("error[{}]: {}", diagnostic.code, diagnostic.message);
-    for label in diagnostic.primary.iter().chain(&diagnostic.related).filter(|l| !l.text.is_empty()) {
-        eprintln!("  = note: {}", label.text);
-    }
-    diagnostic.notes.iter().for_each(|note| eprintln!("  = note: {note}"));
-    diagnostic.help.iter().for_each(|help| eprintln!("  = help: {help}"));
-    ExitCode::from(SPEC_ERRORS)
+    data::prepared(arm).map(Arc::new)
 }
 
 /// The arm with what the run's identity needs besides the spec's fields: the model's code.
@@ -67,12 +55,15 @@ fn with_graph(arm: &Arm, model: &ValidGraph) -> Arm {
     let mut arm = arm.clone();
     let field = FlatField::new("model.graph", graph_hash(model), "derived");
     arm.flat.push(field);
-    // What is asked is known by its text, as data is; a file that cannot be read is refused before anything runs.
-    for task in &arm.eval.tasks {
-        let items = tasks::read(task, arm.train.seeds.eval, &env::corpus());
-        let hash = items.map_or("not read".into(), |items| items.hash);
-        arm.flat.push(FlatField::new(format!("eval.tasks.{}.items", task.name), hash, "derived"));
-    }
+    arm.flat.sort_by(|a, b| a.path.cmp(&b.path));
+    arm
+}
+
+/// The arm with what only its data tells: which id ends a document, every hash, what was found.
+fn with_data(arm: &Arm, data: &Prepared) -> Arm {
+    let mut arm = arm.clone();
+    arm.vocab = data.vocab;
+    arm.flat.extend(data.lock_fields());
     arm.flat.sort_by(|a, b| a.path.cmp(&b.path));
     arm
 }
@@ -82,5 +73,6 @@ fn set_up(compiled: &Compiled, arm: Option<&str>, point: Option<&str>, device: D
     let (arm, model) = graph::choose(compiled, arm, point)?;
     let arm = with_graph(arm, model);
     let data = read_data(&arm)?;
+    let arm = with_data(&arm, &data);
     Setup::new(&arm, model, data, device).map_err(|error| fail(&error.to_string(), RUN_FAILED))
 }

@@ -1,14 +1,15 @@
 //! `dlmc run`
 
 use super::sample::{newest_weights, special};
-use super::{open_device, read_data, refuse, with_graph};
+use super::{asked, open_device, read_data, with_data, with_graph};
 use crate::check::CheckedSpec;
 use crate::check::spec::Arm;
 use crate::cli::args::RunArgs;
-use crate::cli::{RUN_FAILED, env, fail, graph, report};
+use crate::cli::data::same_data;
+use crate::cli::{RUN_FAILED, fail, graph, report};
 use crate::data::Prepared;
-use crate::data::tasks::{self, TaskSet};
 use crate::decode::Request;
+use crate::eval::Asked;
 use crate::graph::ValidGraph;
 use crate::lower::device;
 use crate::sample::Trained;
@@ -41,7 +42,9 @@ fn run_all(args: &RunArgs) -> Result<ExitCode, ExitCode> {
     let limits = limits(args)?;
     // Every corpus is read before anything is written.
     let corpora = read_corpora(&chosen)?;
-    let tasks = read_tasks(&chosen, &corpora)?;
+    let known = |((arm, model), data): ((Arm, _), &Arc<Prepared>)| (with_data(&arm, data), model);
+    let chosen: Vec<(Arm, &ValidGraph)> = chosen.into_iter().zip(&corpora).map(known).collect();
+    let (chosen, asked) = asked::read(chosen, &corpora)?;
     let folder = args.out.join(spec.name());
     let store_failed = |error: StoreError| fail(&error.to_string(), RUN_FAILED);
     let runs: Vec<(RunFolder, String)> =
@@ -60,12 +63,12 @@ fn run_all(args: &RunArgs) -> Result<ExitCode, ExitCode> {
     let source = SpecSource { files: compiled.files.clone(), set };
     let mut stopped = false;
     let mut done: BTreeSet<&str> = BTreeSet::new();
-    for ((((arm, model), data), tasks), (run, id)) in chosen.iter().zip(corpora).zip(tasks).zip(&runs) {
+    for ((((arm, model), data), asked), (run, id)) in chosen.iter().zip(corpora).zip(asked).zip(&runs) {
         // Variants that come out the same are one run.
         if !done.insert(id) {
             continue;
         }
-        match one(arm, model, data, tasks, run, &experiment.name, &source, &limits, device) {
+        match one(arm, model, data, asked, run, &experiment.name, &source, &limits, device) {
             Ok(EndReason::Finished) => {}
             Ok(reason) => {
                 stopped = true;
@@ -104,10 +107,7 @@ fn read_corpora(chosen: &[(Arm, &ValidGraph)]) -> Result<Vec<Arc<Prepared>>, Exi
     let mut distinct: Vec<(&Arm, Arc<Prepared>)> = vec![];
     let mut corpora = vec![];
     for (arm, _) in chosen {
-        let same = |(other, _): &&(&Arm, Arc<Prepared>)| {
-            let (a, b) = (&other.train.seeds, &arm.train.seeds);
-            other.data == arm.data && other.vocab == arm.vocab && (a.split, a.subset) == (b.split, b.subset)
-        };
+        let same = |(other, _): &&(&Arm, Arc<Prepared>)| same_data(other, arm);
         let data = match distinct.iter().find(same) {
             Some((_, data)) => data.clone(),
             None => {
@@ -119,35 +119,6 @@ fn read_corpora(chosen: &[(Arm, &ValidGraph)]) -> Result<Vec<Arc<Prepared>>, Exi
         corpora.push(data);
     }
     Ok(corpora)
-}
-
-/// The tasks of each variant, read once for all that ask the same.
-fn read_tasks(chosen: &[(Arm, &ValidGraph)], corpora: &[Arc<Prepared>]) -> Result<Vec<Arc<[TaskSet]>>, ExitCode> {
-    let env = env::corpus();
-    let mut distinct: Vec<(&Arm, &Arc<Prepared>, Arc<[TaskSet]>)> = vec![];
-    let mut all = vec![];
-    for ((arm, _), data) in chosen.iter().zip(corpora) {
-        let same = |(other, read, _): &&(&Arm, &Arc<Prepared>, Arc<[TaskSet]>)| {
-            let asked = |arm: &Arm| (arm.train.seeds.eval, arm.data.seq, arm.vocab);
-            other.eval.tasks == arm.eval.tasks && asked(other) == asked(arm) && Arc::ptr_eq(read, data)
-        };
-        if let Some((.., tasks)) = distinct.iter().find(same) {
-            all.push(tasks.clone());
-            continue;
-        }
-        let mut tasks = vec![];
-        for task in &arm.eval.tasks {
-            let read = tasks::load(task, arm, &data.codec, &env).map_err(|error| refuse(&error.refuse(task)))?;
-            let cut = read.n_cut(data.seq);
-            let cut = if cut > 0 { format!(", {cut} options with their context cut to fit") } else { String::new() };
-            eprintln!("{:>8}  {} items{cut}", task.name, read.items.len());
-            tasks.push(read);
-        }
-        let tasks: Arc<[TaskSet]> = tasks.into();
-        distinct.push((arm, data, tasks.clone()));
-        all.push(tasks);
-    }
-    Ok(all)
 }
 
 /// The folder and the id of each variant's run; a run that is there under another name is that run.
@@ -191,7 +162,7 @@ fn one(
     arm: &Arm,
     model: &ValidGraph,
     data: Arc<Prepared>,
-    tasks: Arc<[TaskSet]>,
+    asked: Asked,
     run: &RunFolder,
     experiment: &str,
     source: &SpecSource,
@@ -203,7 +174,7 @@ fn one(
         return Ok(EndReason::Finished);
     }
     let mut setup = Setup::new(arm, model, data.clone(), device).map_err(|e| e.to_string())?;
-    setup.tasks = tasks;
+    setup.asked = asked;
     let mut lock = Lock::of_arm(experiment, arm, &run.name());
     lock.source = source.clone();
     lock.data_hash = data.data_hash.clone();

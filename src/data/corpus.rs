@@ -15,8 +15,8 @@ pub struct CorpusEnv {
     pub torch: Option<PathBuf>,
     /// What `{data}` stands for: the folder of `DLMC_DATA`.
     pub data: Option<PathBuf>,
-    /// Where token stores are kept.
-    pub cache: PathBuf,
+    /// Where token stores are kept; without one, ids are made each time and kept in memory.
+    pub cache: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -328,19 +328,23 @@ fn of_text(
         _ => ("files", ""),
     };
     key.put_u64(store::STORE_VERSION.into()).put_str(form).put_str(field).put_str(source_hash).put_str(&codec.hash());
-    let path = env.cache.join(format!("{}.tokens", key.finish()));
-    let (store, not_stored) = match store::open(&path) {
-        Ok(store) => (store, None),
-        // Whatever is wrong with a store of the cache, a new one takes its place.
-        Err(_) => {
-            let width = IdWidth::for_ids(codec.n_ids());
-            let mut sink = if let Codec::Chars(_) = codec { Sink::memory(width) } else { Sink::new(&path, width) };
-            let not_written = |e: std::io::Error| unreadable(&path, format!("it cannot be written: {e}"));
-            tokenize(source, files, codec, &mut |ids, hash| sink.push(ids, hash).map_err(not_written))?;
-            sink.finish().map_err(not_written)?
-        }
+    // An alphabet is read off the text each time, so its ids are too.
+    let cache = env.cache.as_ref().filter(|_| !matches!(codec, Codec::Chars(_)));
+    let path = cache.map(|cache| cache.join(format!("{}.tokens", key.finish())));
+    let shown = path.as_ref().map(|path| path.display().to_string());
+    // Whatever is wrong with a store of the cache, a new one takes its place.
+    if let Some(store) = path.as_ref().and_then(|path| store::open(path).ok()) {
+        return Ok(of_store(store, shown, None));
+    }
+    let width = IdWidth::for_ids(codec.n_ids());
+    let mut sink = path.as_ref().map_or_else(|| Sink::memory(width), |path| Sink::new(path, width));
+    let not_written = |e: std::io::Error| {
+        let path = path.clone().unwrap_or_default();
+        unreadable(&path, format!("it cannot be written: {e}; DLMC_CACHE names another folder"))
     };
-    Ok(of_store(store, Some(path.display().to_string()).filter(|_| not_stored.is_none()), not_stored))
+    tokenize(source, files, codec, &mut |ids, hash| sink.push(ids, hash).map_err(not_written))?;
+    let (store, not_stored) = sink.finish().map_err(not_written)?;
+    Ok(of_store(store, shown.filter(|_| not_stored.is_none()), not_stored))
 }
 
 fn of_store(store: Store, path: Option<String>, not_stored: Option<String>) -> Found {

@@ -21,6 +21,8 @@ pub mod order;
 mod pairs;
 pub mod probe;
 mod random;
+#[cfg(test)]
+mod source_tests;
 pub mod split;
 pub mod store;
 pub mod subword;
@@ -34,7 +36,7 @@ pub use chunks::Chunks;
 pub use corpus::CorpusEnv;
 pub use error::{DataError, Missing, Shortfall};
 pub use order::{Batches, batch_hash};
-pub use probe::probe;
+pub use probe::{probe, probe_corpus};
 pub use split::{HeldOut, HeldOutSpec, held_out, prepare};
 pub use tokenize::Codec;
 pub use tokens::TokenStream;
@@ -99,8 +101,8 @@ impl Prepared {
         self.train.get(chunk * self.seq..(chunk + 1) * self.seq)
     }
 
-    /// Every hash, as fields of a lock.
-    pub fn hash_fields(&self) -> Vec<FlatField> {
+    /// Every hash and what was found, as fields of a lock.
+    pub fn lock_fields(&self) -> Vec<FlatField> {
         let field = |name: &str, value: &str| FlatField::new(format!("data.hash.{name}"), value, "derived");
         let mut fields = vec![
             field("source", &self.sources.source),
@@ -108,6 +110,9 @@ impl Prepared {
             field("subset", &self.data_hash),
             field("valid", &self.valid_hash),
         ];
+        let found = |name: &str, n: u64| FlatField::new(format!("data.corpus.{name}"), n.to_string(), "derived");
+        fields.push(found("documents", self.stats.documents));
+        fields.push(found("duplicates", self.stats.duplicates));
         fields.extend(self.sources.valid_source.iter().map(|hash| field("valid_source", hash)));
         fields
     }

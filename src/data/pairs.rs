@@ -57,9 +57,10 @@ pub(super) fn open(
     }
     let bits: Vec<u32> = aside.iter().map(|aside| u32::from(*aside)).collect();
     let key = all.put_u32s(&bits).put_u64(vocab).finish();
-    let path = env.cache.join(format!("{key}.tokenizer.json"));
+    let path = env.cache.as_ref().map(|cache| cache.join(format!("{key}.tokenizer.json")));
     let refused = |reason: String| DataError::Tokenizer { reason };
-    let kept = std::fs::read(&path).ok().and_then(|json| Subword::from_json(&json, vocab, None).ok());
+    let kept = path.as_ref().and_then(|path| std::fs::read(path).ok());
+    let kept = kept.and_then(|json| Subword::from_json(&json, vocab, None).ok());
     let subword = match kept {
         Some(subword) => subword,
         None => {
@@ -75,7 +76,7 @@ pub(super) fn open(
             })?;
             let json = learn(&words, vocab).map_err(refused)?;
             // A tokenizer that cannot be kept is learned again.
-            _ = keep(&path, &json);
+            _ = path.map(|path| keep(&path, &json));
             Subword::from_json(&json, vocab, None).map_err(refused)?
         }
     };

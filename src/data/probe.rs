@@ -9,7 +9,7 @@ use super::split::{train_share, valid_share, valid_tokens};
 use crate::base::Diagnostic;
 use crate::base::diag::code;
 use crate::base::source::normalize;
-use crate::check::spec::{Amount, Data, Source, SourceKind, Split, Tokenizer};
+use crate::check::spec::{Amount, Corpus, Data, Source, SourceKind, Split, Tokenizer};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -47,6 +47,27 @@ pub fn probe(data: &Data, env: &CorpusEnv) -> Result<Option<Diagnostic>, DataErr
     }
     sums.iter().try_for_each(Sum::verdict)?;
     if elsewhere.is_empty() { Ok(None) } else { Ok(Some(elsewhere_warning(data, &elsewhere))) }
+}
+
+/// The same of a named corpus of `eval`, of whose documents none are trained on.
+pub fn probe_corpus(corpus: &Corpus, data: &Data, env: &CorpusEnv) -> Result<Option<Diagnostic>, Diagnostic> {
+    // Random ids stand for the training tokens that are not asked for: they have no files and are always enough.
+    let nothing = Source { kind: SourceKind::Random { vocab: 2 }, ..corpus.source.clone() };
+    let asked = Data {
+        name: corpus.name.clone(),
+        source: nothing,
+        valid_source: Some(corpus.source.clone()),
+        tokenizer: match &data.tokenizer {
+            // It was looked for with the data.
+            Tokenizer::File { vocab, .. } => Tokenizer::Bpe { vocab: *vocab },
+            other => other.clone(),
+        },
+        valid: Amount::Tokens(corpus.tokens),
+        max_valid_per_document: corpus.max_per_document,
+        split: Split::Documents,
+        ..data.clone()
+    };
+    probe(&asked, env).map_err(|error| error.diagnose(&asked))
 }
 
 fn elsewhere_warning(data: &Data, elsewhere: &[Missing]) -> Diagnostic {

@@ -221,3 +221,103 @@ pub(super) fn put_in_place(file: tempfile::NamedTempFile, path: &Path) -> std::i
     file.persist(path).map_err(|e| e.error)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::*;
+
+    fn write(path: &Path, width: IdWidth) -> Store {
+        let mut sink = Sink::new(path, width);
+        for document in [&[1u32, 2, 3][..], &[], &[60_000, 5]] {
+            sink.push(document, document_hash(&document.iter().map(|id| *id as u8).collect::<Vec<_>>())).unwrap();
+        }
+        let (store, refused) = sink.finish().unwrap();
+        assert_eq!(refused, None);
+        store
+    }
+
+    #[test]
+    fn a_store_gives_back_what_was_put_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("new/folder/a.tokens");
+        for width in [IdWidth::Two, IdWidth::Four] {
+            let written = write(&path, width);
+            let read = open(&path).unwrap();
+            let mut ids = vec![];
+            read.tokens.read(0..9, &mut ids);
+            assert_eq!(ids, [1, 2, 3, 60_000, 5]);
+            assert_eq!((&read.ends, &read.hash), (&vec![3, 3, 5], &written.hash));
+            assert_eq!(read.hashes[1], document_hash(&[]));
+            assert_eq!(read.width, width);
+        }
+        // Nothing but the store is left.
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn damage_is_found_wherever_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.tokens");
+        write(&path, IdWidth::Two);
+        let whole = std::fs::read(&path).unwrap();
+        let found = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            open(&path).unwrap_err()
+        };
+        let changed = |at: usize, byte: u8| {
+            let mut bytes = whole.clone();
+            bytes[at] = byte;
+            bytes
+        };
+        assert_eq!(found(&whole[..whole.len() - 1]), StoreProblem::Length { have: 177, want: 178 });
+        assert_eq!(found(&whole[..50]), StoreProblem::Length { have: 50, want: 96 });
+        assert_eq!(found(&changed(0, b'X')), StoreProblem::Magic);
+        assert_eq!(found(b""), StoreProblem::Magic);
+        assert_eq!(found(&changed(8, 0)), StoreProblem::Version(0));
+        assert_eq!(found(&changed(HEADER + 1, 9)), StoreProblem::Hash("content"));
+        assert_eq!(found(&changed(16, 9)), StoreProblem::Hash("header"));
+        // Headers that are whole, and say something else.
+        let rewritten = |at: usize, byte: u8| {
+            let mut bytes = changed(at, byte);
+            let own = blake3::hash(&bytes[..HEADER - HASH]);
+            bytes[HEADER - HASH..HEADER].copy_from_slice(own.as_bytes());
+            bytes
+        };
+        assert_eq!(found(&rewritten(12, 3)), StoreProblem::Width(3));
+        assert!(matches!(found(&rewritten(12, 4)), StoreProblem::Length { .. }));
+        assert!(matches!(found(&rewritten(23, 255)), StoreProblem::Length { .. }));
+        assert_eq!(found(&rewritten(40, 1)), StoreProblem::Hash("content"));
+        assert_eq!(open(&dir.path().join("none")).unwrap_err(), StoreProblem::Missing);
+        // Any change of a byte at all is found.
+        for at in 0..whole.len() {
+            found(&changed(at, whole[at] ^ 1));
+        }
+        assert_eq!(found(&changed(8, 7)).to_string(), "it is of version 7, and this dlmc reads 1");
+    }
+
+    #[test]
+    fn of_several_writers_each_leaves_a_whole_store() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.tokens");
+        write(&path, IdWidth::Two);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..10).for_each(|_| _ = write(&path, IdWidth::Two)));
+                scope.spawn(|| (0..50).for_each(|_| assert_eq!(open(&path).unwrap().ends, [3, 3, 5])));
+            }
+        });
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn where_nothing_can_be_written_ids_stay_in_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("file"), "").unwrap();
+        let mut sink = Sink::new(&dir.path().join("file/a.tokens"), IdWidth::Two);
+        sink.push(&[7, 8], document_hash(b"x")).unwrap();
+        let (store, refused) = sink.finish().unwrap();
+        assert!(refused.is_some());
+        assert_eq!((store.ends, store.tokens.len()), (vec![2], 2));
+    }
+}

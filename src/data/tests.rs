@@ -7,20 +7,20 @@ use crate::check::spec::{Amount, Data, Duplicates, Order, Seeds, Source, SourceK
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
 
-const SEEDS: Seeds = Seeds { init: 1, split: 2, subset: 3, order: 4, noise: 5, eval: 6 };
+pub(super) const SEEDS: Seeds = Seeds { init: 1, split: 2, subset: 3, order: 4, noise: 5, eval: 6 };
 /// More steps than any test here makes.
 const STEPS: u64 = 1000;
 const BYTES: Vocab = Vocab { n_ids: 256, eod: 256, mask: Some(257), size: 320 };
 
-fn strings(all: &[&str]) -> Vec<String> {
+pub(super) fn strings(all: &[&str]) -> Vec<String> {
     all.iter().map(|text| text.to_string()).collect()
 }
 
-fn source(base: &Path, kind: SourceKind) -> Source {
+pub(super) fn source(base: &Path, kind: SourceKind) -> Source {
     Source { kind, base: base.into(), span: Span::new(FileId(0), 10, 20) }
 }
 
-fn data(base: &Path, files: &[&str]) -> Data {
+pub(super) fn data(base: &Path, files: &[&str]) -> Data {
     Data {
         name: "test".into(),
         source: source(base, SourceKind::Files { patterns: strings(files) }),
@@ -38,7 +38,7 @@ fn data(base: &Path, files: &[&str]) -> Data {
 }
 
 /// Files whose bytes say which file they are of: document i is `lengths[i]` times the byte i.
-fn folder(lengths: &[usize]) -> tempfile::TempDir {
+pub(super) fn folder(lengths: &[usize]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for (i, length) in lengths.iter().enumerate() {
         let sub = dir.path().join(format!("d{}", i % 3));
@@ -52,7 +52,7 @@ fn prepared(data: &Data) -> Result<Prepared, DataError> {
     prepare(data, &BYTES, &SEEDS, &CorpusEnv::default())
 }
 
-fn shared(path: &str) -> Option<PathBuf> {
+pub(super) fn shared(path: &str) -> Option<PathBuf> {
     let shared = std::env::var_os("DLMC_SHARED")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from)
         .join(path);
@@ -421,6 +421,53 @@ fn orders_stay_what_they_are() {
     );
 }
 
+/// Megatron's order made directly: tile, shuffle, concatenate, cut, shuffle.
+fn interleaved_directly(p: &Prepared, n_chunks: usize, seed: u32) -> Vec<u32> {
+    use crate::base::philox::{Purpose, Stream};
+    let (unique, seq, n) = (p.train.len(), p.seq, p.train.n_documents());
+    let epochs = (n_chunks * seq).div_ceil(unique);
+    let before = (epochs - 1) * unique / seq;
+    let apart = epochs > 1 && n_chunks - before < (0.8 * (unique / seq) as f64) as usize;
+    let shuffle = |purpose, first: usize, all: usize| -> Vec<usize> {
+        let draw = |n: usize, at| Stream::new(seed, purpose).permutation(n as u32, at).into_iter().map(|i| i as usize);
+        if apart { draw(first, 0).chain(draw(all - first, 1).map(|i| first + i)).collect() } else { draw(all, 0).collect() }
+    };
+    let documents = shuffle(Purpose::OrderDocuments, (epochs - 1) * n, epochs * n);
+    let stream: Vec<u32> = documents.iter().flat_map(|i| p.train.get(p.train.document(i % n))).collect();
+    shuffle(Purpose::Order, before, n_chunks).iter().flat_map(|i| stream[i * seq..(i + 1) * seq].to_vec()).collect()
+}
+
+#[test]
+fn interleaved_is_what_megatron_does() {
+    let p = made(&[20, 30, 14, 5, 91], 8);
+    assert_eq!(p.train.len(), 160);
+    // Whole epochs, a last one that joins (85% of it), one that stays apart (15%), and less than one.
+    for (batch, steps) in [(4u64, 15u64), (1, 57), (1, 43), (3, 5)] {
+        let n = batch * steps;
+        let mut batches = Batches::new(&p, &ordered(Order::Interleaved), batch, steps, 4);
+        let all: Vec<u32> = (0..steps).flat_map(|step| batches.batch(step)).collect();
+        assert_eq!(all, interleaved_directly(&p, n as usize, 4), "{n} chunks");
+        // Each token about as often as there are epochs: in whole epochs exactly.
+        let mut counts = vec![0; 160];
+        all.iter().for_each(|id| counts[*id as usize] += 1);
+        let epochs = batches.epoch_at(n * 8);
+        assert_eq!(epochs, n as f64 / 20.0);
+        assert_eq!(counts.iter().sum::<u64>(), n * 8);
+        if n % 20 == 0 {
+            assert!(counts.iter().all(|count| *count as f64 == epochs), "{counts:?}");
+        }
+    }
+    // Apart: what of the last epoch is used comes last, and no document of it before.
+    let mut batches = Batches::new(&p, &ordered(Order::Interleaved), 1, 43, 4);
+    let first: Vec<u32> = (0..40).flat_map(|step| batches.batch(step)).collect();
+    let mut sorted = first.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, (0..320).map(|i| i / 2).collect::<Vec<u32>>());
+    // Chunks of the first epoch's length hold tokens twice: epochs are mixed.
+    let distinct: std::collections::BTreeSet<&u32> = first[..160].iter().collect();
+    assert!(distinct.len() < 160);
+}
+
 #[test]
 fn batch_hashes_tell_batches_apart() {
     let p = made(&[64], 8);
@@ -449,11 +496,12 @@ proptest! {
     #[test]
     fn rows_depend_on_step_and_row_alone(
         lengths in proptest::collection::vec(1usize..40, 1..10), seq in 1usize..10, batch in 1u64..9,
-        which in 0usize..3, steps in proptest::collection::vec(0u64..60, 1..8), cut in 0u64..9,
+        which in 0usize..4, steps in proptest::collection::vec(0u64..60, 1..8), cut in 0u64..9,
     ) {
         let p = made(&lengths, seq);
         prop_assume!(!p.train.is_empty());
-        let order = [Order::Windows, Order::Strict { moving: true }, Order::Strict { moving: false }][which];
+        let strict = |moving| Order::Strict { moving };
+        let order = [Order::Windows, strict(true), strict(false), Order::Interleaved][which];
         let mut used = Batches::new(&p, &ordered(order), batch, STEPS, 4);
         for step in steps {
             let fresh = Batches::new(&p, &ordered(order), batch, STEPS, 4).batch(step);

@@ -10,11 +10,20 @@ pub use text::{Evaluation, TextLoss, TextRows, ratio};
 
 use crate::check::spec::{Arm, Metric, TextSet};
 use crate::data::tasks::TaskSet;
-use crate::data::{Chunks, Prepared};
+use crate::data::{Chunks, HeldOut, Prepared};
 use crate::lower::{Executable, LowerError};
 use crate::store::metrics::Measured;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tch::{Device, Tensor};
+
+/// What an evaluation reads besides the arm's own data.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// The named corpora of `eval.corpora`.
+    pub corpora: BTreeMap<String, Arc<HeldOut>>,
+    pub tasks: Arc<[TaskSet]>,
+}
 
 /// Everything that an arm is evaluated on, ready to be run.
 pub struct Evaluator {
@@ -31,15 +40,19 @@ pub fn valid_rows(arm: &Arm, data: &Arc<Prepared>) -> TextRows {
 }
 
 impl Evaluator {
-    /// `tasks` are those of the arm, read.
-    pub fn new(arm: &Arm, data: &Arc<Prepared>, tasks: &Arc<[TaskSet]>, device: Device) -> Evaluator {
+    /// `asked` is what the arm's evaluation reads besides its data.
+    pub fn new(arm: &Arm, data: &Arc<Prepared>, asked: &Asked, device: Device) -> Evaluator {
         let text = |set: &TextSet| match set {
-            TextSet::Train => TextLoss::new(set.name(), arm, Chunks::train(data)),
+            TextSet::Train => Some(TextLoss::new(set.name(), arm, Chunks::train(data))),
+            TextSet::Corpus(corpus) => {
+                let rows = asked.corpora.get(&corpus.name)?;
+                Some(TextLoss::new(set.name(), arm, Chunks::held_out(data, rows)))
+            }
         };
         Evaluator {
             valid: TextLoss::new("valid", arm, Chunks::valid(data)),
-            texts: arm.eval.sets.iter().map(text).collect(),
-            tasks: (0..tasks.len()).map(|which| TaskAsked::new(arm, tasks.clone(), which)).collect(),
+            texts: arm.eval.sets.iter().filter_map(text).collect(),
+            tasks: (0..asked.tasks.len()).map(|which| TaskAsked::new(arm, asked.tasks.clone(), which)).collect(),
             device,
         }
     }

@@ -78,7 +78,7 @@ impl TextLoss {
     /// The rows of a chunk. Masks depend on the evaluation seed, the text's name, the chunk and the draw alone.
     fn rows_of(&self, chunk: usize) -> Corrupted {
         let clean = self.chunks.row(chunk);
-        evaluation_rows(&self.objective, &self.vocab, clean, chunk as u64, self.draws, self.seed)
+        evaluation_rows(&self.objective, &self.vocab, &clean, chunk as u64, self.draws, self.seed)
     }
 
     /// All rows at once.

@@ -22,6 +22,8 @@ const NOT_IN_ID: &[&str] = &[
     "data.files",
     "data.valid_source",
     "data.tokenizer.file",
+    "data.hash",
+    "data.corpus",
     "train.checkpoint",
     "eval.times",
     "objective.sampler",

@@ -1,6 +1,6 @@
 //! When a run is evaluated, and what each evaluation measures.
 
-use super::{Metric, Objective, TaskScore};
+use super::{Metric, Objective, Source, TaskScore};
 use crate::base::Span;
 use std::path::PathBuf;
 
@@ -21,10 +21,21 @@ pub struct Eval {
 }
 
 /// A text that a loss is measured on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum TextSet {
     /// A slice of the training chunks, free of the noise that training adds: as many tokens as are validated on.
     Train,
+    Corpus(Corpus),
+}
+
+/// A text of another source, read as validation documents are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Corpus {
+    pub name: String,
+    pub source: Source,
+    /// Rounded down to whole sequences, but at least one.
+    pub tokens: u64,
+    pub max_per_document: Option<u64>,
 }
 
 impl TextSet {
@@ -32,6 +43,7 @@ impl TextSet {
     pub fn name(&self) -> &str {
         match self {
             TextSet::Train => "train",
+            TextSet::Corpus(corpus) => &corpus.name,
         }
     }
 }

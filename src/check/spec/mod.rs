@@ -14,7 +14,7 @@ mod sampler;
 pub use super::claims::Claim;
 pub use crate::resolve::{Axis, AxisKind, AxisValue, Coordinate, Point};
 pub use data::*;
-pub use eval::{Eval, Task, TaskFile, TaskFormat, TextSet, scores_answers};
+pub use eval::{Corpus, Eval, Task, TaskFile, TaskFormat, TextSet, scores_answers};
 pub use metric::{Metric, TaskScore};
 pub use objective::*;
 pub use sampler::*;
