@@ -19,7 +19,7 @@ use std::path::Path;
 
 const PAGES: &str = include_str!("../grammar/codes.md");
 /// Codes whose mistake no text alone can show: the data has to be read.
-const WITHOUT_EXAMPLES: &[&str] = &["E0503", "E0510"];
+const WITHOUT_EXAMPLES: &[&str] = &["E0503", "E0505", "E0506", "E0507", "E0510"];
 
 /// The spec that the examples change.
 fn base() -> &'static str {

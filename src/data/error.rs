@@ -4,7 +4,7 @@ use super::jsonl::BadRow;
 use crate::base::Span;
 use crate::base::diag::{Diagnostic, code};
 use crate::base::number::grouped;
-use crate::check::spec::{Data, Split, Tokenizer};
+use crate::check::spec::{Data, SourceKind, Split, Tokenizer};
 use std::path::PathBuf;
 
 /// A pattern that leads nowhere.
@@ -232,6 +232,9 @@ fn how_to_mend(missing: &Missing, data: &Data) -> String {
         }
         Missing::Several { .. } => "name the one file".into(),
         Missing::BadPattern { .. } => "`*` is any part of a name, `**` any folders, `[ab]` a choice".into(),
+        Missing::NoSuchPath { pattern, .. } if matches!(data.source.kind, SourceKind::Megatron { .. }) => {
+            format!("a prefix stands for two files, .bin and .idx: `{}`", pattern.trim_end_matches(".idx"))
+        }
         Missing::NoSuchPath { .. } => {
             format!("patterns are relative to {}, where the spec file is", shown(&data.source.base))
         }
@@ -247,6 +250,15 @@ fn shown(base: &std::path::Path) -> String {
     if base.as_os_str().is_empty() { "the current folder".into() } else { base.display().to_string() }
 }
 
+fn n_documents(n: u64) -> String {
+    match n {
+        // How many a file of ids holds is known once it is read.
+        0 => "the corpus of this data".into(),
+        1 => "1 document".into(),
+        n => format!("{} documents", grouped(n)),
+    }
+}
+
 fn too_small(
     data: &Data,
     unique: Option<Shortfall>,
@@ -260,7 +272,7 @@ fn too_small(
         unique.map(|s| asked("unique", s)).into_iter().chain(valid.map(|s| asked("valid", s))).collect();
     let message = format!("the corpus of `{}` is too small: {}", data.name, parts.join("; "));
     let mut d = Diagnostic::error(code::CORPUS_TOO_SMALL, message)
-        .at(data.source.span, format!("{} documents", grouped(documents)));
+        .at(data.source.span, n_documents(documents));
     if valid.is_some() && data.split == Split::Documents {
         if let Some(cap) = data.max_valid_per_document.filter(|cap| *cap < data.seq) {
             let text =
@@ -281,12 +293,15 @@ fn too_small(
     if let (Some(_), Some(cap)) = (unique, data.max_unique_per_document.filter(|_| data.split == Split::Documents)) {
         d = d.note(format!("training takes at most {} tokens of a document (max_per_document.unique)", grouped(cap)));
     }
-    let chars = matches!(data.tokenizer, Tokenizer::Chars { .. });
-    let unit = if chars { "a character is a token" } else { "a byte is a token" };
+    let unit = match data.tokenizer {
+        Tokenizer::Chars { .. } => " (a character is a token)",
+        Tokenizer::Bytes => " (a byte is a token)",
+        Tokenizer::File { .. } | Tokenizer::Bpe { .. } | Tokenizer::Ids { .. } => "",
+    };
     if let Some(s) = unique.filter(|s| s.have >= data.seq) {
-        d = d.help(format!("ask for unique: {} tokens or fewer, or add files ({unit})", s.have / data.seq * data.seq));
+        d = d.help(format!("ask for unique: {} tokens or fewer, or add files{unit}", s.have / data.seq * data.seq));
     } else {
-        d = d.help(format!("add files to the source ({unit}), or ask for fewer tokens"));
+        d = d.help(format!("add files to the source{unit}, or ask for fewer tokens"));
     }
     d
 }

@@ -130,6 +130,9 @@ pub(super) fn binary_of(index: &Path) -> Result<CorpusFile, Missing> {
     match std::fs::metadata(&path) {
         Ok(at) if at.is_file() => Ok(CorpusFile { path, bytes: at.len() }),
         Ok(_) => Err(Missing::IsFolder { pattern: path.display().to_string(), path }),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            Err(Missing::NoSuchPath { pattern: path.display().to_string(), path })
+        }
         Err(e) => Err(Missing::Unreadable { path, reason: e.to_string() }),
     }
 }
@@ -205,7 +208,6 @@ impl<'a> Sum<'a> {
         if packing(&file.path) != Packing::None {
             self.holds = Holds::Unknown;
         }
-        self.documents += 1;
         let (least, most) = match self.holds {
             Holds::Bytes => (bytes + 1, bytes + 1),
             // A character has up to four bytes.
@@ -221,6 +223,7 @@ impl<'a> Sum<'a> {
             }
             Holds::Unknown => return,
         };
+        self.documents += 1;
         self.most_tokens += most;
         let (valid, train) = match self.data.split {
             Split::Documents => (valid_share(self.data, most), train_share(self.data, most)),
