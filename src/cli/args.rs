@@ -29,6 +29,8 @@ pub enum Command {
     Snapshot(SnapshotArgs),
     /// What a spec would run: parameters, tokens, steps, FLOPs, what is matched
     Plan(PlanArgs),
+    /// Tokenize a spec's corpora; look into them, or into a token store
+    Data(DataArgs),
     /// Train every arm at every point, one process for each run, and write the report
     Run(RunArgs),
     /// Generate text from a run's last checkpoint
@@ -209,6 +211,45 @@ fn parse_share(text: &str) -> Result<f64, String> {
         Ok(share) if share > 0.0 && share <= of => Ok(share / of),
         _ => Err("write a share of the peak such as 45%, above 0 and at most 100%".into()),
     }
+}
+
+#[derive(Args, Debug)]
+pub struct DataArgs {
+    #[command(subcommand)]
+    pub command: DataCommand,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum DataCommand {
+    /// Read, tokenize and split every corpus of a spec; token stores go to DLMC_CACHE, or runs/.cache
+    Prepare(PrepareArgs),
+    /// The same with samples of the text; or what is in a token store
+    Inspect(InspectArgs),
+}
+
+#[derive(Args, Debug)]
+pub struct PrepareArgs {
+    #[command(flatten)]
+    pub spec: SpecArgs,
+    /// Only these points of the sweep: `axis=value,...`, any part of a point's name
+    #[arg(long, value_name = "POINT")]
+    pub point: Option<String>,
+    /// One JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct InspectArgs {
+    /// A spec file, or a store `*.tokens`
+    #[command(flatten)]
+    pub spec: SpecArgs,
+    /// Only these points of the sweep: `axis=value,...`, any part of a point's name
+    #[arg(long, value_name = "POINT")]
+    pub point: Option<String>,
+    /// One JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Args, Debug)]

@@ -3,7 +3,7 @@
 use crate::base::diag::code;
 use crate::base::number::grouped;
 use crate::base::{Diagnostic, Diagnostics, Severity, SourceMap, Sources};
-use crate::check::spec::Arm;
+use crate::check::spec::{Arm, TextSet};
 use crate::check::{self, CheckedSpec, Merged, Sketch};
 use crate::data::{self, CorpusEnv};
 use crate::graph::elaborate::{ModelInputs, build};
@@ -158,6 +158,7 @@ fn compile_loaded(loaded: &Loaded, choice: Choice<'_>, env: Option<&CorpusEnv>) 
         let models = if recursive { None } else { build_models(spec, &mut out) };
         if let Some(env) = env {
             probe(spec, env, &mut out);
+            probe_asked(spec, env, &mut out);
         }
         if models.is_none() && !out.has_errors() {
             let message = "dlmc gave up on a model without saying why, which is a mistake of dlmc";
@@ -184,14 +185,55 @@ fn probe(spec: &CheckedSpec, env: &CorpusEnv, out: &mut Diagnostics) {
         let known = seen.iter().position(|(data, _)| **data == arm.data);
         let at = known.unwrap_or_else(|| {
             let mut found = Diagnostics::default();
-            if let Err(error) = data::probe(&arm.data, &arm.vocab, env) {
-                found.push(error.diagnose(&arm.data));
-            }
+            probe_one(&arm.data, env, &mut found);
             seen.push((&arm.data, (!found.is_empty()).then_some(found)));
             seen.len() - 1
         });
         if let Some((_, Some(found))) = seen.get(at) {
             merged.add(i / spec.arm_names().len().max(1), found.clone());
+        }
+    }
+    merged.finish(spec.points(), out);
+}
+
+fn probe_one(data: &check::spec::Data, env: &CorpusEnv, out: &mut Diagnostics) {
+    match data::probe(data, env) {
+        Ok(elsewhere) => elsewhere.into_iter().for_each(|finding| out.push(finding)),
+        Err(error) => out.push(error.diagnose(data)),
+    }
+}
+
+/// Looks for what evaluations read besides the data. The items of tasks are read: they are small, and a malformed row
+/// should not be found out hours later.
+fn probe_asked(spec: &CheckedSpec, env: &CorpusEnv, out: &mut Diagnostics) {
+    let mut merged = Merged::default();
+    let mut seen: Vec<(&Arm, Diagnostics)> = vec![];
+    for (i, arm) in spec.variants().iter().enumerate() {
+        let asked = |arm: &Arm| (arm.train.seeds.eval, arm.data.seq, arm.data.tokenizer.form());
+        let same = |(other, _): &&(&Arm, Diagnostics)| {
+            other.eval.sets == arm.eval.sets && other.eval.tasks == arm.eval.tasks && asked(other) == asked(arm)
+        };
+        let found = match seen.iter().find(same) {
+            Some((_, found)) => found.clone(),
+            None => {
+                let mut found = Diagnostics::default();
+                for set in &arm.eval.sets {
+                    let TextSet::Corpus(corpus) = set else { continue };
+                    match data::probe_corpus(corpus, &arm.data, env) {
+                        Ok(elsewhere) => elsewhere.into_iter().for_each(|finding| found.push(finding)),
+                        Err(finding) => found.push(finding),
+                    }
+                }
+                for task in &arm.eval.tasks {
+                    let error = data::tasks::probe(task, arm, env).err();
+                    error.into_iter().for_each(|error| found.push(error.diagnose(task)));
+                }
+                seen.push((arm, found.clone()));
+                found
+            }
+        };
+        if !found.is_empty() {
+            merged.add(i / spec.arm_names().len().max(1), found);
         }
     }
     merged.finish(spec.points(), out);
@@ -228,11 +270,7 @@ fn look_at(sketches: &[Sketch], env: Option<&CorpusEnv>, out: &mut Diagnostics) 
             built.add(build(call, inputs, out).as_ref().map_or(FAULTY, n_nodes));
         }
         if let (Some(data), Some(env)) = (&sketch.data, env) {
-            let n_ids = data.tokenizer.n_ids();
-            let vocab = check::spec::Vocab { n_ids, eod: n_ids, mask: None, size: n_ids + 1 };
-            if let Err(error) = data::probe(data, &vocab, env) {
-                out.push(error.diagnose(data));
-            }
+            probe_one(data, env, out);
         }
     }
 }

@@ -5,6 +5,7 @@
 pub mod args;
 mod assumptions;
 pub mod check;
+pub mod data;
 pub mod diff;
 pub mod differences;
 pub mod env;
@@ -47,6 +48,7 @@ pub fn main() -> ExitCode {
         Command::Snapshot(args) => snapshot::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Data(args) => data::run(&args),
         Command::Fit(args) => fit::run(&args),
         Command::Run(_) | Command::Sample(_) | Command::Bench(_) | Command::Export(_) | Command::Worker => {
             handover::exec()

@@ -117,6 +117,7 @@ fn evaluated_rows(arm: &Arm) -> f64 {
     let valid = valid / arm.data.seq;
     let of = |set: &TextSet| match set {
         TextSet::Train => arm.budget.unique_tokens.map_or(valid, |unique| valid.min(unique / arm.data.seq)),
+        TextSet::Corpus(corpus) => (corpus.tokens / arm.data.seq).max(1),
     };
     (valid + arm.eval.sets.iter().map(of).sum::<u64>()) as f64
 }
