@@ -14,6 +14,7 @@ pub mod fmt;
 pub mod front;
 pub mod graph;
 pub mod handover;
+pub mod overlay;
 pub mod plan;
 mod plan_text;
 mod plan_time;
@@ -47,7 +48,9 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Fit(args) => fit::run(&args),
-        Command::Run(_) | Command::Sample(_) | Command::Bench(_) | Command::Export(_) => handover::exec(),
+        Command::Run(_) | Command::Sample(_) | Command::Bench(_) | Command::Export(_) | Command::Worker => {
+            handover::exec()
+        }
     }
 }
 

@@ -11,7 +11,6 @@ use crate::graph::ops::dropout::Drops;
 use crate::graph::training::{TrainingError, loss_graph, training_graph};
 use crate::graph::{DimSizes, Elem, Op, ValidGraph};
 use crate::objective::{self, Loss, Shape};
-use crate::store::checkpoint::KEPT_CHECKPOINTS;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -124,8 +123,7 @@ fn evaluated_rows(arm: &Arm) -> f64 {
 
 /// Checkpoints that a run has on disk at its end.
 pub fn n_checkpoints(arm: &Arm) -> u64 {
-    let written = arm.budget.steps.div_ceil(arm.train.checkpoint_every_steps.max(1));
-    written.min(KEPT_CHECKPOINTS as u64)
+    arm.train.checkpoint_keep.n_at_end(arm.budget.steps, arm.train.checkpoint_every_steps)
 }
 
 fn model_facts(arm: &Arm, model: &ValidGraph, key: Key) -> Result<ModelFacts, TrainingError> {
