@@ -118,6 +118,46 @@ fn plan_says_what_would_run() {
     assert_eq!(shop.files(), ["a.dlm"]);
 }
 
+/// Time at an assumed share of the peak, what is kept on disk, and what the spec assumes.
+#[test]
+fn plan_says_how_long_it_would_take() {
+    let text = SOUND.replace("adamw(lr: 1e-3)", "adamw(lr: assumed(1e-3, \"the usual\"))");
+    assert_ne!(text, SOUND);
+    let shop = Shop::new(&[("a.dlm", &text)]);
+    let output = shop.run(&["plan", "a.dlm", "--on", "1e9"]);
+    let (out, _) = expect(&output, OK);
+    for words in [
+        "on 1e9 FLOP/s, evaluation",
+        "45% of it assumed",
+        "2 checkpoints are kept",
+        "train.optimizer.lr = 0.001: the usual",
+    ] {
+        assert!(out.contains(words), "{words} in\n{out}");
+    }
+    let hours = |args: &[&str]| {
+        let output = shop.run(&[&["plan", "a.dlm", "--json"], args].concat());
+        let document: Value = serde_json::from_str(expect(&output, OK).0).unwrap();
+        let arm = &document["arms"][0];
+        let hours = arm["hours_training"].as_f64().unwrap();
+        assert_eq!(arm["checkpoint_bytes"].as_u64().unwrap(), 2 * arm["state_bytes"].as_u64().unwrap());
+        assert_eq!(document["assumed"][0]["reason"], "the usual");
+        (hours, arm["flops_counted"].as_f64().unwrap(), document["on"]["total_device_hours"].as_f64().unwrap())
+    };
+    let (one, flops, devices) = hours(&["--on", "h100", "--mfu", "0.5"]);
+    assert!((one * 3600.0 - flops / (989e12 * 0.5)).abs() < 1e-12 * flops, "{one}");
+    let (eight, _, of_eight) = hours(&["--on", "h100x8", "--mfu", "50%"]);
+    assert!((one / eight - 8.0).abs() < 1e-9 && (devices / of_eight - 1.0).abs() < 1e-9);
+    for (args, words) in
+        [(["--on", "v100"], "no accelerator: a100, h100, h200"), (["--on", "0"], "is none"), (["--mfu", "30%"], "--on")]
+    {
+        let output = shop.run(&[&["plan", "a.dlm"], args.as_slice()].concat());
+        let (_, err) = expect(&output, USAGE);
+        assert!(err.contains(words), "{err}");
+    }
+    let output = shop.run(&["plan", "a.dlm", "--on", "h100", "--mfu", "120%"]);
+    assert!(expect(&output, USAGE).1.contains("above 0 and at most 100%"));
+}
+
 #[test]
 fn overrides_are_checked_like_the_file() {
     let shop = Shop::new(&[("a.dlm", SOUND)]);
@@ -203,4 +243,37 @@ fn checking_takes_milliseconds() {
     // The promise is 10 ms for a release build on a machine at rest.
     let limit = if cfg!(debug_assertions) { 250 } else { 50 };
     assert!(times[10].as_millis() < limit, "median of 21: {:?}", times[10]);
+}
+
+#[test]
+fn corpora_are_tokenized_once_and_looked_into() {
+    let rows: String =
+        (0..300).map(|i| format!("{{\"text\": \"document {} of the corpus, as it is\"}}\n", i % 290)).collect();
+    let spec = SOUND.replace("files(\"{torch}/*.py\")", "jsonl(\"rows.jsonl\", text: \"text\")");
+    let shop = Shop::new(&[("a.dlm", &spec), ("rows.jsonl", &rows)]);
+    let prepare = || text(&shop.run(&["data", "prepare", "a.dlm"]).stdout);
+    let said = prepare();
+    assert!(said.contains("290 documents, ") && said.contains(", 10 duplicates removed"), "{said}");
+    assert_eq!(prepare(), said);
+    let json: Value = serde_json::from_str(&text(&shop.run(&["data", "inspect", "a.dlm", "--json"]).stdout)).unwrap();
+    let corpus = &json["corpora"][0];
+    assert_eq!((corpus["train_tokens"].as_u64(), corpus["documents"].as_u64()), (Some(4000), Some(290)));
+    let store = corpus["stores"][0].as_str().unwrap();
+    let (out, _) = expect(&shop.run(&["data", "inspect", store]), OK);
+    assert!(out.contains("300, 0 empty, 10 again there"), "{out}");
+    let samples = text(&shop.run(&["data", "inspect", "a.dlm"]).stdout);
+    assert!(samples.contains("first chunk \"document "), "{samples}");
+    // Damage is said of a store, and mended in the cache.
+    let path = shop.folder.path().join(store);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[200] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    let (_, err) = expect(&shop.run(&["data", "inspect", store]), 3);
+    assert!(err.contains("its content is not what was written"), "{err}");
+    assert_eq!(prepare(), said);
+    expect(&shop.run(&["data", "inspect", store]), OK);
+    // A malformed row ends with its line.
+    std::fs::write(shop.folder.path().join("rows.jsonl"), rows + "nonsense\n").unwrap();
+    let (_, err) = expect(&shop.run(&["data", "prepare", "a.dlm"]), SPEC_ERRORS);
+    assert!(err.contains("error[E0505]") && err.contains("rows.jsonl:301: "), "{err}");
 }

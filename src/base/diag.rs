@@ -220,6 +220,8 @@ codes! {
     CIRCULAR_VALUE = "E0214";
     /// a `--point` that selects nothing
     BAD_POINT = "E0215";
+    /// an assumption without a value and a reason
+    BAD_ASSUMPTION = "E0216";
     // E03..: values, units, budgets, arms
     /// a value of the wrong type
     WRONG_TYPE = "E0301";
@@ -290,6 +292,8 @@ codes! {
     UNEQUAL_TRIALS = "E0345";
     /// arms of one claim that are not evaluated alike
     UNPAIRED_ARMS = "E0346";
+    /// a claim over a metric that nobody measures
+    UNMEASURED = "E0347";
     // E04..: the model graph
     /// tensors whose shapes do not fit
     SHAPE_MISMATCH = "E0401";

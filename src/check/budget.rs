@@ -107,6 +107,7 @@ pub fn solve(data: &Data, mut amounts: Amounts, batch: (u64, Span), cx: &mut Cx<
         let (value, origin) =
             (std::mem::replace(&mut field.value, value), std::mem::replace(&mut field.origin, "derived".into()));
         field.replaced.push(Setting { value, origin });
+        field.assumed.clear();
     }
     cx.note_derived("budget.unique_tokens", unique.map_or("all".into(), |u| u.to_string()));
     cx.note_derived("budget.epochs", epochs.map_or("as the data gives".into(), |e| Number::Real(e).to_string()));

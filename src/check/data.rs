@@ -157,9 +157,12 @@ pub fn read(name: &str, reader: &mut Reader, cx: &mut Cx<'_>) -> (Option<Data>, 
     }
     if let (Some(Split::Tail), Some(Tokenizer::Bpe { .. }), Some(node)) = (split, &tokenizer, reader.get("tokenizer")) {
         cx.out.push(
-            Diagnostic::error(code::UNFIT_TOKENIZER, "`bpe` learns from training documents, and a tail cuts one in two")
-                .at(node.span, "what is validated on would teach it")
-                .help("take `split: documents`, or a `tokenizer(\"tokenizer.json\", ...)`"),
+            Diagnostic::error(
+                code::UNFIT_TOKENIZER,
+                "`bpe` learns from training documents, and a tail cuts one in two",
+            )
+            .at(node.span, "what is validated on would teach it")
+            .help("take `split: documents`, or a `tokenizer(\"tokenizer.json\", ...)`"),
         );
     }
     if let Some(source) = source.as_ref().filter(|source| source.is_random()) {
@@ -230,11 +233,7 @@ fn split_is_tail(reader: &mut Reader) -> bool {
 
 /// Rows of a corpus that somebody gathered are there once; files that the spec names, and a text that is read through
 /// to its tail, are what they are.
-fn read_duplicates(
-    reader: &mut Reader,
-    source: Option<&Source>,
-    cx: &mut Cx<'_>,
-) -> Option<Duplicates> {
+fn read_duplicates(reader: &mut Reader, source: Option<&Source>, cx: &mut Cx<'_>) -> Option<Duplicates> {
     if let Some(node) = reader.get("duplicates") {
         let forms: &[(&str, &[&'static str])] = &[("keep", &[]), ("remove", &[])];
         let (word, inner) = Reader::call(&node, "data.duplicates", forms, cx)?;
@@ -253,12 +252,7 @@ fn read_duplicates(
 }
 
 /// What says how a text is taken apart says nothing where ids are drawn.
-fn without_effect_on_random(
-    reader: &mut Reader,
-    unique: Option<Given<Option<u64>>>,
-    source: &Source,
-    cx: &mut Cx<'_>,
-) {
+fn without_effect_on_random(reader: &mut Reader, unique: Option<Given<Option<u64>>>, source: &Source, cx: &mut Cx<'_>) {
     for name in ["max_per_document", "duplicates", "split"] {
         if let Some(node) = reader.get(name) {
             cx.out.push(

@@ -2,9 +2,11 @@
 //! One file per family of rules; `check` is the ordered list of calls.
 
 pub mod allow;
+pub mod assumed;
 pub mod budget;
 pub mod claims;
 pub mod data;
+pub mod eval;
 mod factors;
 pub mod formula;
 pub mod lr;
@@ -172,7 +174,10 @@ fn few_documents(arm: &Arm, halved: bool, out: &mut Diagnostics) {
         let halves = if halved { "; `best` and `best_over` choose on one half and judge on the other" } else { "" };
         out.push(
             Diagnostic::warning(code::FEW_DOCUMENTS, format!("at most {chunks} validation documents"))
-                .at(arm.data.validated().span, format!("{tokens} tokens in sequences of {} are validated on", arm.data.seq))
+                .at(
+                    arm.data.validated().span,
+                    format!("{tokens} tokens in sequences of {} are validated on", arm.data.seq),
+                )
                 .note(format!(
                     "with fewer than {needed}, resampling gives no interval and a claim stays undecided{halves}"
                 ))
@@ -268,7 +273,7 @@ fn read_arm(
     let drawn = objective.as_ref().is_some_and(|(objective, _)| !objective.is_exact());
     let mut eval_reader = record("eval", "{ every: 1 epoch, loss: valid }", cx);
     let micro = batch.map_or(1, |(_, micro)| micro);
-    let eval = eval_reader.as_mut().and_then(|reader| train::read_eval(reader, micro, drawn, &used, cx));
+    let eval = eval_reader.as_mut().and_then(|reader| eval::read(reader, micro, drawn, &used, cx));
     let sample_span = eval_reader.as_mut().and_then(|reader| reader.get("sample")).map(|node| node.span);
     if let Some(reader) = eval_reader {
         reader.finish(cx);
@@ -290,7 +295,8 @@ fn read_arm(
             objective::sampler::check_lengths(node, sampler, objective::sampler::Sampled { tokens, span }, cx);
         }
     }
-    let flat = std::mem::take(&mut cx.flat);
+    let mut flat = std::mem::take(&mut cx.flat);
+    assumed::attach(&arm.fields, &mut flat);
     let data = data.and_then(|(data, _)| data);
     if sketches.len() < MAX_SKETCHES {
         sketches.push(Sketch { model: model.clone(), data: data.clone() });

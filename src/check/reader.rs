@@ -1,6 +1,7 @@
 //! Reading typed values out of a resolved tree: defaults, unknown and missing fields, each with its diagnostic;
 //! every value read is noted with its origin for the flat form. Units and ranges: `quantity`.
 
+use super::assumed;
 use super::quantity::in_range_or;
 pub use super::quantity::{Quantity, Takes, in_range, not_whole, quantity, whole};
 use super::spec::{FlatField, Setting};
@@ -37,6 +38,7 @@ impl<'a> Cx<'a> {
         field.written = written;
         if let Some(node) = node {
             field.origin = self.origin(&node.origin);
+            field.assumed = assumed::reasons(node);
             let setting = |replaced: &Replaced| Setting {
                 value: self.map.text(replaced.span).split_whitespace().collect::<Vec<_>>().join(" "),
                 origin: self.origin(&replaced.origin),

@@ -24,6 +24,8 @@ pub struct Named {
     pub formula: Formula,
     /// Where it is written.
     pub span: Span,
+    /// The reasons of the assumed `let`s in it.
+    pub assumed: Vec<Arc<str>>,
 }
 
 /// The formula that a node names; `what` is what it is wanted for.
@@ -35,9 +37,17 @@ pub fn named(node: &Node, path: &str, cx: &mut Cx<'_>) -> Option<Named> {
     let id = cx.library.find(scope(node, cx), Kind::Schedule, name, node.span, cx.out)?;
     let def = cx.library.def(id)?;
     let Item::Schedule(schedule) = &*def.item else { return None };
-    let names = |name: &str| constant(cx.spec, def.file(), name);
+    let assumed = std::cell::RefCell::new(vec![]);
+    let names = |name: &str| {
+        let found = constant(cx.spec, def.file(), name)?;
+        assumed.borrow_mut().extend(found.origin.assumed.iter().cloned());
+        Some(match found.value {
+            Value::Number { number, unit: None } => Some(number),
+            _ => None,
+        })
+    };
     let formula = formula::formula(&schedule.formula, &schedule.variable.text, &names, cx.out)?.simplified();
-    Some(Named { name: name.clone(), formula, span: schedule.formula.span })
+    Some(Named { name: name.clone(), formula, span: schedule.formula.span, assumed: assumed.into_inner() })
 }
 
 /// The file whose names a node uses: those of the command line mean what the main file says.
@@ -49,14 +59,10 @@ pub fn scope(node: &Node, cx: &Cx<'_>) -> FileId {
     }
 }
 
-/// The number that a `let` of a file gives a name, or a field of one.
-fn constant(spec: &ResolvedSpec, file: FileId, name: &str) -> Option<Option<Number>> {
+/// What a `let` of a file, or a field of one, holds.
+fn constant<'a>(spec: &'a ResolvedSpec, file: FileId, name: &str) -> Option<&'a Node> {
     let mut parts = name.split('.');
-    let whole = spec.let_value(file, parts.next()?)?;
-    Some(match whole.at(&parts.collect::<Vec<_>>())?.value {
-        Value::Number { number, unit: None } => Some(number),
-        _ => None,
-    })
+    spec.let_value(file, parts.next()?)?.at(&parts.collect::<Vec<_>>())
 }
 
 /// alpha(0) = 1, alpha(1) = 0, never rising, within [0, 1], without jumps: proved, or told what is
@@ -77,7 +83,7 @@ pub fn check(schedule: &Named, open: Option<Span>, out: &mut Diagnostics) -> Opt
 }
 
 fn refuted(schedule: &Named, refutation: &Refutation) -> Diagnostic {
-    let Named { name, formula, span } = schedule;
+    let Named { name, formula, span, .. } = schedule;
     let shape = |problem: String, label: String| {
         Diagnostic::error(code::SCHEDULE_SHAPE, format!("`{name}` is no masking schedule: {problem}")).at(*span, label)
     };
@@ -197,7 +203,7 @@ pub fn check_weight(
     out: &mut Diagnostics,
 ) -> Option<()> {
     let within = Domain { low: Rational::from_decimal(t.0)?, high: Rational::from_decimal(t.1)? };
-    let Named { name, formula, span } = weight;
+    let Named { name, formula, span, .. } = weight;
     let sound = |within: Domain| has_values(formula, within).and_then(|_| is_never_negative(formula, within));
     let found = match sound(within) {
         Err(Refutation::NoValue { t: singular }) if unmasked_start && singular == t.0 => {

@@ -1,6 +1,7 @@
 //! The command line. Flags choose which and where; what an experiment is stands in its spec, and
 //! `--set` is the one door into it, checked like the file and recorded in the lock.
 
+use crate::analyze::Hardware;
 use crate::resolve::Override;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -188,8 +189,23 @@ pub struct PlanArgs {
     /// Only these points of the sweep: `axis=value,...`, any part of a point's name
     #[arg(long, value_name = "POINT")]
     pub point: Option<String>,
+    /// Say how long it would take on these: `h100x8`, `h200`, `a100x4`, or a peak in FLOP/s such as 2e15
+    #[arg(long, value_name = "DEVICES", value_parser = Hardware::parse)]
+    pub on: Option<Hardware>,
+    /// The share of the peak that is assumed to be used, of matrix products and attention
+    #[arg(long, value_name = "SHARE", default_value = "45%", value_parser = parse_share, requires = "on")]
+    pub mfu: f64,
     #[arg(long)]
     pub json: bool,
+}
+
+/// `45%` or `0.45`
+fn parse_share(text: &str) -> Result<f64, String> {
+    let (number, of) = text.strip_suffix('%').map_or((text, 1.0), |number| (number, 100.0));
+    match number.trim().parse::<f64>() {
+        Ok(share) if share > 0.0 && share <= of => Ok(share / of),
+        _ => Err("write a share of the peak such as 45%, above 0 and at most 100%".into()),
+    }
 }
 
 #[derive(Args, Debug)]
@@ -314,8 +330,15 @@ pub struct SampleArgs {
 
 #[derive(Args, Debug)]
 pub struct ReportArgs {
-    /// A spec file, or the folder of an experiment's runs
-    pub what: PathBuf,
+    /// A spec file, or the folder of an experiment's runs; several, and single runs, with `--csv` or `--page`
+    #[arg(required = true, value_name = "FILE|DIR")]
+    pub what: Vec<PathBuf>,
+    /// Write all metrics of all runs named into one CSV file, and no report
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["strict", "json"])]
+    pub csv: Option<PathBuf>,
+    /// Write one page that lays the runs named over each other, and no report
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["strict", "json"])]
+    pub page: Option<PathBuf>,
     /// Where run folders are
     #[arg(long, default_value = "runs", value_name = "DIR")]
     pub out: PathBuf,

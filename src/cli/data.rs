@@ -190,7 +190,10 @@ fn to_json(arm: &Arm, data: &Prepared) -> Value {
 fn inspect_store(args: &InspectArgs) -> Result<(), ExitCode> {
     let path: &Path = &args.spec.file;
     if !args.spec.set.is_empty() || args.spec.experiment.is_some() || args.point.is_some() {
-        return Err(fail("a token store has no experiment: `--set`, `--experiment` and `--point` are for specs", USAGE));
+        return Err(fail(
+            "a token store has no experiment: `--set`, `--experiment` and `--point` are for specs",
+            USAGE,
+        ));
     }
     let store = store::open(path).map_err(|problem| {
         let message = format!("{} cannot be used: {problem}", path.display());

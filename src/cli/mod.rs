@@ -3,6 +3,7 @@
 //! 0 done, 1 the spec has errors, 2 wrong usage, 3 a run failed.
 
 pub mod args;
+mod assumptions;
 pub mod check;
 pub mod data;
 pub mod diff;
@@ -13,8 +14,10 @@ pub mod fmt;
 pub mod front;
 pub mod graph;
 pub mod handover;
+pub mod overlay;
 pub mod plan;
 mod plan_text;
+mod plan_time;
 pub mod render;
 pub mod report;
 pub mod snapshot;

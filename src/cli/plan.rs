@@ -1,15 +1,17 @@
 //! `dlmc plan`: what a spec would run, before anything is booked. Facts and JSON here, `plan_text` words them.
 
 use super::args::PlanArgs;
-use super::{RUN_FAILED, fail, front, graph, plan_text, print};
+use super::plan_time::Place;
+use super::{RUN_FAILED, assumptions, fail, front, graph, plan_text, print};
 use crate::analyze::cost::Conventions;
 use crate::analyze::{ParamCount, count_params, flops_conventions};
 use crate::check::CheckedSpec;
-use crate::check::spec::{Arm, AxisKind, Objective, Precision};
+use crate::check::spec::{Amount, Arm, AxisKind, Objective, Precision, TextSet};
 use crate::graph::ops::dropout::Drops;
 use crate::graph::training::{TrainingError, loss_graph, training_graph};
 use crate::graph::{DimSizes, Elem, Op, ValidGraph};
 use crate::objective::{self, Loss, Shape};
+use crate::store::checkpoint::KEPT_CHECKPOINTS;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -24,6 +26,8 @@ pub struct ArmPlan {
     pub evaluation_flops: f64,
     /// Weights, both moments, and the average if there is one.
     pub state_bytes: u64,
+    /// Of the checkpoints that a run keeps on disk.
+    pub checkpoint_bytes: u64,
     /// What training drops, in the order of the model.
     pub dropout: Arc<[Dropped]>,
 }
@@ -90,11 +94,7 @@ impl Planner {
             None => self.by_model.entry(key).or_insert(model_facts(arm, model, key)?).clone(),
         };
         let trained = (arm.budget.steps * arm.budget.tokens_per_step) as f64;
-        let rows = match arm.data.valid {
-            crate::check::spec::Amount::Tokens(n) => (n / arm.data.seq) as f64,
-            // A share of a corpus that has not been read.
-            crate::check::spec::Amount::Fraction(_) => f64::NAN,
-        };
+        let rows: f64 = evaluated_rows(arm);
         let wide = if arm.train.precision == Precision::Fp64 { 8 } else { 4 };
         let copies = 3 + u64::from(arm.train.ema.is_some());
         Ok(ArmPlan {
@@ -106,9 +106,26 @@ impl Planner {
             },
             evaluation_flops: facts.forward * rows * arm.eval.draws as f64 * arm.eval.at_steps.len() as f64,
             state_bytes: facts.params.total * wide * copies,
+            checkpoint_bytes: facts.params.total * wide * copies * n_checkpoints(arm),
             dropout: facts.dropout,
         })
     }
+}
+
+/// Sequences that one evaluation goes through, for one draw; NaN where only a corpus that has not been read says so.
+fn evaluated_rows(arm: &Arm) -> f64 {
+    let Amount::Tokens(valid) = arm.data.valid else { return f64::NAN };
+    let valid = valid / arm.data.seq;
+    let of = |set: &TextSet| match set {
+        TextSet::Train => arm.budget.unique_tokens.map_or(valid, |unique| valid.min(unique / arm.data.seq)),
+    };
+    (valid + arm.eval.sets.iter().map(of).sum::<u64>()) as f64
+}
+
+/// Checkpoints that a run has on disk at its end.
+pub fn n_checkpoints(arm: &Arm) -> u64 {
+    let written = arm.budget.steps.div_ceil(arm.train.checkpoint_every_steps.max(1));
+    written.min(KEPT_CHECKPOINTS as u64)
 }
 
 fn model_facts(arm: &Arm, model: &ValidGraph, key: Key) -> Result<ModelFacts, TrainingError> {
@@ -164,9 +181,10 @@ pub fn run(args: &PlanArgs) -> ExitCode {
     match plan_all(&compiled, &chosen) {
         Err(error) => fail(&error.to_string(), RUN_FAILED),
         Ok(plans) => {
+            let place = args.on.clone().map(|hardware| Place { hardware, utilisation: args.mfu });
             let text = match args.json {
-                true => format!("{}\n", to_json(&compiled.spec, &plans)),
-                false => plan_text::text(&compiled.spec, &plans),
+                true => format!("{}\n", to_json(&compiled.spec, &plans, place.as_ref())),
+                false => plan_text::text(&compiled.spec, &plans, place.as_ref()),
             };
             print(&text);
             ExitCode::SUCCESS
@@ -183,7 +201,7 @@ fn plan_all<'a>(compiled: &'a front::Compiled, chosen: &[usize]) -> Result<Vec<P
     found.map(|(arm, model)| Ok((arm, planner.plan(arm, model)?))).collect()
 }
 
-fn to_json(spec: &CheckedSpec, plans: &[Planned<'_>]) -> Value {
+fn to_json(spec: &CheckedSpec, plans: &[Planned<'_>], place: Option<&Place>) -> Value {
     let arms: Vec<Value> = plans
         .iter()
         .map(|(arm, plan)| {
@@ -212,6 +230,9 @@ fn to_json(spec: &CheckedSpec, plans: &[Planned<'_>]) -> Value {
                 "flops_counted": plan.conventions.counted,
                 "evaluation_flops": plan.evaluation_flops.is_finite().then_some(plan.evaluation_flops),
                 "state_bytes": plan.state_bytes,
+                "checkpoint_bytes": plan.checkpoint_bytes,
+                "hours_training": place.map(|place| place.hours(arm, plan).training),
+                "hours_evaluation": place.and_then(|place| place.hours(arm, plan).evaluation),
                 "weight_noise": arm.train.weight_noise,
                 "dropout": plan.dropout.iter().map(dropped).collect::<Vec<_>>(),
                 "fields": arm.flat.iter().map(field).collect::<Vec<_>>(),
@@ -233,6 +254,7 @@ fn to_json(spec: &CheckedSpec, plans: &[Planned<'_>]) -> Value {
     };
     let counted: f64 = plans.iter().map(|(_, plan)| plan.conventions.counted).sum();
     let evaluation: f64 = plans.iter().map(|(_, plan)| plan.evaluation_flops).sum();
+    let variants: Vec<&Arm> = plans.iter().map(|(arm, _)| *arm).collect();
     json!({
         "version": 1,
         "experiment": spec.name(),
@@ -243,6 +265,9 @@ fn to_json(spec: &CheckedSpec, plans: &[Planned<'_>]) -> Value {
         "n_runs": plans.len(),
         "total_flops_counted": counted,
         "total_evaluation_flops": evaluation.is_finite().then_some(evaluation),
+        "total_checkpoint_bytes": plans.iter().map(|(_, plan)| plan.checkpoint_bytes).sum::<u64>(),
+        "on": place.map(|place| place.to_json(plans)),
+        "assumed": assumptions::of(&variants).iter().map(assumptions::Assumption::to_json).collect::<Vec<_>>(),
         "arms": arms,
     })
 }
@@ -256,6 +281,9 @@ fn field(field: &crate::check::spec::FlatField) -> Value {
     if let Some(object) = value.as_object_mut() {
         if let Some(written) = &field.written {
             object.insert("written".into(), written.as_str().into());
+        }
+        if !field.assumed.is_empty() {
+            object.insert("assumed".into(), field.assumed.clone().into());
         }
         if !field.replaced.is_empty() {
             let all = field.replaced.iter().map(|s| json!({ "value": s.value, "origin": s.origin }));

@@ -1,12 +1,14 @@
 //! What `dlmc plan` prints: the facts that all runs share, then the arms, or a table of the points.
 
-use super::plan::{ArmPlan, Planned};
+use super::assumptions;
+use super::plan::{ArmPlan, Planned, n_checkpoints};
+use super::plan_time::{Place, hours_text};
 use crate::check::CheckedSpec;
 use crate::check::spec::{Arm, AxisKind, LrSchedule, Objective, Point, Precision, Targets};
 use crate::objective;
 use crate::report::words::{bytes, count};
 
-pub fn text(spec: &CheckedSpec, plans: &[Planned<'_>]) -> String {
+pub fn text(spec: &CheckedSpec, plans: &[Planned<'_>], place: Option<&Place>) -> String {
     let mut out = Lines::default();
     let cite = spec.cite().map_or(String::new(), |c| format!(" · {c}"));
     let factors = spec.factors().join(", ");
@@ -16,12 +18,16 @@ pub fn text(spec: &CheckedSpec, plans: &[Planned<'_>]) -> String {
     shared(spec, &points, &mut out);
     out.line("");
     match points.as_slice() {
-        [only] => arms(only, &mut out),
+        [only] => arms(only, place, &mut out),
         _ => {
             // Replicates differ in their seeds alone.
             points.retain(|arms| arms.first().is_some_and(|(arm, _)| is_first_replicate(spec, &arm.point)));
-            table(spec, &points, plans, &mut out);
+            table(spec, &points, plans, place, &mut out);
         }
+    }
+    if let Some(place) = place {
+        out.line(format!("  {:<11} {}", "time", place.total_text(plans)));
+        out.line(format!("  {:<11} {}", "", place.assumption(plans)));
     }
     out.line("");
     if points.len() < 2 {
@@ -29,6 +35,13 @@ pub fn text(spec: &CheckedSpec, plans: &[Planned<'_>]) -> String {
     }
     out.line("  FLOPs of training: 6ND counts 6 x parameters x tokens, without the embedding, without or with the");
     out.line("  head's product; counted: matrix products and attention of the training graph, forward and backward.");
+    let variants: Vec<&Arm> = plans.iter().map(|(arm, _)| *arm).collect();
+    for (i, assumption) in assumptions::of(&variants).iter().enumerate() {
+        if i == 0 {
+            out.line("");
+        }
+        out.line(format!("  {:<11} {}", if i == 0 { "assumed" } else { "" }, assumption.text()));
+    }
     for claim in spec.claims() {
         out.line(format!("  claim       {}", claim.text));
     }
@@ -129,7 +142,15 @@ fn shared(spec: &CheckedSpec, points: &[&[Planned<'_>]], out: &mut Lines) {
                 count(plan.params.total)
             )
         }),
-        ("state", |_, plan| format!("{} of weights and moments", bytes(plan.state_bytes))),
+        ("state", |arm, plan| {
+            let n = n_checkpoints(arm);
+            let kept = if n == 1 { "1 checkpoint is kept".into() } else { format!("{n} checkpoints are kept") };
+            format!(
+                "{} of weights and moments; {kept}: {} of disk",
+                bytes(plan.state_bytes),
+                bytes(plan.checkpoint_bytes)
+            )
+        }),
         ("evaluation", |arm, _| format!("{} times, of x_2..x_L given x_1 in every arm", arm.eval.at_steps.len())),
     ];
     for (name, fact) in facts {
@@ -216,7 +237,7 @@ fn flops(x: f64) -> String {
 }
 
 /// The arms of the only point.
-fn arms(plans: &[Planned<'_>], out: &mut Lines) {
+fn arms(plans: &[Planned<'_>], place: Option<&Place>, out: &mut Lines) {
     let header = [
         "arm",
         "objective",
@@ -228,14 +249,21 @@ fn arms(plans: &[Planned<'_>], out: &mut Lines) {
         "evaluation",
         "training loss",
     ];
-    let mut rows: Vec<Vec<String>> = vec![header.map(String::from).to_vec()];
+    let mut header = header.map(String::from).to_vec();
+    // Before the label, which is long.
+    let time_at = header.len() - 1;
+    if place.is_some() {
+        header.insert(time_at, "time".into());
+    }
+    let n_columns = header.len();
+    let mut rows: Vec<Vec<String>> = vec![header];
     for (arm, plan) in plans {
         let label = match arm.objective.bound() {
             Ok(why) if arm.objective.is_exact() => why.to_string(),
             Ok(why) => format!("a bound: {why}"),
             Err(why) => format!("no bound: {why}"),
         };
-        rows.push(vec![
+        let mut row = vec![
             arm.name.clone(),
             arm.objective.name().into(),
             objective::pattern(&arm.objective).name().into(),
@@ -245,9 +273,13 @@ fn arms(plans: &[Planned<'_>], out: &mut Lines) {
             flops(plan.conventions.counted),
             flops(plan.evaluation_flops),
             label,
-        ]);
+        ];
+        if let Some(place) = place {
+            row.insert(time_at, hours_text(place.hours(arm, plan).all()));
+        }
+        rows.push(row);
     }
-    out.table(&rows, header.len());
+    out.table(&rows, n_columns);
     notes(plans, out);
 }
 
@@ -263,10 +295,12 @@ fn notes(plans: &[Planned<'_>], out: &mut Lines) {
 }
 
 /// One row a point, with what each arm counts there, and the sum over all runs.
-fn table(spec: &CheckedSpec, points: &[&[Planned<'_>]], all: &[Planned<'_>], out: &mut Lines) {
+fn table(spec: &CheckedSpec, points: &[&[Planned<'_>]], all: &[Planned<'_>], place: Option<&Place>, out: &mut Lines) {
     let mut header: Vec<String> = ["point", "epochs", "steps", "parameters", "6ND + head"].map(String::from).to_vec();
     header.extend(spec.arm_names().iter().map(|arm| format!("counted: {arm}")));
     header.push("evaluation".into());
+    header.extend(place.map(|place| format!("time on {}", place.hardware.name)));
+    header.extend(["state", "checkpoints"].map(String::from));
     let replicate = spec.axes().iter().position(|axis| axis.kind == AxisKind::Replicate);
     let mut rows = vec![header];
     for arms in points {
@@ -289,6 +323,9 @@ fn table(spec: &CheckedSpec, points: &[&[Planned<'_>]], all: &[Planned<'_>], out
         ];
         row.extend(arms.iter().map(|(_, plan)| flops(plan.conventions.counted)));
         row.push(flops(arms.iter().map(|(_, plan)| plan.evaluation_flops).sum()));
+        row.extend(place.map(|place| place.cell(arms)));
+        row.push(each(&|_, plan| bytes(plan.state_bytes)));
+        row.push(bytes(arms.iter().map(|(_, plan)| plan.checkpoint_bytes).sum()));
         rows.push(row);
     }
     let sum = |of: &dyn Fn(&Planned<'_>) -> f64| all.iter().map(of).sum::<f64>();
@@ -299,6 +336,9 @@ fn table(spec: &CheckedSpec, points: &[&[Planned<'_>]], all: &[Planned<'_>], out
         total.push(flops(sum(&|(a, plan)| if a.name == *arm { plan.conventions.counted } else { 0.0 })));
     }
     total.push(flops(sum(&|(_, plan)| plan.evaluation_flops)));
+    total.extend(place.map(|place| hours_text(place.total(all).all())));
+    total.push(String::new());
+    total.push(bytes(all.iter().map(|(_, plan)| plan.checkpoint_bytes).sum()));
     rows.push(total);
     out.table(&rows, 1);
     notes(points.first().copied().unwrap_or_default(), out);

@@ -169,7 +169,8 @@ fn claim(claim: &crate::check::spec::Claim) -> String {
 }
 
 fn line(field: &FlatField) -> String {
-    format!("{} = {}  # {}", field.path, field.shown(), without_places(&field.origin))
+    let reasons: String = field.assumed.iter().map(|reason| format!("; assumed: {reason}")).collect();
+    format!("{} = {}  # {}{reasons}", field.path, field.shown(), without_places(&field.origin))
 }
 
 /// `arm mdm, a.dlm:3:4` as `arm mdm, a.dlm`.

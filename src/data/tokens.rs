@@ -37,7 +37,12 @@ pub enum Part {
     Two(Vec<u16>),
     Four(Vec<u32>),
     /// Little-endian bytes of a file from `start`.
-    Mapped { map: Mapped, start: usize, len: u64, width: IdWidth },
+    Mapped {
+        map: Mapped,
+        start: usize,
+        len: u64,
+        width: IdWidth,
+    },
 }
 
 impl Part {
@@ -192,6 +197,11 @@ impl TokenStream {
         let start = self.pieces.get(index).map_or(self.len, |piece| piece.start);
         let end = self.pieces.get(index + 1).map_or(self.len, |piece| piece.start);
         start as usize..end as usize
+    }
+
+    /// Which document holds a position; counted from 0.
+    pub fn document_at(&self, position: usize) -> usize {
+        self.pieces.partition_point(|piece| piece.start <= position as u64).saturating_sub(1)
     }
 
     /// Appends the tokens of a range.

@@ -1,7 +1,7 @@
 //! The verdict in the terminal, and the curves as CSV.
 
 use super::findings::{Findings, Verdicts};
-use super::html_claims::few_seeds;
+use super::page::few_seeds;
 use super::words::{self, count};
 use super::{ReportInput, RunRecord, evidence};
 use crate::claims::{ClaimResult, Completion, Evidence, PlaceResult, Point, Series, Verdict};
@@ -87,7 +87,7 @@ fn best(verdicts: &Verdicts) -> String {
     let decides = |place: &PlaceResult| match &place.evidence {
         Evidence::Crossover { result, .. } => !matches!(result.verdict, Verdict::Undecided { .. }),
         Evidence::Nothing { .. } => false,
-        Evidence::Comparison { .. } | Evidence::Monotone { .. } => true,
+        Evidence::Onset { .. } | Evidence::Comparison { .. } | Evidence::Monotone { .. } => true,
     };
     let decided = verdicts.claims.iter().filter(|claim| claim.places.iter().any(decides));
     let seeds = decided.map(ClaimResult::n_replicates).min().and_then(few_seeds);
@@ -98,39 +98,6 @@ fn best(verdicts: &Verdicts) -> String {
     }
     best.splice(0..0, seeds);
     best.iter().map(|line| format!("        {line}\n")).collect()
-}
-
-/// One row an evaluation, for whoever wants to plot it elsewhere.
-pub fn curves_csv(input: &ReportInput) -> String {
-    let mut out =
-        String::from("experiment,arm,point,run,step,tokens,epoch,loss,se,bits_per_byte,exact,in_decay,documents\n");
-    for run in &input.runs {
-        let Some(series) = run.series() else { continue };
-        for p in &series.points {
-            out.push_str(&format!(
-                "{},{},{},{},{},{},{},{},{},{},{},{},{}\n",
-                input.record.name,
-                run.arm,
-                quoted(&run.point),
-                quoted(&run.name()),
-                p.step,
-                p.tokens,
-                p.epoch,
-                p.loss,
-                p.se,
-                p.bits_per_byte.map_or(String::new(), |b| b.to_string()),
-                series.exact,
-                p.in_decay,
-                p.documents.len()
-            ));
-        }
-    }
-    out
-}
-
-/// A cell that may hold commas.
-fn quoted(text: &str) -> String {
-    if text.contains([',', '"']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }
 
 /// `quickstart: 2 arms, 40 epochs of 100,000 unique tokens`
@@ -164,11 +131,11 @@ pub fn note(run: &RunRecord, series: Option<&Series>) -> String {
 }
 
 pub fn best_cell(point: Option<&Point>) -> String {
-    point.map_or("-".into(), |p| format!("{} (epoch {})", words::with_error(p.loss, p.se), words::epoch(p.epoch)))
+    point.map_or("-".into(), |p| format!("{} (epoch {})", words::with_error(p.value, p.se), words::epoch(p.epoch)))
 }
 
 pub fn last_cell(point: Option<&Point>) -> String {
-    point.map_or("-".into(), |p| words::with_error(p.loss, p.se))
+    point.map_or("-".into(), |p| words::with_error(p.value, p.se))
 }
 
 /// Of the last evaluation; nothing where the targets are no text.

@@ -67,6 +67,9 @@ impl Assembly<'_, '_> {
         let allow = take("allow").map(|(_, n)| n);
         let replicates = take("replicates").map(|(_, n)| n);
         let expect = take("expect");
+        for (field, node) in [("cite", &cite), ("factors", &factors), ("allow", &allow), ("replicates", &replicates)] {
+            node.iter().for_each(|node| self.eval.nothing_assumed(field, node));
+        }
         fields.fields.retain(|name, _| ARM_FIELDS.contains(&name.as_str()));
         let expect = self.expect(expect, !parts.claims.is_empty());
         let overrides = self.overrides(overrides);
@@ -411,7 +414,8 @@ impl Assembly<'_, '_> {
             node.value = Value::Call { name: word, name_span: span, args: self.named_arguments(id, args) };
             return;
         }
-        let opened = self.eval.open(id, span);
+        let mut opened = self.eval.open(id, span);
+        opened.assume(&node.origin.assumed);
         node.value = opened.value;
         node.span = opened.span;
     }

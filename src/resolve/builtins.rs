@@ -123,6 +123,9 @@ pub fn operation(name: &str) -> Option<&'static Operation> {
 pub const FUNCTIONS: &[(&str, usize)] =
     &[("floor", 1), ("ceil", 1), ("sqrt", 1), ("min", 2), ("max", 2), ("round_to", 3)];
 
+/// `assumed(VALUE, "reason")`: the value, of which no source says that it is this one.
+pub const ASSUMED: &str = "assumed";
+
 /// `pick(list, k)`: an element of what a repeat collected.
 pub const PICK: &str = "pick";
 

@@ -84,7 +84,11 @@ fn open_one(eval: &mut Eval<'_>, id: DefId) {
             let node = eval.expr(&binding.value, Some(Kind::Objective));
             Some(match &node.value {
                 Value::Word(word) => match library.lookup(eval.scope_of(&node), Kind::Objective, word) {
-                    Lookup::Found(other) => eval.open(other, node.span),
+                    Lookup::Found(other) => {
+                        let mut opened = eval.open(other, node.span);
+                        opened.assume(&node.origin.assumed);
+                        opened
+                    }
                     _ => node,
                 },
                 _ => node,

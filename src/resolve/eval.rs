@@ -4,7 +4,7 @@
 //! Definitions and `let`s are made of each other in any order. `definitions` puts them in order first, so
 //! that opening one never waits for another; here each is opened once and remembered.
 
-use super::builtins::FUNCTIONS;
+use super::builtins::{ASSUMED, FUNCTIONS};
 use super::library::{DefId, Kind, Library, Lookup};
 use super::value::{Args, Layer, LetUse, Node, Origin, Record, Value, overlay};
 use crate::ast::{self, Expr, ExprKind, UnaryOp};
@@ -178,7 +178,7 @@ impl<'a> Eval<'a> {
                     let diagnostic = Diagnostic::error(code::NO_EFFECT, message).at(at, "without effect");
                     self.out.push(diagnostic.help("take it out; inside a block it names what a call makes"));
                 }
-                return self.call(callee, args, span);
+                return self.call(callee, args, span, expected);
             }
             ExprKind::Tuple(items) => Value::Tuple(items.iter().map(|e| self.expr(e, None)).collect()),
             ExprKind::List { items, unit } => {
@@ -236,6 +236,7 @@ impl<'a> Eval<'a> {
                 origin.lets.push(used.clone());
             }
         }
+        parts.iter().for_each(|node| origin.assume(&node.origin.assumed));
         Node::new(value, span, origin)
     }
 
@@ -301,7 +302,10 @@ impl<'a> Eval<'a> {
         node
     }
 
-    fn call(&mut self, callee: &ast::Ident, args: &[ast::Arg], span: Span) -> Node {
+    fn call(&mut self, callee: &ast::Ident, args: &[ast::Arg], span: Span, expected: Option<Kind>) -> Node {
+        if callee.text == ASSUMED {
+            return self.assumed(callee, args, span, expected);
+        }
         if FUNCTIONS.iter().any(|(name, _)| *name == callee.text) {
             return self.function(callee, args, span);
         }
@@ -350,8 +354,11 @@ impl<'a> Eval<'a> {
     fn choose(&mut self, branches: &[(Expr, Expr)], otherwise: &Expr, expected: Option<Kind>) -> Node {
         let mut taken: Option<Node> = None;
         let mut faulty = false;
+        // What an assumed condition chooses is assumed.
+        let mut reasons = self.origin(otherwise.span);
         for (condition, value) in branches {
             let condition = self.expr(condition, None);
+            reasons.assume(&condition.origin.assumed);
             let holds = self.truth(&condition);
             faulty |= holds.is_none();
             if holds == Some(true) && taken.is_none() {
@@ -370,6 +377,7 @@ impl<'a> Eval<'a> {
         if faulty {
             node.value = Value::Faulty;
         }
+        node.assume(&reasons.assumed);
         node
     }
 
@@ -392,10 +400,7 @@ impl<'a> Eval<'a> {
 
     /// `base { field: new }`
     fn extend(&mut self, base: &Expr, fields: &[ast::Field], span: Span, expected: Option<Kind>) -> Node {
-        let mut node = match &base.kind {
-            ExprKind::Name(name) => self.base(name, base.span, expected),
-            _ => self.expr(base, expected),
-        };
+        let mut node = self.base(base, expected);
         let depth = self.depth.max(depth_of(&mut node, &self.layer)).saturating_add(1);
         let record = self.within(self.layer.clone(), depth, |eval| eval.record(fields));
         self.lay(&mut node, record, span);
@@ -424,20 +429,23 @@ impl<'a> Eval<'a> {
         let over = self.node_of(Value::Record(Record { bare: vec![], def: None, ..fields }), span);
         overlay(node, over);
         node.span = span;
-        node.origin = Origin { lets: std::mem::take(&mut node.origin.lets), ..self.origin(span) };
+        let Origin { lets, assumed, .. } = std::mem::replace(&mut node.origin, self.origin(span));
+        node.origin = Origin { lets, assumed, ..self.origin(span) };
     }
 
     /// What is extended: a `let`, a definition of the expected kind (of any, where none is expected), or
     /// a call without arguments.
-    fn base(&mut self, name: &str, span: Span, expected: Option<Kind>) -> Node {
-        let node = self.name(name, span, expected);
-        match &node.value {
-            // The word may stand in a `let` of another file, whose names it then means.
-            Value::Word(word) => {
-                let (word, file) = (word.clone(), self.scope_of(&node));
-                self.definition(&word, file, node.span, expected).unwrap_or(node)
+    fn base(&mut self, base: &Expr, expected: Option<Kind>) -> Node {
+        let node = self.expr(base, expected);
+        // The word may stand in a `let` of another file, whose names it then means.
+        let Value::Word(word) = &node.value else { return node };
+        let (word, file) = (word.clone(), self.scope_of(&node));
+        match self.definition(&word, file, node.span, expected) {
+            Some(mut found) => {
+                found.assume(&node.origin.assumed);
+                found
             }
-            _ => node,
+            None => node,
         }
     }
 
@@ -498,7 +506,8 @@ impl<'a> Eval<'a> {
 /// A value and the elements of a list are set by whoever names the `let`; what a record or a call holds was
 /// set where it is written, as in a definition.
 fn claim(node: &mut Node, origin: &Origin) {
-    node.origin = origin.clone();
+    let assumed = std::mem::take(&mut node.origin.assumed);
+    node.origin = Origin { assumed, ..origin.clone() };
     match &mut node.value {
         Value::Tuple(items) | Value::List(items) => items.iter_mut().for_each(|item| claim(item, origin)),
         Value::Range(low, high) => {

@@ -7,6 +7,7 @@ mod alone;
 pub mod arguments;
 mod arithmetic;
 mod assemble;
+mod assumed;
 pub mod blocks;
 pub mod builtins;
 mod compute;

@@ -200,7 +200,8 @@ fn elements(node: &Node, map: &SourceMap, eval: &mut Eval<'_>) -> Option<Vec<(Ax
             Some(spacing) => {
                 let series = series::read(spacing, node, args, map, eval)?;
                 let make = |((number, unit), text): ((crate::base::Number, _), String)| {
-                    let item = Node { value: Value::Number { number, unit }, ..node.clone() };
+                    let mut item = Node { value: Value::Number { number, unit }, ..node.clone() };
+                    item.origin.assume(&node.assumptions());
                     let number = Some(in_base((number, unit)));
                     (AxisValue { text, number, unit, span: node.span }, item)
                 };

@@ -17,6 +17,8 @@ pub struct Origin {
     pub span: Span,
     /// The `let`s that the value was made of.
     pub lets: Vec<LetUse>,
+    /// Where no source states the value: why it is this one. Whoever overrides it brings an origin of his own.
+    pub assumed: Vec<Arc<str>>,
 }
 
 /// Weakest first; a default has no origin.
@@ -43,7 +45,16 @@ pub struct LetUse {
 
 impl Origin {
     pub fn new(layer: Layer, span: Span) -> Origin {
-        Origin { layer, depth: 0, span, lets: vec![] }
+        Origin { layer, depth: 0, span, lets: vec![], assumed: vec![] }
+    }
+
+    /// Adds reasons that are not there yet.
+    pub fn assume(&mut self, reasons: &[Arc<str>]) {
+        for reason in reasons {
+            if self.assumed.len() < MAX_ASSUMED && !self.assumed.contains(reason) {
+                self.assumed.push(reason.clone());
+            }
+        }
     }
 
     /// How strong: where several layers decide one thing, the strongest win.
@@ -129,6 +140,8 @@ pub struct Record {
     pub def: Option<DefId>,
 }
 
+/// Reasons that one value keeps.
+const MAX_ASSUMED: usize = 8;
 /// Overridden values that are remembered, the latest.
 const MAX_REPLACED: usize = 32;
 
@@ -216,17 +229,38 @@ impl Node {
         }
     }
 
+    /// Marks this value and all that it holds as assumed.
+    pub fn assume(&mut self, reasons: &[Arc<str>]) {
+        if !reasons.is_empty() {
+            self.for_each(&mut |inner| inner.origin.assume(reasons));
+        }
+    }
+
+    /// The reasons of this value and of all that it holds.
+    pub fn assumptions(&self) -> Vec<Arc<str>> {
+        let mut all = self.origin.clone();
+        for part in self.parts() {
+            all.assume(&part.assumptions());
+        }
+        all.assumed
+    }
+
+    /// The nodes just below this one.
+    pub fn parts(&self) -> Vec<&Node> {
+        match &self.value {
+            Value::Record(record) => record.fields.values().map(|(_, node)| node).chain(&record.bare).collect(),
+            Value::Call { args, .. } => args.positional.iter().chain(args.named.values().map(|(_, n)| n)).collect(),
+            Value::Tuple(items) | Value::List(items) => items.iter().collect(),
+            Value::Range(low, high) => vec![low, high],
+            Value::Number { .. } | Value::Str(_) | Value::Bool(_) | Value::None | Value::Word(_) | Value::Faulty => {
+                vec![]
+            }
+        }
+    }
+
     /// How many nodes this one is made of, itself included.
     pub fn size(&self) -> usize {
-        let all = |nodes: &[Node]| nodes.iter().map(Node::size).sum::<usize>();
-        let named = |fields: &IndexMap<String, (Span, Node)>| fields.values().map(|(_, n)| n.size()).sum::<usize>();
-        1 + match &self.value {
-            Value::Record(record) => named(&record.fields) + all(&record.bare),
-            Value::Call { args, .. } => all(&args.positional) + named(&args.named),
-            Value::Tuple(items) | Value::List(items) => all(items),
-            Value::Range(low, high) => low.size() + high.size(),
-            Value::Number { .. } | Value::Str(_) | Value::Bool(_) | Value::None | Value::Word(_) | Value::Faulty => 0,
-        }
+        1 + self.parts().into_iter().map(Node::size).sum::<usize>()
     }
 
     /// The node at a path below this one.

@@ -50,6 +50,9 @@ pub struct LockField {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub written: Option<String>,
     pub origin: String,
+    /// Where no source states the value: why it is this one. It changes no run, so it is not in the id.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assumed: Vec<String>,
     /// Weaker settings that this one overrode, the weakest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaced: Vec<LockSetting>,
@@ -148,6 +151,7 @@ impl From<&FlatField> for LockField {
             value: field.value.clone(),
             written: field.written.clone(),
             origin: field.origin.clone(),
+            assumed: field.assumed.clone(),
             replaced: field.replaced.iter().map(setting).collect(),
         }
     }

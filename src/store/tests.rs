@@ -112,6 +112,7 @@ fn a_lock_comes_back_as_it_was_and_says_what_changed() {
             value: "\"128\"".into(),
             origin: "a.dlm:3".into(),
             written: None,
+            assumed: vec![],
             replaced: vec![],
         }],
     };

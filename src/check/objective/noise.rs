@@ -54,7 +54,8 @@ pub fn read(
     let weight = match weight {
         Weight::Elbo => {
             if estimator == Estimator::Bernoulli {
-                let derived = Named { name: "elbo".into(), formula: proof.weight.clone(), span: named.span };
+                let derived =
+                    Named { name: "elbo".into(), formula: proof.weight.clone(), span: named.span, assumed: vec![] };
                 let help = "draw t from an interval inside, such as `t: stratified(1e-3, 0.999)`, or use `estimator: count`, which has no weight of t";
                 schedule::check_weight(&derived, (t.low, t.high), start <= EXACT_RATE, t_span, help, cx.out)?;
             }
@@ -96,8 +97,15 @@ pub fn read(
 pub fn read_schedule(reader: &mut Reader, cx: &mut Cx<'_>) -> Option<Named> {
     let node = reader.need("schedule", "keep", cx)?;
     let named = schedule::named(&node, "objective.schedule", cx)?;
-    cx.note("objective.schedule", format!("{}(t) = {}", named.name, named.formula), Some(&node));
+    note_formula("objective.schedule", &named, &node, cx);
     Some(named)
+}
+
+/// A formula is assumed as far as a `let` in it is.
+fn note_formula(path: &str, named: &Named, node: &Node, cx: &mut Cx<'_>) {
+    let mut node = node.clone();
+    node.origin.assume(&named.assumed);
+    cx.note(path, format!("{}(t) = {}", named.name, named.formula), Some(&node));
 }
 
 /// Where the spec says `ends: open`, if it does; outer `None` after an error.
@@ -153,7 +161,7 @@ fn read_weight(reader: &mut Reader, cx: &mut Cx<'_>) -> Option<Weight> {
                 return None;
             }
             let named = schedule::named(&node, path, cx)?;
-            cx.note(path, format!("{}(t) = {}", named.name, named.formula), Some(&node));
+            note_formula(path, &named, &node, cx);
             Some(Weight::Named(named))
         }
         _ => {

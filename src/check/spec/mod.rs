@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use std::sync::Arc;
 
 mod data;
+mod eval;
 mod metric;
 mod objective;
 mod sampler;
@@ -13,6 +14,7 @@ mod sampler;
 pub use super::claims::Claim;
 pub use crate::resolve::{Axis, AxisKind, AxisValue, Coordinate, Point};
 pub use data::*;
+pub use eval::{Eval, TextSet};
 pub use metric::{Metric, TaskScore};
 pub use objective::*;
 pub use sampler::*;
@@ -26,6 +28,8 @@ pub struct FlatField {
     /// What was written, where it is of something that had to be resolved: `2%`.
     pub written: Option<String>,
     pub origin: String,
+    /// Where no source states the value: why it is this one.
+    pub assumed: Vec<String>,
     /// Weaker settings that this one overrode, the weakest first.
     pub replaced: Vec<Setting>,
 }
@@ -39,7 +43,19 @@ pub struct Setting {
 
 impl FlatField {
     pub fn new(path: impl Into<String>, value: impl Into<String>, origin: impl Into<String>) -> FlatField {
-        FlatField { path: path.into(), value: value.into(), written: None, origin: origin.into(), replaced: vec![] }
+        FlatField {
+            path: path.into(),
+            value: value.into(),
+            written: None,
+            origin: origin.into(),
+            assumed: vec![],
+            replaced: vec![],
+        }
+    }
+
+    /// Whether it follows from other values, so that nobody set it.
+    pub fn is_derived(&self) -> bool {
+        self.origin == "derived"
     }
 
     /// `2% = 62 steps`, or the value alone.
@@ -286,25 +302,6 @@ pub struct Seeds {
     pub order: u32,
     pub noise: u32,
     pub eval: u32,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct Eval {
-    /// Steps at which to evaluate, ascending; the last step is always among them.
-    pub at_steps: Vec<u64>,
-    /// Systematic draws of k per validation row for masked bounds.
-    pub draws: u64,
-    /// Rows per evaluation batch.
-    pub batch_seqs: u64,
-    /// Tokens to sample at the end, and from how many prompts; 0 samples none.
-    pub sample_tokens: u64,
-}
-
-impl Eval {
-    /// Everything that each evaluation measures, the loss on the validation documents first.
-    pub fn measures(&self) -> Vec<Metric> {
-        vec![Metric::valid_loss()]
-    }
 }
 
 /// Everything derived from unique, epochs, total, batch and seq.

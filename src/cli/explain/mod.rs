@@ -189,6 +189,9 @@ fn text(path: &str, arms: &[&Arm]) -> String {
             "derived" => {}
             origin => row("set", origin),
         }
+        for reason in &account.field.assumed {
+            row("assumed", reason);
+        }
         for setting in account.field.replaced.iter().rev() {
             row("over", &format!("{}, {}", setting.value, setting.origin));
         }
@@ -218,6 +221,7 @@ fn to_json(path: &str, arms: &[&Arm]) -> Value {
                 "value": account.field.value,
                 "written": account.field.written,
                 "origin": account.field.origin,
+                "assumed": account.field.assumed,
                 "replaced": replaced.iter().map(|s| json!({ "value": s.value, "origin": s.origin })).collect::<Vec<_>>(),
                 "derivation": account.derivation.as_ref().map(|d| {
                     json!({ "formula": d.formula, "numbers": d.numbers, "from": d.from })
