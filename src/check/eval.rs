@@ -3,10 +3,10 @@
 use super::reader::{Cx, Quantity, Reader, Takes, alternatives, in_range, whole};
 use super::spec::{Budget, Corpus, Data, Eval, TextSet};
 use super::{source, tokenizer};
-use crate::base::{Diagnostic, Span, Unit};
 use crate::base::diag::code;
 use crate::base::number::grouped;
 use crate::base::suggest::suggest;
+use crate::base::{Diagnostic, Span, Unit};
 use crate::resolve::{Node, Value};
 
 /// Texts that are there without a name in `corpora`.
@@ -117,7 +117,12 @@ fn read_corpus(name: &str, node: &Node, cx: &mut Cx<'_>) -> Option<Corpus> {
 
 /// What `loss` lists besides `valid`, which is always measured. The order in which they are written means nothing.
 /// Without `corpora`, which are wrong, other names are taken for theirs.
-fn read_sets(node: &Node, corpora: Option<&[(Span, Option<Corpus>)]>, names: &[String], cx: &mut Cx<'_>) -> Option<Vec<TextSet>> {
+fn read_sets(
+    node: &Node,
+    corpora: Option<&[(Span, Option<Corpus>)]>,
+    names: &[String],
+    cx: &mut Cx<'_>,
+) -> Option<Vec<TextSet>> {
     let items = match &node.value {
         Value::List(items) => items.as_slice(),
         _ => std::slice::from_ref(node),
@@ -165,7 +170,7 @@ fn read_sets(node: &Node, corpora: Option<&[(Span, Option<Corpus>)]>, names: &[S
     let is_listed = |name: &str| seen.iter().any(|(listed, _)| *listed == name);
     let mut sets: Vec<TextSet> = is_listed("train").then_some(TextSet::Train).into_iter().collect();
     for ((span, corpus), name) in corpora?.iter().zip(names) {
-        if sound && !is_listed(name) {
+        if sound && !is_listed(name) && !OWN.contains(&name.as_str()) {
             cx.out.push(
                 Diagnostic::error(code::NO_EFFECT, format!("nothing is measured on the corpus `{name}`"))
                     .at(*span, "not in `eval.loss`")

@@ -1,8 +1,8 @@
 //! `dlmc data prepare` and `dlmc data inspect`: what a spec's corpora give, and what is in a token store.
 
-use crate::base::Diagnostic;
 use super::args::{DataArgs, DataCommand, InspectArgs, SpecArgs};
 use super::{RUN_FAILED, SPEC_ERRORS, USAGE, env, fail, graph, print};
+use crate::base::Diagnostic;
 use crate::base::number::grouped;
 use crate::check::spec::{Arm, FlatField};
 use crate::data::store::{self, Store};
@@ -194,7 +194,10 @@ fn to_json(arm: &Arm, data: &Prepared) -> Value {
 fn inspect_store(args: &InspectArgs) -> Result<(), ExitCode> {
     let path: &Path = &args.spec.file;
     if !args.spec.set.is_empty() || args.spec.experiment.is_some() || args.point.is_some() {
-        return Err(fail("a token store has no experiment: `--set`, `--experiment` and `--point` are for specs", USAGE));
+        return Err(fail(
+            "a token store has no experiment: `--set`, `--experiment` and `--point` are for specs",
+            USAGE,
+        ));
     }
     let store = store::open(path).map_err(|problem| {
         let message = format!("{} cannot be used: {problem}", path.display());

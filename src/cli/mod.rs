@@ -15,6 +15,7 @@ pub mod front;
 pub mod graph;
 pub mod handover;
 pub mod plan;
+mod plan_eval;
 mod plan_text;
 mod plan_time;
 pub mod render;

@@ -99,8 +99,8 @@ impl Chunks {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::{Codec, SourceHashes, Stats, TokenStream};
-    use crate::check::spec::Vocab;
     use super::*;
+    use crate::check::spec::Vocab;
 
     /// Documents of the given lengths, every token another, and so many validation rows.
     fn made(lengths: &[usize], seq: usize, valid: usize) -> Arc<Prepared> {

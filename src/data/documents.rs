@@ -39,7 +39,10 @@ pub(super) struct Documents {
 enum Held {
     /// A file is a document and a byte is a token, so lengths are known without reading.
     Files(Vec<CorpusFile>),
-    Tokens { tokens: Tokens, ranges: Vec<Range<u64>> },
+    Tokens {
+        tokens: Tokens,
+        ranges: Vec<Range<u64>>,
+    },
 }
 
 impl Documents {
@@ -184,8 +187,7 @@ fn first_of_each(found: &mut Found) -> Result<Vec<u32>, DataError> {
     let mut order: Vec<u32> = (0..n as u32).collect();
     let of = |index: u32| hashes.get(index as usize);
     order.sort_unstable_by(|a, b| of(*a).cmp(&of(*b)).then(a.cmp(b)));
-    let mut kept: Vec<u32> =
-        order.chunk_by(|a, b| of(*a) == of(*b)).filter_map(|same| same.first().copied()).collect();
+    let mut kept: Vec<u32> = order.chunk_by(|a, b| of(*a) == of(*b)).filter_map(|same| same.first().copied()).collect();
     kept.sort_unstable();
     Ok(kept)
 }
@@ -201,7 +203,11 @@ fn unreadable(path: &Path, reason: impl ToString) -> DataError {
 fn read(file: &CorpusFile) -> Result<Vec<u8>, DataError> {
     let bytes = std::fs::read(&file.path).map_err(|e| unreadable(&file.path, e))?;
     // Lengths were used to choose documents; a file that changed meanwhile would falsify the choice.
-    if bytes.len() as u64 == file.bytes { Ok(bytes) } else { Err(unreadable(&file.path, "it changed while it was read")) }
+    if bytes.len() as u64 == file.bytes {
+        Ok(bytes)
+    } else {
+        Err(unreadable(&file.path, "it changed while it was read"))
+    }
 }
 
 /// Of the content of the files in their order, as they lie there.
@@ -263,7 +269,11 @@ fn of_tokens(files: &[CorpusFile], width: Width, codec: &Codec, eod: u32) -> Res
             part.read(at..at + (1 << 16), &mut ids);
             for (offset, _) in ids.iter().enumerate().filter(|(_, id)| **id == eod) {
                 let end = at + offset as u64;
-                if end > start { ranges.push(base + start..base + end) } else { empty += 1 }
+                if end > start {
+                    ranges.push(base + start..base + end)
+                } else {
+                    empty += 1
+                }
                 n_ends += 1;
                 start = end + 1;
             }

@@ -271,8 +271,7 @@ fn too_small(
     let parts: Vec<String> =
         unique.map(|s| asked("unique", s)).into_iter().chain(valid.map(|s| asked("valid", s))).collect();
     let message = format!("the corpus of `{}` is too small: {}", data.name, parts.join("; "));
-    let mut d = Diagnostic::error(code::CORPUS_TOO_SMALL, message)
-        .at(data.source.span, n_documents(documents));
+    let mut d = Diagnostic::error(code::CORPUS_TOO_SMALL, message).at(data.source.span, n_documents(documents));
     if valid.is_some() && data.split == Split::Documents {
         if let Some(cap) = data.max_valid_per_document.filter(|cap| *cap < data.seq) {
             let text =

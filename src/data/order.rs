@@ -199,7 +199,11 @@ impl Interleaved {
         let shuffled = |purpose: Purpose, n: u64, per_epoch: u64, before_last: u64| -> Vec<u32> {
             let stream = Stream::new(seed, purpose);
             if joined || n_epochs == 1 {
-                return stream.permutation(n as u32, 0).into_iter().map(|i| (u64::from(i) % per_epoch) as u32).collect();
+                return stream
+                    .permutation(n as u32, 0)
+                    .into_iter()
+                    .map(|i| (u64::from(i) % per_epoch) as u32)
+                    .collect();
             }
             let first = stream.permutation(before_last as u32, 0);
             let last = stream.permutation((n - before_last) as u32, 1);

@@ -258,7 +258,11 @@ fn megatron_pairs_are_the_documents_of_their_index() {
             let d = megatron(dir.path(), &name);
             assert_eq!(probe(&d, &CorpusEnv::default()), Ok(None));
             let p = read(&d, &CorpusEnv::default()).unwrap();
-            assert_eq!((p.data_hash, p.valid_hash), (expected.data_hash.clone(), expected.valid_hash.clone()), "{name}");
+            assert_eq!(
+                (p.data_hash, p.valid_hash),
+                (expected.data_hash.clone(), expected.valid_hash.clone()),
+                "{name}"
+            );
         }
     }
 }
@@ -305,7 +309,8 @@ fn an_index_that_does_not_match_is_refused() {
 }
 
 fn of_file(folder: &Path, vocab: u64, eod: Option<Eod>) -> Tokenizer {
-    let file = TokenizerFile { path: "tokenizer.json".into(), base: folder.into(), span: data(folder, &[]).source.span };
+    let file =
+        TokenizerFile { path: "tokenizer.json".into(), base: folder.into(), span: data(folder, &[]).source.span };
     Tokenizer::File { file, vocab, eod }
 }
 
@@ -472,8 +477,14 @@ fn validation_may_be_another_corpus() {
     // A named corpus is read in the same way.
     let asked = |tokens| HeldOutSpec { source: d.validated().clone(), tokens, max_per_document: None };
     let held = held_out(&asked(64), &d, &other, &SEEDS, &env(dir.path())).unwrap();
-    assert_eq!((&held.rows, &held.hash, held.n_documents), (&other.valid_rows, &other.valid_hash, other.n_valid_documents));
-    assert_eq!((held.n_rows(), held.row(3), held.n_bytes), (8, other.valid_row(3), other.n_valid_bytes()));
+    assert_eq!(
+        (&held.rows, &held.hash, held.n_documents),
+        (&other.valid_rows, &other.valid_hash, other.n_valid_documents)
+    );
+    assert_eq!(
+        (held.n_rows(), held.row(3), held.n_bytes),
+        (8, other.valid_row(3), Chunks::valid(&std::sync::Arc::new(other.clone())).n_bytes())
+    );
     let error = held_out(&asked(4000), &d, &other, &SEEDS, &env(dir.path())).unwrap_err();
     assert_eq!(error.diagnose(&d).code, code::CORPUS_TOO_SMALL);
     // Errors are about the source that they are of.

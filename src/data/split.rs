@@ -463,7 +463,8 @@ fn tail(
         let text_len = documents.text_len(i);
         // The part of a wanted range that lies in this document, counted from its start.
         let inside = |wanted: &Range<u64>| {
-            wanted.start.clamp(whole.start, whole.end) - whole.start..wanted.end.clamp(whole.start, whole.end) - whole.start
+            wanted.start.clamp(whole.start, whole.end) - whole.start
+                ..wanted.end.clamp(whole.start, whole.end) - whole.start
         };
         let trained = inside(&(0..need_train));
         if !trained.is_empty() {

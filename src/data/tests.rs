@@ -430,7 +430,11 @@ fn interleaved_directly(p: &Prepared, n_chunks: usize, seed: u32) -> Vec<u32> {
     let apart = epochs > 1 && n_chunks - before < (0.8 * (unique / seq) as f64) as usize;
     let shuffle = |purpose, first: usize, all: usize| -> Vec<usize> {
         let draw = |n: usize, at| Stream::new(seed, purpose).permutation(n as u32, at).into_iter().map(|i| i as usize);
-        if apart { draw(first, 0).chain(draw(all - first, 1).map(|i| first + i)).collect() } else { draw(all, 0).collect() }
+        if apart {
+            draw(first, 0).chain(draw(all - first, 1).map(|i| first + i)).collect()
+        } else {
+            draw(all, 0).collect()
+        }
     };
     let documents = shuffle(Purpose::OrderDocuments, (epochs - 1) * n, epochs * n);
     let stream: Vec<u32> = documents.iter().flat_map(|i| p.train.get(p.train.document(i % n))).collect();

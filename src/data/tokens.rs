@@ -37,7 +37,12 @@ pub enum Part {
     Two(Vec<u16>),
     Four(Vec<u32>),
     /// Little-endian bytes of a file from `start`.
-    Mapped { map: Mapped, start: usize, len: u64, width: IdWidth },
+    Mapped {
+        map: Mapped,
+        start: usize,
+        len: u64,
+        width: IdWidth,
+    },
 }
 
 impl Part {
