@@ -330,8 +330,15 @@ pub struct SampleArgs {
 
 #[derive(Args, Debug)]
 pub struct ReportArgs {
-    /// A spec file, or the folder of an experiment's runs
-    pub what: PathBuf,
+    /// A spec file, or the folder of an experiment's runs; several, and single runs, with `--csv` or `--page`
+    #[arg(required = true, value_name = "FILE|DIR")]
+    pub what: Vec<PathBuf>,
+    /// Write all metrics of all runs named into one CSV file, and no report
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["strict", "json"])]
+    pub csv: Option<PathBuf>,
+    /// Write one page that lays the runs named over each other, and no report
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["strict", "json"])]
+    pub page: Option<PathBuf>,
     /// Where run folders are
     #[arg(long, default_value = "runs", value_name = "DIR")]
     pub out: PathBuf,

@@ -14,6 +14,7 @@ pub mod fmt;
 pub mod front;
 pub mod graph;
 pub mod handover;
+pub mod overlay;
 pub mod plan;
 mod plan_eval;
 mod plan_text;

@@ -1,35 +1,53 @@
 //! `dlmc report`
 
 use super::args::ReportArgs;
-use super::{RUN_FAILED, SPEC_ERRORS, fail, graph, print};
+use super::{RUN_FAILED, SPEC_ERRORS, USAGE, fail, graph, print};
 use crate::report::{Findings, ReportInput, RunRecord, Sweep, document, points, table, write, write_sweep};
 use crate::store::{ExperimentRecord, RunFolder};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 pub fn run(args: &ReportArgs) -> ExitCode {
-    if args.what.is_dir() {
-        return match ExperimentRecord::read(&args.what) {
-            Ok(experiment) => report(&args.what, &experiment, args.strict, args.json),
-            Err(error) => fail(
-                &format!(
-                    "{error}\n  = help: name the folder of an experiment's runs, for example runs/quickstart, or a spec file"
-                ),
-                RUN_FAILED,
-            ),
+    if args.csv.is_some() || args.page.is_some() {
+        return super::overlay::run(args);
+    }
+    let [what] = args.what.as_slice() else {
+        let help = "`--csv FILE` or `--page FILE` lays runs of several experiments over each other";
+        return fail(
+            &format!("a report is about one experiment, and {} are named\n  = help: {help}", args.what.len()),
+            USAGE,
+        );
+    };
+    if what.is_dir() {
+        return match ExperimentRecord::read(what) {
+            Ok(experiment) => report(what, &experiment, args.strict, args.json),
+            Err(error) => fail(&format!("{error}\n  = help: {}", help(what)), RUN_FAILED),
         };
     }
-    let spec = super::args::SpecArgs { file: args.what.clone(), experiment: None, set: vec![] };
-    match graph::compiled(&spec) {
-        Ok(compiled) => {
-            let mut experiment = ExperimentRecord::of(&compiled.spec);
-            let folder = args.out.join(&experiment.name);
-            // Which run is whose, the last `dlmc run` wrote down.
-            experiment.note_runs(vec![], ExperimentRecord::read(&folder).ok().as_ref());
-            report(&folder, &experiment, args.strict, args.json)
-        }
+    match of_spec(what, &args.out) {
+        Ok((folder, experiment)) => report(&folder, &experiment, args.strict, args.json),
         Err(code) => code,
     }
+}
+
+/// The experiment of a spec file and the folder of its runs.
+pub fn of_spec(file: &Path, out: &Path) -> Result<(PathBuf, ExperimentRecord), ExitCode> {
+    let spec = super::args::SpecArgs { file: file.to_owned(), experiment: None, set: vec![] };
+    let compiled = graph::compiled(&spec)?;
+    let mut experiment = ExperimentRecord::of(&compiled.spec);
+    let folder = out.join(&experiment.name);
+    // Which run is whose, the last `dlmc run` wrote down.
+    experiment.note_runs(vec![], ExperimentRecord::read(&folder).ok().as_ref());
+    Ok((folder, experiment))
+}
+
+fn help(what: &Path) -> String {
+    if !RunFolder::is_run(what) {
+        return "name the folder of an experiment's runs, for example runs/quickstart, or a spec file".into();
+    }
+    let whole =
+        what.parent().map_or(String::new(), |folder| format!("{} is the folder of its experiment; ", folder.display()));
+    format!("this is one run: {whole}`--page FILE` draws single runs")
 }
 
 /// Writes the report of an experiment's runs and prints its table, or its document.

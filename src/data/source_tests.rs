@@ -481,10 +481,8 @@ fn validation_may_be_another_corpus() {
         (&held.rows, &held.hash, held.n_documents),
         (&other.valid_rows, &other.valid_hash, other.n_valid_documents)
     );
-    assert_eq!(
-        (held.n_rows(), held.row(3), held.n_bytes),
-        (8, other.valid_row(3), Chunks::valid(&std::sync::Arc::new(other.clone())).n_bytes())
-    );
+    let valid = Chunks::valid(&std::sync::Arc::new(other.clone()));
+    assert_eq!((held.n_rows(), held.row(3), held.n_bytes), (8, other.valid_row(3), valid.n_bytes()));
     let error = held_out(&asked(4000), &d, &other, &SEEDS, &env(dir.path())).unwrap_err();
     assert_eq!(error.diagnose(&d).code, code::CORPUS_TOO_SMALL);
     // Errors are about the source that they are of.

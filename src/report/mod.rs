@@ -1,6 +1,7 @@
 //! What the runs of an experiment say: a table for the terminal, one self-contained HTML page, curves
 //! as SVG and CSV. Reads run folders only; missing, failed and unfinished runs are shown as such.
 pub mod chart;
+pub mod compare;
 pub mod curves;
 pub mod document;
 pub mod evidence;

@@ -119,10 +119,15 @@ impl RunFolder {
         found.into_iter().next().map(RunFolder::at)
     }
 
+    /// Whether a folder holds what a run writes.
+    pub fn is_run(path: &Path) -> bool {
+        path.join("metrics.jsonl").exists() || path.join("spec.lock.ron").exists()
+    }
+
     /// Every run of an experiment's folder, by name.
     pub fn list(experiment: &Path) -> Vec<RunFolder> {
-        let is_run = |path: &PathBuf| path.join("metrics.jsonl").exists() || path.join("spec.lock.ron").exists();
-        let mut all: Vec<PathBuf> = sub_folders(experiment).into_iter().filter(is_run).collect();
+        let mut all: Vec<PathBuf> =
+            sub_folders(experiment).into_iter().filter(|path| RunFolder::is_run(path)).collect();
         all.sort();
         all.into_iter().map(RunFolder::at).collect()
     }
