@@ -44,6 +44,8 @@ pub enum Purpose {
     Points = 16,
     /// Noise on weights; counted by parameter and step.
     WeightNoise = 17,
+    /// Where the fit of a scaling law starts, and which runs a resample of it holds.
+    Fit = 18,
     /// Which items of a task are asked.
     TaskItems = 19,
 }

@@ -10,6 +10,7 @@ pub mod diff;
 pub mod differences;
 pub mod env;
 pub mod explain;
+pub mod fit;
 pub mod fmt;
 pub mod front;
 pub mod graph;
@@ -49,7 +50,10 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Data(args) => data::run(&args),
-        Command::Run(_) | Command::Sample(_) | Command::Bench(_) | Command::Export(_) => handover::exec(),
+        Command::Fit(args) => fit::run(&args),
+        Command::Run(_) | Command::Sample(_) | Command::Bench(_) | Command::Export(_) | Command::Worker => {
+            handover::exec()
+        }
     }
 }
 

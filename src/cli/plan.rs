@@ -12,7 +12,6 @@ use crate::graph::ops::dropout::Drops;
 use crate::graph::training::{TrainingError, loss_graph, training_graph};
 use crate::graph::{DimSizes, Elem, Op, ValidGraph};
 use crate::objective::{self, Loss, Shape};
-use crate::store::checkpoint::KEPT_CHECKPOINTS;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -123,8 +122,7 @@ impl Planner {
 
 /// Checkpoints that a run has on disk at its end.
 pub fn n_checkpoints(arm: &Arm) -> u64 {
-    let written = arm.budget.steps.div_ceil(arm.train.checkpoint_every_steps.max(1));
-    written.min(KEPT_CHECKPOINTS as u64)
+    arm.train.checkpoint_keep.n_at_end(arm.budget.steps, arm.train.checkpoint_every_steps)
 }
 
 fn model_facts(arm: &Arm, model: &ValidGraph, key: Key) -> Result<ModelFacts, TrainingError> {

@@ -3,7 +3,9 @@
 use super::args::ReportArgs;
 use super::{RUN_FAILED, SPEC_ERRORS, USAGE, fail, graph, print};
 use crate::report::{Findings, ReportInput, RunRecord, Sweep, document, points, table, write, write_sweep};
+use crate::store::archive::archive;
 use crate::store::{ExperimentRecord, RunFolder};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -18,16 +20,28 @@ pub fn run(args: &ReportArgs) -> ExitCode {
             USAGE,
         );
     };
-    if what.is_dir() {
-        return match ExperimentRecord::read(what) {
-            Ok(experiment) => report(what, &experiment, args.strict, args.json),
-            Err(error) => fail(&format!("{error}\n  = help: {}", help(what)), RUN_FAILED),
-        };
-    }
-    match of_spec(what, &args.out) {
+    let found = if what.is_dir() {
+        ExperimentRecord::read(what)
+            .map(|experiment| (what.clone(), experiment))
+            .map_err(|error| fail(&format!("{error}\n  = help: {}", help(what)), RUN_FAILED))
+    } else {
+        of_spec(what, &args.out)
+    };
+    let found = found.and_then(|(folder, experiment)| match &args.archive {
+        None => Ok((folder, experiment)),
+        Some(to) => archived(&folder, to).map(|experiment| (to.clone(), experiment)),
+    });
+    match found {
         Ok((folder, experiment)) => report(&folder, &experiment, args.strict, args.json),
         Err(code) => code,
     }
+}
+
+/// Copies the experiment's runs without their checkpoints.
+fn archived(folder: &Path, to: &Path) -> Result<ExperimentRecord, ExitCode> {
+    let n_runs = archive(folder, to).map_err(|error| fail(&error.to_string(), RUN_FAILED))?;
+    eprintln!("{n_runs} runs archived in {}", to.display());
+    ExperimentRecord::read(to).map_err(|error| fail(&error.to_string(), RUN_FAILED))
 }
 
 /// The experiment of a spec file and the folder of its runs.
@@ -83,7 +97,12 @@ fn gather(folder: &Path, experiment: &ExperimentRecord) -> (ReportInput, Vec<Str
         let metrics = RunFolder::at(&run.folder).metrics_path();
         std::fs::metadata(metrics).and_then(|m| m.modified()).ok()
     };
-    let mut all: Vec<RunRecord> = RunFolder::list(folder).iter().map(|f| RunRecord::load(f.path())).collect();
+    let mut folders = RunFolder::list(folder);
+    // Runs that began under another experiment stand in its folder.
+    let named: BTreeSet<&str> = experiment.runs.iter().map(|run| run.folder.as_str()).collect();
+    let elsewhere = named.into_iter().filter(|name| name.contains('/')).map(|name| RunFolder::at(folder.join(name)));
+    folders.extend(elsewhere.filter(|run| run.lock_path().exists() || run.metrics_path().exists()));
+    let mut all: Vec<RunRecord> = folders.iter().map(|f| RunRecord::load(f.path())).collect();
     all.sort_by_key(|run| std::cmp::Reverse(changed(run)));
     ReportInput::gather(experiment.clone(), all)
 }

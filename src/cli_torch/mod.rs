@@ -5,17 +5,24 @@ pub mod bench;
 pub mod export;
 pub mod run;
 pub mod sample;
+pub mod worker;
 
+use crate::base::source::Memory;
 use crate::check::spec::{Arm, FlatField};
 use crate::cli::args::{Cli, Command};
-use crate::cli::front::Compiled;
-use crate::cli::{RUN_FAILED, USAGE, check, data, diff, explain, fail, fmt, graph, plan, report, snapshot};
+use crate::cli::front::{self, Compiled};
+use crate::cli::{
+    RUN_FAILED, USAGE, check, data, diff, explain, fail, fit, fmt, graph, plan, render, report, snapshot,
+};
 use crate::data::Prepared;
 use crate::graph::ValidGraph;
 use crate::lower::device;
+use crate::resolve::Override;
+use crate::store::SpecSource;
 use crate::train::Setup;
 use crate::train::setup::graph_hash;
 use clap::Parser;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use tch::Device;
@@ -32,11 +39,13 @@ pub fn main() -> ExitCode {
         Command::Snapshot(args) => snapshot::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Fit(args) => fit::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Sample(args) => sample::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Worker => worker::run(),
     }
 }
 
@@ -48,6 +57,19 @@ fn open_device(name: &str) -> Result<Device, ExitCode> {
 /// Reads and splits an arm's corpus. What is wrong with it is a diagnostic of the spec.
 fn read_data(arm: &Arm) -> Result<Arc<Prepared>, ExitCode> {
     data::prepared(arm).map(Arc::new)
+}
+
+/// A spec as it was run: the texts of its files and every value that was set.
+fn compile_source(source: &SpecSource, experiment: &str) -> Result<Compiled, String> {
+    let files = source.files.iter().map(|(name, text)| (PathBuf::from(name), text.clone())).collect();
+    let Some((main, _)) = source.files.first() else { return Err("there is no spec".into()) };
+    let set: Vec<Override> =
+        source.set.iter().map(|(path, value)| Override { path: path.clone(), value: value.clone() }).collect();
+    let outcome = front::compile(Path::new(main), &Memory(files), Some(experiment), &set, None);
+    outcome.compiled.ok_or_else(|| {
+        let shown = render::human(&outcome.diagnostics, &outcome.sources, false);
+        format!("the spec does not compile with this dlmc\n{shown}")
+    })
 }
 
 /// The arm with what the run's identity needs besides the spec's fields: the model's code.

@@ -50,7 +50,7 @@ impl ReportInput {
         for point in record.points.iter().map(|point| record.point_name(point)) {
             for arm in &record.arms {
                 let entry = record.runs.iter().find(|run| run.arm == *arm && run.point == point);
-                let named = entry.and_then(|entry| runs.iter().find(|run| run.name() == entry.folder));
+                let named = entry.and_then(|entry| runs.iter().find(|run| run.name() == entry.name()));
                 let newest = || runs.iter().find(|run| run.arm == *arm && run.point == point);
                 match named.or_else(newest) {
                     Some(run) => {

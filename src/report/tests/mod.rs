@@ -205,6 +205,9 @@ fn lock(arm: &Arm) -> Lock {
         code: "0.1.0+e745639".into(),
         libtorch: "2.11.0".into(),
         threads: 2,
+        device: String::new(),
+        earlier: vec![],
+        parent: None,
         source: Default::default(),
         fields: vec![
             field("data.seq", "128", "quickstart.dlm:14"),
