@@ -17,6 +17,7 @@ pub mod graph;
 pub mod handover;
 pub mod overlay;
 pub mod plan;
+mod plan_eval;
 mod plan_text;
 mod plan_time;
 pub mod render;

@@ -192,11 +192,6 @@ impl TokenStream {
         self.pieces.len()
     }
 
-    /// Which document a token is in.
-    pub fn document_at(&self, at: usize) -> usize {
-        self.pieces.partition_point(|piece| piece.start <= at as u64).saturating_sub(1)
-    }
-
     /// Where a document lies in the stream; they cover it in order.
     pub fn document(&self, index: usize) -> Range<usize> {
         let start = self.pieces.get(index).map_or(self.len, |piece| piece.start);

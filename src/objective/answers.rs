@@ -66,3 +66,82 @@ pub fn answer_rows(objective: &Objective, vocab: &Vocab, answer: Answer<'_>, mas
     }
     out
 }
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+    use crate::check::spec::{AnyOrder, TKind};
+
+    const VOCAB: Vocab = Vocab { n_ids: 20, eod: 20, mask: Some(21), size: 64 };
+    const SEED: u32 = 6;
+
+    fn masked() -> Objective {
+        Objective::AnyOrder(AnyOrder { draw: TKind::Systematic })
+    }
+
+    fn rows(tokens: &[u32], n_answer: usize, item: u64, masks: u64) -> Corrupted {
+        answer_rows(&masked(), &VOCAB, Answer { tokens, n_answer, item }, masks, SEED)
+    }
+
+    /// A loss that depends on what else is hidden, as a model's does.
+    fn loss(position: usize, hidden: &[bool]) -> f64 {
+        let others = hidden.iter().enumerate().filter(|(i, h)| **h && *i != position);
+        1.0 + position as f64 + others.map(|(i, _)| 0.3 / (1.0 + i as f64)).sum::<f64>()
+    }
+
+    #[test]
+    fn the_estimate_is_that_of_all_orders() {
+        // sum over k of 1/l * l/k * the mean over sets of k of what they lose, set by set.
+        let l = 4;
+        let sets = 1usize << l;
+        let hidden = |set: usize| -> Vec<bool> { (0..l).map(|i| set >> i & 1 == 1).collect() };
+        let mut exact = 0.0;
+        for k in 1..=l {
+            let of_k: Vec<Vec<bool>> =
+                (0..sets).map(hidden).filter(|h| h.iter().filter(|h| **h).count() == k).collect();
+            let lost = |h: &Vec<bool>| (0..l).filter(|i| h[*i]).map(|i| loss(i, h)).sum::<f64>();
+            exact += of_k.iter().map(lost).sum::<f64>() / of_k.len() as f64 / k as f64;
+        }
+        let (tokens, n_items) = ([1, 2, 3, 4, 5, 6, 7], 4_000u64);
+        let estimate = |item: u64| -> f64 {
+            let rows = rows(&tokens, l, item, 3);
+            assert_eq!(rows.rows, 3);
+            let of_row = |row: usize| -> f64 {
+                let at = row * tokens.len();
+                let hidden: Vec<bool> = (3..7).map(|i| rows.tokens[at + i] == 21).collect();
+                assert_eq!(rows.tokens[at..at + 3], tokens[..3]);
+                (0..l).map(|i| rows.weights[at + 3 + i] * loss(i, &hidden)).sum()
+            };
+            (0..rows.rows).map(of_row).sum()
+        };
+        let all: Vec<f64> = (0..n_items).map(estimate).collect();
+        let mean = all.iter().sum::<f64>() / n_items as f64;
+        let variance = all.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n_items as f64;
+        // Seeds are fixed; five standard errors tell a bias of a few per mille.
+        assert!((mean - exact).abs() < 5.0 * (variance / n_items as f64).sqrt(), "{mean} {exact}");
+    }
+
+    #[test]
+    fn options_of_an_item_get_the_same_masks_and_one_token_one() {
+        let hidden = |rows: &Corrupted| -> Vec<bool> { rows.tokens.iter().map(|t| *t == 21).collect() };
+        let (a, b) = (rows(&[1, 2, 3, 4, 5], 3, 7, 8), rows(&[1, 2, 6, 7, 8], 3, 7, 8));
+        assert_eq!((hidden(&a), a.weights.clone()), (hidden(&b), b.weights));
+        assert_ne!(hidden(&a), hidden(&rows(&[1, 2, 3, 4, 5], 3, 8, 8)));
+        let one = rows(&[1, 2, 3], 1, 7, 128);
+        assert_eq!((one.rows, one.tokens, one.weights), (1, vec![1, 2, 21], vec![0.0, 0.0, 1.0]));
+        // Draws are stratified: of l tokens and l draws each count comes up once.
+        let all = rows(&[1, 2, 3, 4, 5], 3, 7, 3);
+        let mut counts: Vec<usize> = hidden(&all).chunks(5).map(|row| row.iter().filter(|h| **h).count()).collect();
+        counts.sort_unstable();
+        assert_eq!(counts, [1, 2, 3]);
+    }
+
+    #[test]
+    fn next_token_weighs_the_answer_alone() {
+        let next = Objective::NextToken(crate::check::spec::NextToken::PLAIN);
+        let rows = answer_rows(&next, &VOCAB, Answer { tokens: &[1, 2, 3, 4], n_answer: 2, item: 0 }, 9, SEED);
+        assert_eq!((rows.tokens, rows.targets), (vec![1, 2, 3, 4], vec![2, 3, 4, 4]));
+        assert_eq!(rows.weights, [0.0, 1.0, 1.0, 0.0]);
+    }
+}
