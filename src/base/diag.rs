@@ -328,6 +328,8 @@ codes! {
     CORPUS_TOO_SMALL = "E0502";
     /// text that the tokenizer cannot take
     UNTOKENIZABLE = "E0503";
+    /// a tokenizer that makes no ids of such a source
+    UNFIT_TOKENIZER = "E0504";
     // W..: odd but allowed
     /// a schedule whose ends miss 1 or 0 by a little
     SCHEDULE_NEAR_ENDS = "W0301";
@@ -337,4 +339,6 @@ codes! {
     FEW_DOCUMENTS = "W0303";
     /// a claim about an axis that `--set` took away
     CLAIM_LEFT_OUT = "W0304";
+    /// a corpus in the folder of `DLMC_DATA`, which is not set
+    CORPUS_ELSEWHERE = "W0501";
 }

@@ -1,12 +1,12 @@
 //! The `data` of an arm.
 
 use super::reader::{Cx, Reader, Takes, in_range, whole};
-use super::spec::{Amount, Data, Order, Split, Tokenizer};
+use super::spec::{Amount, Data, Duplicates, Order, Source, SourceKind, Split, Tokenizer};
+use super::{source, tokenizer};
 use crate::base::diag::code;
 use crate::base::number::grouped;
 use crate::base::{Diagnostic, Span, Unit};
 use crate::resolve::{Node, Value};
-use std::path::PathBuf;
 
 /// Tokens of a sequence. Beyond, a row of attention alone fills a machine.
 const MAX_SEQ: u64 = 1 << 24;
@@ -40,9 +40,11 @@ impl<T> Given<T> {
 }
 
 pub fn read(name: &str, reader: &mut Reader, cx: &mut Cx<'_>) -> (Option<Data>, Amounts) {
-    let source = reader.need("source", "files(\"corpus/**/*.txt\")", cx);
-    let files = source.as_ref().and_then(|node| read_source(node, cx));
-    let tokenizer = reader.need("tokenizer", "bytes", cx).and_then(|node| read_tokenizer(&node, cx));
+    let given = reader.need("source", "files(\"corpus/**/*.txt\")", cx);
+    let source = given.as_ref().and_then(|node| source::read(node, "data.source", cx));
+    let valid_source = reader.get("valid_source").map(|node| source::read(&node, "data.valid_source", cx));
+    let tokenizer = read_tokenizer(reader, source.as_ref(), cx);
+    let fits = fit(reader, source.as_ref(), valid_source.as_ref().and_then(Option::as_ref), tokenizer.as_ref(), cx);
     let seq_span = reader.get("seq").map(|node| node.span);
     let seq = reader.whole("seq", Takes::PLAIN, 2, None, "128", cx).filter(|n| {
         let fits = *n <= MAX_SEQ;
@@ -103,6 +105,7 @@ pub fn read(name: &str, reader: &mut Reader, cx: &mut Cx<'_>) -> (Option<Data>, 
     };
     let (max_unique, max_valid) = (cap("unique", cx), cap("valid", cx));
     caps.finish(cx);
+    let duplicates = read_duplicates(reader, source.as_ref(), cx);
     let order = match reader.get("order") {
         None => {
             cx.note("data.order", "strict(boundaries: moving)", None);
@@ -145,19 +148,31 @@ pub fn read(name: &str, reader: &mut Reader, cx: &mut Cx<'_>) -> (Option<Data>, 
         || (reader.is_given("epochs") && epochs.is_none())
         || (reader.is_given("total") && total.is_none());
     let amounts = Amounts { unique, epochs, total, faulty, span: reader.span };
+    if let (Some(Split::Tail), Some(node)) = (split, reader.get("valid_source")) {
+        cx.out.push(
+            Diagnostic::error(code::NO_EFFECT, "`split: tail` has no effect with `valid_source`")
+                .at(node.span, "all validation documents come from here")
+                .help("take one of the two out"),
+        );
+    }
+    if let Some(source) = source.as_ref().filter(|source| source.is_random()) {
+        without_effect_on_random(reader, unique, source, cx);
+    }
     let data = (|| {
-        let (files, source_span, base) = files?;
         Some(Data {
             name: name.to_string(),
-            files,
-            base,
-            source_span,
+            source: source.filter(|_| fits)?,
+            valid_source: match valid_source {
+                Some(found) => Some(found?),
+                None => None,
+            },
             tokenizer: tokenizer?,
             seq: seq?,
             unique_tokens: unique.and_then(|given| given.value),
             valid: valid?,
             max_unique_per_document: max_unique,
             max_valid_per_document: max_valid,
+            duplicates: duplicates?,
             order: order?,
             split: split?,
         })
@@ -165,69 +180,104 @@ pub fn read(name: &str, reader: &mut Reader, cx: &mut Cx<'_>) -> (Option<Data>, 
     (data, amounts)
 }
 
-fn read_source(node: &Node, cx: &mut Cx<'_>) -> Option<(Vec<String>, Span, PathBuf)> {
-    let Value::Call { name, args, .. } = &node.value else {
-        cx.wrong_type(node, "data.source", "`files(\"pattern\", ...)`");
-        return None;
-    };
-    if name != "files" || !args.named.is_empty() || args.positional.is_empty() {
+/// Random ids are their own tokens; everything else needs to say what its ids are.
+fn read_tokenizer(reader: &mut Reader, source: Option<&Source>, cx: &mut Cx<'_>) -> Option<Tokenizer> {
+    if let Some(Source { kind: SourceKind::Random { vocab }, span, .. }) = source {
+        let Some(node) = reader.get("tokenizer") else { return Some(tokenizer::of_random(*vocab)) };
         cx.out.push(
-            Diagnostic::error(code::UNKNOWN_NAME, "`data.source` is `files(\"pattern\", ...)`")
-                .at(node.span, "not that")
-                .help("`files(\"{torch}/**/*.py\")`, or `files(\"a.txt\", \"b/*.txt\")` relative to this file"),
+            Diagnostic::error(code::NO_EFFECT, "`tokenizer` has no effect on random ids")
+                .at(node.span, "there is no text")
+                .also(*span, "this says which ids there are")
+                .help("take it out"),
         );
         return None;
     }
-    let mut files = vec![];
-    for arg in &args.positional {
-        match &arg.value {
-            Value::Str(pattern) if pattern.is_empty() => {
-                cx.out
-                    .push(Diagnostic::error(code::OUT_OF_RANGE, "an empty file pattern").at(arg.span, "names no file"));
-            }
-            Value::Str(pattern) => files.push(pattern.clone()),
-            _ => cx.wrong_type(arg, "data.source", "a text in quotes"),
-        }
-    }
-    if files.len() != args.positional.len() {
-        return None;
-    }
-    cx.note("data.source", files.join(", "), Some(node));
-    let name = cx.map.get(node.span.file).map_or("", |f| f.name.as_str());
-    // A file's patterns start in its folder, those of `--set` in the current one.
-    let base = match name.strip_prefix("--set ") {
-        Some(_) => PathBuf::new(),
-        None => std::path::Path::new(name).parent().map(PathBuf::from).unwrap_or_default(),
-    };
-    Some((files, node.span, base))
+    let node = reader.need("tokenizer", "bytes", cx)?;
+    tokenizer::read(&node, cx)
 }
 
-fn read_tokenizer(node: &Node, cx: &mut Cx<'_>) -> Option<Tokenizer> {
-    let (word, mut reader) = Reader::call(node, "data.tokenizer", &[("bytes", &[]), ("chars", &["n"])], cx)?;
-    cx.note("data.tokenizer", word, Some(node));
-    let tokenizer = match word {
-        "bytes" => Some(Tokenizer::Bytes),
-        _ => reader.whole("n", Takes::PLAIN, 1, None, "65", cx).and_then(|n| {
-            if n > 1_114_112 {
-                cx.out.push(
-                    Diagnostic::error(code::OUT_OF_RANGE, format!("there are no {n} characters"))
-                        .at(node.span, "Unicode has 1,114,112 code points"),
-                );
-                return None;
-            }
-            Some(Tokenizer::Chars { n })
-        }),
-    };
-    reader.finish(cx);
-    tokenizer
+/// Whether both sources and the tokenizer go together.
+fn fit(
+    reader: &mut Reader,
+    source: Option<&Source>,
+    valid: Option<&Source>,
+    tokenizer: Option<&Tokenizer>,
+    cx: &mut Cx<'_>,
+) -> bool {
+    if let Some(valid) = valid.filter(|valid| valid.is_random() || source.is_some_and(Source::is_random)) {
+        cx.out.push(
+            Diagnostic::error(code::NO_EFFECT, "random ids are all alike: `valid_source` has no effect")
+                .at(valid.span, "random, or beside a random `source`")
+                .help("take it out: a random source draws its own validation documents"),
+        );
+        return false;
+    }
+    let (Some(tokenizer), Some(node)) = (tokenizer, reader.get("tokenizer")) else { return true };
+    let both = [source, valid].into_iter().flatten();
+    both.fold(true, |fits, source| tokenizer::check_fit(source, tokenizer, node.span, cx) && fits)
+}
+
+fn split_is_tail(reader: &mut Reader) -> bool {
+    reader.get("split").is_some_and(|node| node.value == Value::Word("tail".into()))
+}
+
+/// Rows of a corpus that somebody gathered are there once; files that the spec names, and a text that is read through
+/// to its tail, are what they are.
+fn read_duplicates(
+    reader: &mut Reader,
+    source: Option<&Source>,
+    cx: &mut Cx<'_>,
+) -> Option<Duplicates> {
+    if let Some(node) = reader.get("duplicates") {
+        let forms: &[(&str, &[&'static str])] = &[("keep", &[]), ("remove", &[])];
+        let (word, inner) = Reader::call(&node, "data.duplicates", forms, cx)?;
+        inner.finish(cx);
+        cx.note("data.duplicates", word, Some(&node));
+        return Some(if word == "keep" { Duplicates::Keep } else { Duplicates::Remove });
+    }
+    let tail = split_is_tail(reader);
+    match source.map(|source| &source.kind) {
+        Some(SourceKind::Jsonl { .. }) if !tail => {
+            cx.note("data.duplicates", Duplicates::Remove.name(), None);
+            Some(Duplicates::Remove)
+        }
+        _ => Some(Duplicates::Keep),
+    }
+}
+
+/// What says how a text is taken apart says nothing where ids are drawn.
+fn without_effect_on_random(
+    reader: &mut Reader,
+    unique: Option<Given<Option<u64>>>,
+    source: &Source,
+    cx: &mut Cx<'_>,
+) {
+    for name in ["max_per_document", "duplicates", "split"] {
+        if let Some(node) = reader.get(name) {
+            cx.out.push(
+                Diagnostic::error(code::NO_EFFECT, format!("`{name}` has no effect on random ids"))
+                    .at(node.span, "random documents are as long as is needed")
+                    .also(source.span, "ids are drawn from here")
+                    .help("take it out"),
+            );
+        }
+    }
+    if let Some(Given { value: None, span, .. }) = unique {
+        cx.out.push(
+            Diagnostic::error(code::BUDGET_OPEN, "random ids have no end: `unique: all` is no amount")
+                .at(span, "how many of them?")
+                .help("for example `unique: 1M tokens`"),
+        );
+    }
 }
 
 fn read_order(node: &Node, cx: &mut Cx<'_>) -> Option<Order> {
-    let (word, mut reader) = Reader::call(node, "data.order", &[("strict", &["boundaries"]), ("windows", &[])], cx)?;
-    let order = if word == "windows" {
-        Some(Order::Windows)
-    } else {
-        match reader.get("boundaries") {
+    let forms: &[(&str, &[&'static str])] = &[("strict", &["boundaries"]), ("interleaved", &[]), ("windows", &[])];
+    let (word, mut reader) = Reader::call(node, "data.order", forms, cx)?;
+    let order = match word {
+        "windows" => Some(Order::Windows),
+        "interleaved" => Some(Order::Interleaved),
+        _ => match reader.get("boundaries") {
             None => Some(Order::Strict { moving: true }),
             Some(inner) => {
                 let forms: &[(&str, &[&'static str])] = &[("moving", &[]), ("fixed", &[])];
@@ -236,12 +286,13 @@ fn read_order(node: &Node, cx: &mut Cx<'_>) -> Option<Order> {
                     Order::Strict { moving: word == "moving" }
                 })
             }
-        }
+        },
     };
     reader.finish(cx);
     let text = match order? {
         Order::Strict { moving: true } => "strict(boundaries: moving)",
         Order::Strict { moving: false } => "strict(boundaries: fixed)",
+        Order::Interleaved => "interleaved",
         Order::Windows => "windows",
     };
     cx.note("data.order", text, Some(node));

@@ -17,7 +17,9 @@ pub mod quantity;
 pub mod reader;
 mod same;
 pub mod schedule;
+pub mod source;
 pub mod spec;
+pub mod tokenizer;
 pub mod train;
 
 pub use formula::Formula;
@@ -171,7 +173,7 @@ fn few_documents(arm: &Arm, halved: bool, out: &mut Diagnostics) {
         let halves = if halved { "; `best` and `best_over` choose on one half and judge on the other" } else { "" };
         out.push(
             Diagnostic::warning(code::FEW_DOCUMENTS, format!("at most {chunks} validation documents"))
-                .at(arm.data.source_span, format!("{tokens} tokens in sequences of {} are validated on", arm.data.seq))
+                .at(arm.data.validated().span, format!("{tokens} tokens in sequences of {} are validated on", arm.data.seq))
                 .note(format!(
                     "with fewer than {needed}, resampling gives no interval and a claim stays undecided{halves}"
                 ))
@@ -304,7 +306,7 @@ fn read_arm(
         }
     }
     // Filled in by `finish_arm`.
-    let waiting = Vocab { n_ids: data.tokenizer.n_ids(), eod: data.tokenizer.n_ids(), mask: None, size: 0 };
+    let waiting = Vocab { n_ids: data.tokenizer.n_ids(), eod: data.tokenizer.eod(), mask: None, size: 0 };
     let (objective, sampler) = objective?;
     let arm = Arm {
         name: arm.name.clone(),
@@ -322,13 +324,14 @@ fn read_arm(
     Some(Draft { arm, vocab })
 }
 
-/// Ids: the tokenizer's, then end of document, then mask where any arm needs it, then padding. `masked` says which arm
-/// does.
+/// Ids: the tokenizer's, then end of document unless it is one of them, then mask where any arm needs it, then padding.
+/// `masked` says which arm does.
 fn finish_arm(draft: Draft, masked: Option<&str>, cx: &mut Cx<'_>) -> Option<Arm> {
     let Draft { mut arm, vocab } = draft;
     cx.flat = std::mem::take(&mut arm.flat);
-    let n_ids = arm.vocab.n_ids;
-    let used = n_ids + 1 + u64::from(masked.is_some());
+    let Vocab { n_ids, eod, .. } = arm.vocab;
+    let n_predictable = arm.vocab.n_predictable();
+    let used = n_predictable + u64::from(masked.is_some());
     let size = match vocab {
         None => used.next_multiple_of(VOCAB_MULTIPLE),
         Some((declared, span)) if declared < used || declared > MAX_VOCAB => {
@@ -337,7 +340,8 @@ fn finish_arm(draft: Draft, masked: Option<&str>, cx: &mut Cx<'_>) -> Option<Arm
                 Diagnostic::error(code::OUT_OF_RANGE, format!("a vocabulary of {} {what}", grouped(declared)))
                     .at(span, format!("between {used} and {} are possible", grouped(MAX_VOCAB)))
                     .note(format!(
-                        "{n_ids} from the tokenizer, end of document{}",
+                        "{n_ids} from the tokenizer{}{}",
+                        if eod < n_ids { "" } else { ", end of document" },
                         masked.map_or(String::new(), |masked| format!(", mask (which {masked} needs)"))
                     )),
             );
@@ -345,9 +349,13 @@ fn finish_arm(draft: Draft, masked: Option<&str>, cx: &mut Cx<'_>) -> Option<Arm
         }
         Some((declared, _)) => declared,
     };
-    arm.vocab = Vocab { n_ids, eod: n_ids, mask: masked.map(|_| n_ids + 1), size };
+    arm.vocab = Vocab { n_ids, eod, mask: masked.map(|_| n_predictable), size };
     cx.note_derived("vocab.size", size);
-    cx.note_derived("vocab.end_of_document", n_ids);
+    let eod = match &arm.data.tokenizer {
+        spec::Tokenizer::File { eod: Some(spec::Eod::Named(token)), .. } => format!("the id of {token:?}"),
+        _ => eod.to_string(),
+    };
+    cx.note_derived("vocab.end_of_document", eod);
     cx.note_derived("vocab.mask", arm.vocab.mask.map_or("none".into(), |m| m.to_string()));
     let mut flat = std::mem::take(&mut cx.flat);
     flat.sort_by(|a, b| a.path.cmp(&b.path));

@@ -184,9 +184,7 @@ fn probe(spec: &CheckedSpec, env: &CorpusEnv, out: &mut Diagnostics) {
         let known = seen.iter().position(|(data, _)| **data == arm.data);
         let at = known.unwrap_or_else(|| {
             let mut found = Diagnostics::default();
-            if let Err(error) = data::probe(&arm.data, &arm.vocab, env) {
-                found.push(error.diagnose(&arm.data));
-            }
+            probe_one(&arm.data, env, &mut found);
             seen.push((&arm.data, (!found.is_empty()).then_some(found)));
             seen.len() - 1
         });
@@ -195,6 +193,13 @@ fn probe(spec: &CheckedSpec, env: &CorpusEnv, out: &mut Diagnostics) {
         }
     }
     merged.finish(spec.points(), out);
+}
+
+fn probe_one(data: &check::spec::Data, env: &CorpusEnv, out: &mut Diagnostics) {
+    match data::probe(data, env) {
+        Ok(elsewhere) => elsewhere.into_iter().for_each(|finding| out.push(finding)),
+        Err(error) => out.push(error.diagnose(data)),
+    }
 }
 
 /// After a syntax error only those later findings count that a lost line cannot have caused, and
@@ -228,11 +233,7 @@ fn look_at(sketches: &[Sketch], env: Option<&CorpusEnv>, out: &mut Diagnostics) 
             built.add(build(call, inputs, out).as_ref().map_or(FAULTY, n_nodes));
         }
         if let (Some(data), Some(env)) = (&sketch.data, env) {
-            let n_ids = data.tokenizer.n_ids();
-            let vocab = check::spec::Vocab { n_ids, eod: n_ids, mask: None, size: n_ids + 1 };
-            if let Err(error) = data::probe(data, &vocab, env) {
-                out.push(error.diagnose(data));
-            }
+            probe_one(data, env, out);
         }
     }
 }

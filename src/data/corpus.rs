@@ -2,7 +2,7 @@
 
 use super::error::{DataError, Missing};
 use crate::base::source::normalize;
-use crate::check::spec::Data;
+use crate::check::spec::{Source, SourceKind, TokenizerFile};
 use globset::{GlobBuilder, GlobMatcher};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,10 @@ use walkdir::WalkDir;
 pub struct CorpusEnv {
     /// What `{torch}` stands for: the `torch` folder of the libtorch wheel.
     pub torch: Option<PathBuf>,
+    /// What `{data}` stands for: the folder of `DLMC_DATA`.
+    pub data: Option<PathBuf>,
+    /// Where token stores are kept.
+    pub cache: PathBuf,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,18 +25,39 @@ pub struct CorpusFile {
     pub bytes: u64,
 }
 
-/// All files of the corpus: pattern by pattern as written, within a pattern by relative path in byte
+/// The patterns of a source: of Megatron's pairs of files those of the indices, of random ids none.
+pub(super) fn patterns(source: &Source) -> Vec<String> {
+    match &source.kind {
+        SourceKind::Files { patterns } | SourceKind::Jsonl { patterns, .. } | SourceKind::Tokens { patterns, .. } => {
+            patterns.clone()
+        }
+        SourceKind::Megatron { prefixes } => prefixes.iter().map(|prefix| format!("{prefix}.idx")).collect(),
+        SourceKind::Random { .. } => vec![],
+    }
+}
+
+/// All files of the source: pattern by pattern as written, within a pattern by relative path in byte
 /// order. A file that two patterns find counts once. Links are followed.
-pub fn list_files(data: &Data, env: &CorpusEnv) -> Result<Vec<CorpusFile>, DataError> {
+pub fn list_files(source: &Source, env: &CorpusEnv) -> Result<Vec<CorpusFile>, DataError> {
     let (mut files, mut seen, mut missing) = (vec![], BTreeSet::new(), vec![]);
-    for pattern in &data.files {
-        let found = Pattern::new(pattern, &data.base, env).and_then(|pattern| pattern.collect());
+    for pattern in patterns(source) {
+        let found = Pattern::new(&pattern, &source.base, env).and_then(|pattern| pattern.collect());
         match found {
             Ok(found) => files.extend(found.into_iter().filter(|file| seen.insert(normalize(&file.path)))),
             Err(problem) => missing.push(problem),
         }
     }
     if missing.is_empty() { Ok(files) } else { Err(DataError::Missing(missing)) }
+}
+
+/// The one file that a tokenizer's path means.
+pub(super) fn tokenizer_file(file: &TokenizerFile, env: &CorpusEnv) -> Result<PathBuf, Missing> {
+    let pattern = Pattern::new(&file.path, &file.base, env)?;
+    let found = pattern.collect()?;
+    match found.as_slice() {
+        [one] => Ok(one.path.clone()),
+        many => Err(Missing::Several { pattern: file.path.clone(), n: many.len() }),
+    }
 }
 
 /// A pattern of the spec, split into the folder it starts in and a glob below it.
@@ -51,15 +76,18 @@ impl Pattern {
     /// Splits a pattern and looks whether its fixed part exists: one look at the file system.
     pub(super) fn new(text: &str, base: &Path, env: &CorpusEnv) -> Result<Pattern, Missing> {
         const TORCH: &str = "{torch}";
-        let (start, rest) = match text.strip_prefix(TORCH) {
-            Some(rest) => match &env.torch {
-                Some(folder) => (folder.clone(), rest.trim_start_matches('/')),
-                None => return Err(Missing::NoTorch { pattern: text.into() }),
-            },
-            None => (base.to_path_buf(), text),
+        const DATA: &str = "{data}";
+        let below = |folder: &Option<PathBuf>, rest: &'_ str, none: Missing| match folder {
+            Some(folder) => Ok((folder.clone(), rest.trim_start_matches('/').to_string())),
+            None => Err(none),
         };
-        if rest.contains(TORCH) {
-            return Err(Missing::TorchInside { pattern: text.into() });
+        let (start, rest) = match (text.strip_prefix(TORCH), text.strip_prefix(DATA)) {
+            (Some(rest), _) => below(&env.torch, rest, Missing::NoTorch { pattern: text.into() })?,
+            (_, Some(rest)) => below(&env.data, rest, Missing::NoData { pattern: text.into() })?,
+            (None, None) => (base.to_path_buf(), text.to_string()),
+        };
+        if let Some(folder) = [TORCH, DATA].into_iter().find(|folder| rest.contains(folder)) {
+            return Err(Missing::FolderInside { pattern: text.into(), folder });
         }
         let mut root = start;
         let mut parts = rest.split('/').peekable();

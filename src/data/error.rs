@@ -12,9 +12,14 @@ pub enum Missing {
     NoTorch {
         pattern: String,
     },
-    /// `{torch}` anywhere but at the start.
-    TorchInside {
+    /// `{data}` is used and `DLMC_DATA` is not set.
+    NoData {
         pattern: String,
+    },
+    /// `{torch}` or `{data}` anywhere but at the start.
+    FolderInside {
+        pattern: String,
+        folder: &'static str,
     },
     /// Not a glob pattern; the reason is the glob parser's.
     BadPattern {
@@ -35,6 +40,11 @@ pub enum Missing {
     NoMatch {
         pattern: String,
         folder: PathBuf,
+    },
+    /// One file is wanted, and several are there.
+    Several {
+        pattern: String,
+        n: usize,
     },
     Unreadable {
         path: PathBuf,
@@ -69,9 +79,14 @@ pub enum DataError {
 }
 
 impl DataError {
+    /// Whether nothing is wrong but that `DLMC_DATA` is not set.
+    pub fn is_elsewhere(&self) -> bool {
+        matches!(self, DataError::Missing(list) if list.iter().all(|one| matches!(one, Missing::NoData { .. })))
+    }
+
     /// In words, at the place where the source is written.
     pub fn diagnose(&self, data: &Data) -> Diagnostic {
-        let span = data.source_span;
+        let span = data.source.span;
         match self {
             DataError::Missing(list) => {
                 let message = match list.as_slice() {
@@ -124,7 +139,9 @@ impl DataError {
 fn what_is_missing(missing: &Missing) -> String {
     match missing {
         Missing::NoTorch { pattern } => format!("`{pattern}` needs the libtorch wheel's folder, and there is none"),
-        Missing::TorchInside { pattern } => format!("`{pattern}` has `{{torch}}` in the middle"),
+        Missing::NoData { pattern } => format!("`{pattern}` is in the folder of DLMC_DATA, which is not set"),
+        Missing::FolderInside { pattern, folder } => format!("`{pattern}` has `{folder}` in the middle"),
+        Missing::Several { pattern, n } => format!("`{pattern}` finds {n} files, and one is wanted"),
         Missing::BadPattern { pattern, reason } => format!("`{pattern}` is no file pattern: {reason}"),
         Missing::NoSuchPath { pattern, path } => format!("`{pattern}` finds nothing: no {}", path.display()),
         Missing::IsFolder { pattern, .. } => format!("`{pattern}` is a folder, not a file"),
@@ -140,10 +157,14 @@ fn how_to_mend(missing: &Missing, data: &Data) -> String {
         Missing::NoTorch { .. } => {
             "`make setup` installs the wheel; or name files of your own: source: files(\"corpus/**/*.txt\")".into()
         }
-        Missing::TorchInside { .. } => "`{torch}` is a folder of its own: start the pattern with it".into(),
+        Missing::NoData { .. } => "set DLMC_DATA to the folder that holds the corpora".into(),
+        Missing::FolderInside { folder, .. } => {
+            format!("`{folder}` is a folder of its own: start the pattern with it")
+        }
+        Missing::Several { .. } => "name the one file".into(),
         Missing::BadPattern { .. } => "`*` is any part of a name, `**` any folders, `[ab]` a choice".into(),
         Missing::NoSuchPath { .. } => {
-            format!("patterns are relative to {}, where the spec file is", shown(&data.base))
+            format!("patterns are relative to {}, where the spec file is", shown(&data.source.base))
         }
         Missing::IsFolder { pattern, .. } => {
             format!("for every file in it: files(\"{}/**/*\")", pattern.trim_end_matches('/'))
@@ -170,7 +191,7 @@ fn too_small(
         unique.map(|s| asked("unique", s)).into_iter().chain(valid.map(|s| asked("valid", s))).collect();
     let message = format!("the corpus of `{}` is too small: {}", data.name, parts.join("; "));
     let mut d = Diagnostic::error(code::CORPUS_TOO_SMALL, message)
-        .at(data.source_span, format!("{} documents", grouped(documents)));
+        .at(data.source.span, format!("{} documents", grouped(documents)));
     if valid.is_some() && data.split == Split::Documents {
         if let Some(cap) = data.max_valid_per_document.filter(|cap| *cap < data.seq) {
             let text =

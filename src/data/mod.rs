@@ -12,6 +12,7 @@
 
 pub mod corpus;
 pub mod error;
+pub mod jsonl;
 pub mod order;
 pub mod probe;
 pub mod split;

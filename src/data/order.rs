@@ -52,6 +52,7 @@ impl<'a> Batches<'a> {
         for row in rows {
             match self.order {
                 Order::Windows => self.window(step, row, &mut out),
+                Order::Interleaved => self.chunk(step * self.batch_seqs + row, true, &mut out),
                 Order::Strict { moving } => self.chunk(step * self.batch_seqs + row, moving, &mut out),
             }
         }

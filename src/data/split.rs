@@ -12,7 +12,7 @@ use std::ops::Range;
 /// Reads, splits and hashes the corpus. A pure function of the files, the data section and the
 /// `split` and `subset` seeds.
 pub fn prepare(data: &Data, vocab: &Vocab, seeds: &Seeds, env: &CorpusEnv) -> Result<Prepared, DataError> {
-    let documents = Documents::open(list_files(data, env)?, data.tokenizer, vocab)?;
+    let documents = Documents::open(list_files(&data.source, env)?, &data.tokenizer, vocab)?;
     let seq = (data.seq as usize).max(1);
     let mut stats = Stats {
         documents: documents.len() as u64,

@@ -77,7 +77,7 @@ pub(super) struct Documents {
 }
 
 impl Documents {
-    pub fn open(files: Vec<CorpusFile>, tokenizer: Tokenizer, vocab: &Vocab) -> Result<Documents, DataError> {
+    pub fn open(files: Vec<CorpusFile>, tokenizer: &Tokenizer, vocab: &Vocab) -> Result<Documents, DataError> {
         let n_files = files.len();
         let files: Vec<CorpusFile> = files.into_iter().filter(|file| file.bytes > 0).collect();
         let empty_files = (n_files - files.len()) as u64;
@@ -85,10 +85,11 @@ impl Documents {
             Tokenizer::Bytes => (Codec::Bytes, vec![]),
             Tokenizer::Chars { n } => {
                 let texts = files.iter().map(read_text).collect::<Result<Vec<String>, _>>()?;
-                let codec = Codec::Chars(alphabet(&texts, n)?);
+                let codec = Codec::Chars(alphabet(&texts, *n)?);
                 let encoded = texts.iter().map(|text| codec.encode(text)).collect::<Result<_, _>>()?;
                 (codec, encoded)
             }
+            _ => (Codec::Bytes, vec![]),
         };
         Ok(Documents { files, eod: vocab.eod as u32, codec, encoded, empty_files })
     }

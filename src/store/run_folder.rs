@@ -20,6 +20,8 @@ const NOT_IN_ID: &[&str] = &[
     "data.name",
     "data.source",
     "data.files",
+    "data.valid_source",
+    "data.tokenizer.file",
     "train.checkpoint",
     "eval.times",
     "objective.sampler",

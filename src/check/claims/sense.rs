@@ -301,8 +301,9 @@ fn before_decay(arm: &Arm) -> impl Iterator<Item = u64> {
 
 fn same_documents(a: &Arm, b: &Arm) -> bool {
     let (x, y) = (&a.data, &b.data);
-    (x.files == y.files && x.base == y.base)
-        && (x.tokenizer, x.seq, x.valid, x.max_valid_per_document, x.split)
-            == (y.tokenizer, y.seq, y.valid, y.max_valid_per_document, y.split)
+    let (p, q) = (x.validated(), y.validated());
+    (&p.kind, &p.base) == (&q.kind, &q.base)
+        && (&x.tokenizer, x.seq, x.valid, x.max_valid_per_document, x.split, x.duplicates)
+            == (&y.tokenizer, y.seq, y.valid, y.max_valid_per_document, y.split, y.duplicates)
         && a.train.seeds.split == b.train.seeds.split
 }

@@ -5,12 +5,14 @@ use crate::base::Span;
 use indexmap::IndexMap;
 use std::sync::Arc;
 
+mod data;
 mod metric;
 mod objective;
 mod sampler;
 
 pub use super::claims::Claim;
 pub use crate::resolve::{Axis, AxisKind, AxisValue, Coordinate, Point};
+pub use data::*;
 pub use metric::{Metric, TaskScore};
 pub use objective::*;
 pub use sampler::*;
@@ -222,88 +224,6 @@ impl Arm {
     /// `mdm`, or `mdm at unique=0.5B`.
     pub fn title(&self) -> String {
         if self.point.is_only() { self.name.clone() } else { format!("{} at {}", self.name, self.point) }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct Data {
-    pub name: String,
-    /// Glob patterns; `{torch}` stands for the folder of the libtorch wheel.
-    pub files: Vec<String>,
-    /// Where the patterns are written: they are relative to that spec file's folder.
-    pub base: std::path::PathBuf,
-    pub source_span: Span,
-    pub tokenizer: Tokenizer,
-    /// Tokens in a sequence.
-    pub seq: u64,
-    /// As asked for; `Budget::unique_tokens` is what fits whole chunks. `None`: all there are.
-    pub unique_tokens: Option<u64>,
-    pub valid: Amount,
-    pub max_unique_per_document: Option<u64>,
-    pub max_valid_per_document: Option<u64>,
-    pub order: Order,
-    pub split: Split,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Amount {
-    Tokens(u64),
-    Fraction(f64),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tokenizer {
-    /// UTF-8 bytes, 256 ids.
-    Bytes,
-    /// The corpus's distinct characters in code-point order; the spec declares how many.
-    Chars { n: u64 },
-}
-
-impl Tokenizer {
-    pub fn n_ids(self) -> u64 {
-        match self {
-            Tokenizer::Bytes => 256,
-            Tokenizer::Chars { n } => n,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// Every token once an epoch; `moving` cuts the chunks anew each epoch.
-    Strict { moving: bool },
-    /// Independent uniform windows, as nanoGPT draws them.
-    Windows,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Split {
-    /// Whole documents, drawn by the split seed.
-    Documents,
-    /// The last part of the concatenated text, as nanoGPT splits.
-    Tail,
-}
-
-/// Token ids: 0..n_ids from the tokenizer, then end of document, then (if any arm needs it) mask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Vocab {
-    pub n_ids: u64,
-    pub eod: u64,
-    pub mask: Option<u64>,
-    /// Rows of the embedding: everything above is padding and never predicted.
-    pub size: u64,
-}
-
-impl Vocab {
-    /// Ids that can be data: all below are, all from here on (mask, padding) have logit -inf.
-    pub fn n_predictable(&self) -> u64 {
-        self.eod + 1
-    }
-
-    /// What stands where a token is hidden. `check` gives the vocabulary a mask wherever an arm reads one; without it
-    /// the first padding id serves, which is in no data either.
-    pub fn mask_id(&self) -> u32 {
-        self.mask.unwrap_or(self.n_predictable()) as u32
     }
 }
 

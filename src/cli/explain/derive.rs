@@ -122,7 +122,8 @@ pub fn of(path: &str, arm: &Arm) -> Option<Derivation> {
         ),
         "vocab.size" => {
             let mask = if arm.vocab.mask.is_some() { " + mask" } else { "" };
-            let n = arm.vocab.eod + 1 + u64::from(arm.vocab.mask.is_some());
+            let n = arm.vocab.n_predictable() + u64::from(arm.vocab.mask.is_some());
+            let end = if arm.vocab.eod < arm.vocab.n_ids { "" } else { " + end of document" };
             if is_given("data.vocab") {
                 return derivation(
                     "data.vocab",
@@ -132,17 +133,22 @@ pub fn of(path: &str, arm: &Arm) -> Option<Derivation> {
             }
             derivation(
                 "the tokenizer's ids + end of document + mask if an arm needs it, up to a multiple of 64",
-                format!("{} + end of document{mask} = {}", grouped(arm.vocab.n_ids), grouped(n)),
+                format!("{}{end}{mask} = {}", grouped(arm.vocab.n_ids), grouped(n)),
                 &["data.tokenizer"],
             )
         }
+        "vocab.end_of_document" if arm.vocab.eod < arm.vocab.n_ids => derivation(
+            "one of the tokenizer's ids, as declared",
+            format!("0 to {} are the tokenizer's", arm.vocab.n_ids.saturating_sub(1)),
+            &["data.tokenizer"],
+        ),
         "vocab.end_of_document" => derivation(
             "the first id after the tokenizer's",
             format!("0 to {} are the tokenizer's", arm.vocab.n_ids.saturating_sub(1)),
             &["data.tokenizer"],
         ),
         "vocab.mask" => derivation(
-            "the id after the end of a document, in all arms as soon as one needs it",
+            "the id after all that can be data, in all arms as soon as one needs it",
             String::new(),
             &["data.tokenizer", "objective"],
         ),
