@@ -95,6 +95,33 @@ fn both_arms_run_matched_and_the_report_says_so() {
     sampled_texts_are_counted_and_judged(out.path());
 }
 
+#[test]
+fn the_training_text_is_measured_beside_validation_and_changes_nothing_else() {
+    let evals = |more: &[&str]| -> Vec<dlmc::store::metrics::Eval> {
+        let out = tempfile::tempdir().expect("a folder");
+        let args = [&["--arm", "mdm", "--steps", "20", "--set", "eval.every=10 steps"], more].concat();
+        let result = run(out.path(), &args);
+        assert!(result.status.success(), "{}", text(&result.stderr));
+        let of = |r| if let Record::Eval(eval) = r { Some(eval) } else { None };
+        records(out.path(), "mdm").into_iter().filter_map(of).collect()
+    };
+    let (alone, both) = (evals(&[]), evals(&["--set", "eval.loss=[valid, train]"]));
+    assert_eq!((alone.len(), both.len()), (2, 2));
+    for (alone, both) in alone.iter().zip(&both) {
+        assert!(alone.measures.is_empty());
+        assert_eq!((alone.loss, &alone.documents), (both.loss, &both.documents));
+        let [train] = both.measures.as_slice() else { panic!("{:?}", both.measures) };
+        assert_eq!(train.metric, "loss(train)");
+        let (sum, targets) = train.items.iter().fold((0.0, 0.0), |(s, t), [a, b]| (s + a, t + b));
+        assert_eq!(train.value, sum / targets);
+        // As many chunks as are validated on.
+        assert_eq!(targets, both.documents.iter().map(|d| d[1]).sum::<f64>());
+        assert!(train.items.len() > 1 && train.se > 0.0 && train.value != both.loss);
+        assert_eq!(train.set, both.measures[0].set);
+    }
+    assert!(both[1].measures[0].value < both[0].measures[0].value, "it is learned");
+}
+
 /// Infilling, another sampler, a judge, and the one document.
 fn sampled_texts_are_counted_and_judged(out: &Path) {
     let path = |arm: &str| folder(out, arm).path().to_str().expect("a plain path").to_string();

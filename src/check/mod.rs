@@ -6,6 +6,7 @@ pub mod assumed;
 pub mod budget;
 pub mod claims;
 pub mod data;
+pub mod eval;
 mod factors;
 pub mod formula;
 pub mod lr;
@@ -269,7 +270,7 @@ fn read_arm(
     let drawn = objective.as_ref().is_some_and(|(objective, _)| !objective.is_exact());
     let mut eval_reader = record("eval", "{ every: 1 epoch, loss: valid }", cx);
     let micro = batch.map_or(1, |(_, micro)| micro);
-    let eval = eval_reader.as_mut().and_then(|reader| train::read_eval(reader, micro, drawn, &used, cx));
+    let eval = eval_reader.as_mut().and_then(|reader| eval::read(reader, micro, drawn, &used, cx));
     let sample_span = eval_reader.as_mut().and_then(|reader| reader.get("sample")).map(|node| node.span);
     if let Some(reader) = eval_reader {
         reader.finish(cx);

@@ -1,18 +1,14 @@
-//! The `train` and `eval` of an arm.
+//! The `train` of an arm.
 
 use super::reader::{Cx, Quantity, Reader, Takes, in_range, whole};
-use super::spec::{AdamW, Budget, Eval, LrSchedule, Precision, Seeds, Train};
+use super::spec::{AdamW, Budget, LrSchedule, Precision, Seeds, Train};
 use crate::base::diag::code;
 use crate::base::number::grouped;
 use crate::base::{Diagnostic, Unit};
 use crate::resolve::{Node, Value};
 
-/// Systematic draws per validation row for masked bounds.
-const EVAL_DRAWS: u64 = 4;
 /// How far to look for a divisor to propose.
 const MAX_SEARCH: usize = 10_000;
-/// Evaluations of a run; each goes over the whole validation part.
-const MAX_EVALUATIONS: f64 = 100_000.0;
 /// PyTorch's and Megatron's default.
 const ADAM_EPS: f64 = 1e-8;
 
@@ -253,86 +249,4 @@ fn read_lr_schedule(node: &Node, budget: &Budget, cx: &mut Cx<'_>) -> Option<LrS
         "cosine" => LrSchedule::Cosine { warmup, floor, steps },
         _ => LrSchedule::Wsd { warmup, decay, floor, steps },
     })
-}
-
-pub fn read_eval(reader: &mut Reader, batch: u64, masked: bool, budget: &Budget, cx: &mut Cx<'_>) -> Option<Eval> {
-    let every = reader.need("every", "1 epoch", cx);
-    let at_steps = every.as_ref().and_then(|node| {
-        let q = reader.quantity("every", node, Takes::CADENCE, cx)?;
-        cx.note("eval.every", q.words(), Some(node));
-        let at_steps = eval_steps(q, budget, cx)?;
-        cx.note_derived("eval.times", at_steps.len());
-        Some(at_steps)
-    });
-    if let Some(node) = reader.need("loss", "valid", cx) {
-        if node.value == Value::Word("valid".into()) {
-            cx.note("eval.loss", "valid", Some(&node));
-        } else {
-            cx.out.push(
-                Diagnostic::error(code::UNKNOWN_NAME, "`eval.loss` is measured on `valid`")
-                    .at(node.span, format!("not on {}", node.value.kind()))
-                    .help("write `loss: valid`; `data.valid` says how much there is"),
-            );
-        }
-    }
-    let draws = if masked || reader.is_given("draws") {
-        let draws = reader.whole("draws", Takes::PLAIN, EVAL_DRAWS, Some(EVAL_DRAWS), "4", cx);
-        if masked { draws } else { draws.map(|_| 1) }
-    } else {
-        reader.get("draws");
-        Some(1)
-    };
-    let batch_seqs = reader.whole("batch", Takes::SEQS, 1, Some(batch), "32 seqs", cx);
-    let sample_tokens = reader.whole("sample", Takes::TOKENS, 0, Some(0), "256 tokens", cx);
-    Some(Eval { at_steps: at_steps?, draws: draws?, batch_seqs: batch_seqs?, sample_tokens: sample_tokens? })
-}
-
-/// Evaluations fall on the first step at or past each multiple, and on the last step.
-fn eval_steps(q: Quantity, budget: &Budget, cx: &mut Cx<'_>) -> Option<Vec<u64>> {
-    let steps = budget.steps;
-    let every_steps: f64 = match q.unit {
-        Some(Unit::Epochs) => {
-            let Some(unique) = budget.unique_tokens else {
-                cx.out.push(
-                    Diagnostic::error(code::BUDGET_OPEN, "`eval.every` in epochs needs to know an epoch's length")
-                        .at(q.span, "`unique: all` is known only when the data was read")
-                        .help("give it in steps or as a percentage, or give `data.unique` in tokens"),
-                );
-                return None;
-            };
-            q.number.to_f64() * unique as f64 / budget.tokens_per_step as f64
-        }
-        Some(Unit::Percent) => in_range("eval.every", q.clone(), 1e-6..=1.0, cx)? * steps as f64,
-        _ => whole("eval.every", q.clone(), 1, cx)? as f64,
-    };
-    if every_steps.is_nan() || every_steps <= 0.0 {
-        cx.out.push(
-            Diagnostic::error(code::OUT_OF_RANGE, "`eval.every` has to be above 0")
-                .at(q.span, "here")
-                .help("for example `1 epoch`"),
-        );
-        return None;
-    }
-    let times = steps as f64 / every_steps.max(1.0);
-    if times > MAX_EVALUATIONS {
-        cx.out.push(
-            Diagnostic::error(code::OUT_OF_RANGE, format!("{times:.3e} evaluations in {} steps", grouped(steps)))
-                .at(q.span, format!("at most {} are possible", grouped(MAX_EVALUATIONS as u64)))
-                .help("evaluate less often, for example `every: 1%`"),
-        );
-        return None;
-    }
-    // More than one multiple may fall on a step.
-    let every_steps = every_steps.max(1.0);
-    // A multiple that misses a step by rounding alone is that step.
-    let rounding = 1e-9;
-    let mut at: Vec<u64> = (1..=steps)
-        .map_while(|k| {
-            let step = (k as f64 * every_steps - rounding).ceil().max(1.0) as u64;
-            (step <= steps).then_some(step)
-        })
-        .collect();
-    at.push(steps);
-    at.dedup();
-    Some(at)
 }

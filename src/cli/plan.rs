@@ -6,7 +6,7 @@ use super::{RUN_FAILED, assumptions, fail, front, graph, plan_text, print};
 use crate::analyze::cost::Conventions;
 use crate::analyze::{ParamCount, count_params, flops_conventions};
 use crate::check::CheckedSpec;
-use crate::check::spec::{Arm, AxisKind, Objective, Precision};
+use crate::check::spec::{Amount, Arm, AxisKind, Objective, Precision, TextSet};
 use crate::graph::ops::dropout::Drops;
 use crate::graph::training::{TrainingError, loss_graph, training_graph};
 use crate::graph::{DimSizes, Elem, Op, ValidGraph};
@@ -94,11 +94,7 @@ impl Planner {
             None => self.by_model.entry(key).or_insert(model_facts(arm, model, key)?).clone(),
         };
         let trained = (arm.budget.steps * arm.budget.tokens_per_step) as f64;
-        let rows = match arm.data.valid {
-            crate::check::spec::Amount::Tokens(n) => (n / arm.data.seq) as f64,
-            // A share of a corpus that has not been read.
-            crate::check::spec::Amount::Fraction(_) => f64::NAN,
-        };
+        let rows: f64 = evaluated_rows(arm);
         let wide = if arm.train.precision == Precision::Fp64 { 8 } else { 4 };
         let copies = 3 + u64::from(arm.train.ema.is_some());
         Ok(ArmPlan {
@@ -120,6 +116,16 @@ impl Planner {
 pub fn n_checkpoints(arm: &Arm) -> u64 {
     let written = arm.budget.steps.div_ceil(arm.train.checkpoint_every_steps.max(1));
     written.min(KEPT_CHECKPOINTS as u64)
+}
+
+/// Sequences that one evaluation goes through, for one draw; NaN where only a corpus that has not been read says so.
+fn evaluated_rows(arm: &Arm) -> f64 {
+    let Amount::Tokens(valid) = arm.data.valid else { return f64::NAN };
+    let valid = valid / arm.data.seq;
+    let of = |set: &TextSet| match set {
+        TextSet::Train => arm.budget.unique_tokens.map_or(valid, |unique| valid.min(unique / arm.data.seq)),
+    };
+    (valid + arm.eval.sets.iter().map(of).sum::<u64>()) as f64
 }
 
 fn model_facts(arm: &Arm, model: &ValidGraph, key: Key) -> Result<ModelFacts, TrainingError> {

@@ -10,6 +10,7 @@
 //! Empty files; what a document has beyond its cap; a validation document's last part-chunk; what
 //! does not fill a whole training chunk.
 
+pub mod chunks;
 pub mod corpus;
 pub mod error;
 pub mod jsonl;
@@ -20,6 +21,7 @@ pub mod split;
 mod tests;
 pub mod tokenize;
 
+pub use chunks::Chunks;
 pub use corpus::CorpusEnv;
 pub use error::{DataError, Missing, Shortfall};
 pub use order::{Batches, batch_hash};
@@ -61,12 +63,6 @@ impl Prepared {
     /// A validation row; empty beyond the last.
     pub fn valid_row(&self, row: usize) -> &[u32] {
         self.valid_rows.get(row * self.seq..(row + 1) * self.seq).unwrap_or(&[])
-    }
-
-    /// Bytes of text in all validation targets: each row but its first token.
-    pub fn n_valid_bytes(&self) -> u64 {
-        let targets = |row: usize| self.valid_row(row).get(1..).unwrap_or(&[]);
-        (0..self.n_valid_rows()).flat_map(targets).map(|id| self.codec.n_bytes(*id)).sum()
     }
 
     /// Whole chunks in an epoch.

@@ -54,8 +54,9 @@ impl Progress {
 
     pub fn eval(&mut self, record: &Eval) {
         let error = if record.se.is_finite() { format!(" ± {:.4}", record.se) } else { String::new() };
+        let others: String = record.measures.iter().map(|m| format!("  {} {:.4}", m.metric, m.value)).collect();
         let line = format!(
-            "{:>8}  epoch {:6.2}  valid {:.4}{error}  (step {})",
+            "{:>8}  epoch {:6.2}  valid {:.4}{error}{others}  (step {})",
             self.name, record.epoch, record.loss, record.step
         );
         self.line(&line);

@@ -86,7 +86,7 @@ fn steps_loop(
     let arm = stepper.setup.arm.clone();
     let steps = arm.budget.steps;
     let data = stepper.setup.data.clone();
-    let mut evaluator = Evaluator::new(&arm, &data, stepper.setup.device)?;
+    let evaluator = Evaluator::new(&arm, &data, stepper.setup.device);
     let (mut train_time, mut eval_time) = (Duration::ZERO, Duration::ZERO);
     let mut saved_at = if stepper.step > 0 { Some(stepper.step) } else { None };
     let reason = loop {
@@ -113,7 +113,7 @@ fn steps_loop(
         log.append(&Record::Step(record))?;
         if arm.eval.at_steps.binary_search(&stepper.step).is_ok() {
             let started = Instant::now();
-            let found = match &stepper.ema {
+            let (found, measures) = match &stepper.ema {
                 Some(ema) => evaluator.evaluate(&stepper.setup.loss, &ema.weights().compute()?)?,
                 None => evaluator.evaluate(&stepper.setup.loss, &stepper.setup.weights.compute()?)?,
             };
@@ -129,7 +129,7 @@ fn steps_loop(
                 loss_by_decile: found.loss_by_decile,
                 in_decay: stepper.step > decay_from,
                 documents: found.documents,
-                measures: vec![],
+                measures,
                 seconds: started.elapsed().as_secs_f64(),
             };
             progress.eval(&record);

@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use std::sync::Arc;
 
 mod data;
+mod eval;
 mod metric;
 mod objective;
 mod sampler;
@@ -13,6 +14,7 @@ mod sampler;
 pub use super::claims::Claim;
 pub use crate::resolve::{Axis, AxisKind, AxisValue, Coordinate, Point};
 pub use data::*;
+pub use eval::{Eval, TextSet};
 pub use metric::{Metric, TaskScore};
 pub use objective::*;
 pub use sampler::*;
@@ -300,25 +302,6 @@ pub struct Seeds {
     pub order: u32,
     pub noise: u32,
     pub eval: u32,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct Eval {
-    /// Steps at which to evaluate, ascending; the last step is always among them.
-    pub at_steps: Vec<u64>,
-    /// Systematic draws of k per validation row for masked bounds.
-    pub draws: u64,
-    /// Rows per evaluation batch.
-    pub batch_seqs: u64,
-    /// Tokens to sample at the end, and from how many prompts; 0 samples none.
-    pub sample_tokens: u64,
-}
-
-impl Eval {
-    /// Everything that each evaluation measures, the loss on the validation documents first.
-    pub fn measures(&self) -> Vec<Metric> {
-        vec![Metric::valid_loss()]
-    }
 }
 
 /// Everything derived from unique, epochs, total, batch and seq.
