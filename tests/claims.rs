@@ -38,6 +38,7 @@ const SWEEP: &str = r#"sweep: {
         gap(loss(valid), of: ar, to: mdm) / final(loss(valid), of: mdm) > 1% at unique == 50K tokens
         final(loss(valid), of: mdm) == published(2.1, "table 2") within 5%   // a comment is no part of a claim
         no final(loss(valid), of: mdm) == 2.1 within 0.001
+        final(loss(valid), of: mdm) < published(2.5, "figure 3") at lr == 1e-3
         crossover(loss(valid), of: mdm, under: ar,
             each: best_over(lr))
         final(loss(valid), of: mdm, each: best_over(lr)) < final(loss(valid), of: ar, each: best_over(lr))

@@ -292,6 +292,8 @@ codes! {
     UNEQUAL_TRIALS = "E0345";
     /// arms of one claim that are not evaluated alike
     UNPAIRED_ARMS = "E0346";
+    /// a claim over a metric that nobody measures
+    UNMEASURED = "E0347";
     // E04..: the model graph
     /// tensors whose shapes do not fit
     SHAPE_MISMATCH = "E0401";

@@ -1,10 +1,11 @@
-//! Resampling documents, and with three or more replicates their seeds, with replacement. The draws are a
+//! Resampling documents (for a task its items), and with three or more replicates their seeds, with replacement. The draws are a
 //! function of (seed, resample, position), so both arms and every evaluation see the same documents and a
 //! report gives the same figures twice.
 #![allow(clippy::indexing_slicing)] // counts and documents have one length, made here and checked by callers
 
 use super::series::{Point, Series};
 use crate::base::philox::{Purpose, Stream};
+use crate::check::claims::types::Metric;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -118,8 +119,8 @@ fn student_quantile(degrees: usize) -> f64 {
         + (3.0 * z.powi(7) + 19.0 * z.powi(5) + 17.0 * z.powi(3) - 15.0 * z) / (384.0 * n.powi(3))
 }
 
-/// The loss of the documents as they are.
-pub fn mean_loss(documents: &[[f64; 2]]) -> f64 {
+/// The mean over the items as they are.
+pub fn mean_of(documents: &[[f64; 2]]) -> f64 {
     let nll: f64 = documents.iter().map(|d| d[0]).sum();
     let targets: f64 = documents.iter().map(|d| d[1]).sum();
     nll / targets
@@ -147,30 +148,30 @@ pub fn half(documents: &[[f64; 2]], offset: usize) -> Vec<[f64; 2]> {
     documents.iter().skip(offset).step_by(2).copied().collect()
 }
 
-/// Which documents judge.
+/// Which documents, or items of a task, judge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Documents {
+pub enum Items {
     All,
-    /// Documents 1, 3, 5, ...; the others have chosen something.
+    /// Items 1, 3, 5, ...; the others have chosen something.
     JudgingHalf,
 }
 
-impl Documents {
+impl Items {
     pub fn of(self, point: &Point) -> Cow<'_, [[f64; 2]]> {
         match self {
-            Documents::All => Cow::Borrowed(&point.documents),
-            Documents::JudgingHalf => Cow::Owned(half(&point.documents, 1)),
+            Items::All => Cow::Borrowed(&point.items),
+            Items::JudgingHalf => Cow::Owned(half(&point.items, 1)),
         }
     }
 }
 
-/// (arm, point of the sweep, step, documents): an evaluation, as it judges.
-type EvaluationKey = (String, String, u64, Documents);
+/// (arm, point of the sweep, metric, step, items): an evaluation, as it judges.
+type EvaluationKey = (String, String, Metric, u64, Items);
 
 /// The draws of a report, and what has been computed on them.
 #[derive(Debug, Default)]
 pub struct Bootstrap {
-    /// Hashes of validation sets, in the order in which they came up.
+    /// Hashes of what was measured on, in the order in which they came up.
     sets: Vec<String>,
     resamples: BTreeMap<(usize, usize), Arc<Resamples>>,
     weights: BTreeMap<usize, Arc<Vec<Vec<f64>>>>,
@@ -178,17 +179,18 @@ pub struct Bootstrap {
 }
 
 impl Bootstrap {
-    /// The mean loss of an evaluation on each resample; empty where there is no document.
-    pub fn means(&mut self, series: &Series, point: &Point, documents: Documents) -> Arc<Vec<f64>> {
-        let key = (series.arm.clone(), series.point.clone(), point.step, documents);
+    /// The mean of an evaluation on each resample; empty where there is no item.
+    pub fn means(&mut self, series: &Series, point: &Point, items: Items) -> Arc<Vec<f64>> {
+        let key = (series.arm.clone(), series.point.clone(), series.metric.clone(), point.step, items);
         if let Some(known) = self.means.get(&key) {
             return known.clone();
         }
-        let set = self.sets.iter().position(|hash| *hash == series.valid_hash).unwrap_or_else(|| {
-            self.sets.push(series.valid_hash.clone());
+        let hash = series.set.as_deref().unwrap_or_default();
+        let set = self.sets.iter().position(|known| known == hash).unwrap_or_else(|| {
+            self.sets.push(hash.to_owned());
             self.sets.len() - 1
         });
-        let chosen = documents.of(point);
+        let chosen = items.of(point);
         let resamples = self
             .resamples
             .entry((set, chosen.len()))

@@ -1,33 +1,34 @@
-//! Design rule 11: from which evaluation on one arm's validation loss stays below (or above) another's.
+//! Design rule 11: from which evaluation on one arm's metric stays below (or above) another's.
 #![allow(clippy::indexing_slicing)] // one vector per evaluation, all of the length of `differences`
 
-use super::bootstrap::{Bootstrap, Documents, Interval, N_RESAMPLES, interval, mean_loss};
+use super::bootstrap::{Bootstrap, Interval, Items, N_RESAMPLES, interval, mean_of};
 use super::estimate::{Bounds, Estimate};
 use super::outcome::Outcome;
 use super::series::{Completion, Point, Series};
-use crate::check::claims::types::Progress;
+use crate::check::claims::types::{Metric, Progress};
 
-/// Fewer documents than this carry no interval worth a verdict.
-pub const MIN_DOCUMENTS: usize = 30;
+/// Fewer documents, or items of a task, than this carry no interval worth a verdict.
+pub const MIN_ITEMS: usize = 30;
 
-impl Documents {
+impl Items {
     /// Whether those that judge suffice; the error is why not.
-    pub fn enough(self, point: Option<&Point>) -> Result<(), String> {
-        let n_all = point.map_or(0, |p| p.documents.len());
+    pub fn enough(self, series: &Series) -> Result<(), String> {
+        let (point, words) = (series.points.first(), series.item_words());
+        let n_all = point.map_or(0, |p| p.items.len());
         let n = point.map_or(0, |p| self.of(p).len());
-        if n >= MIN_DOCUMENTS {
+        if n >= MIN_ITEMS {
             return Ok(());
         }
         Err(match self {
-            Documents::All => format!("{n} validation documents; an interval needs at least {MIN_DOCUMENTS}"),
-            Documents::JudgingHalf => format!(
-                "{n_all} validation documents, of which half only choose; an interval needs at least {MIN_DOCUMENTS} that judge"
-            ),
+            Items::All => format!("{n} {words}; an interval needs at least {MIN_ITEMS}"),
+            Items::JudgingHalf => {
+                format!("{n_all} {words}, of which half only choose; an interval needs at least {MIN_ITEMS} that judge")
+            }
         })
     }
 }
 
-/// `crossover(loss(valid), of: P, under: Q)`, or `over: Q`.
+/// `crossover(METRIC, of: P, under: Q)`, or `over: Q`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Question<'a> {
     pub of: &'a str,
@@ -43,7 +44,7 @@ pub enum Side {
     Than,
 }
 
-/// Loss of `of` minus loss of `than` at one evaluation, on the same documents.
+/// Value of `of` minus value of `than` at one evaluation, on the same items.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Difference {
     pub step: u64,
@@ -98,13 +99,14 @@ impl Verdict {
 /// A verdict with its evidence.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Crossover {
+    pub metric: Metric,
     pub of: String,
     pub than: String,
     pub under: bool,
     pub verdict: Verdict,
     /// One per evaluation; empty where the curves cannot be paired.
     pub differences: Vec<Difference>,
-    pub n_documents: usize,
+    pub n_items: usize,
     pub n_resamples: usize,
     pub n_replicates: usize,
     /// Where the learning rate starts to fall.
@@ -154,25 +156,26 @@ impl Race {
     }
 }
 
-/// Decides the question on the validation curves of two arms, replicate by replicate in one order; more than
+/// Decides the question on the curves of two arms, replicate by replicate in one order; more than
 /// one are averaged.
 ///
-/// Assumes at least one of each and that documents are in one order in all; checks that their counts, targets and
+/// Assumes at least one of each, one metric, and that items are in one order in all; checks that their counts, targets and
 /// the evaluations' steps agree, and is undecided where they do not.
 pub fn crossover(
     question: Question<'_>,
     of: &[&Series],
     than: &[&Series],
-    documents: Documents,
+    items: Items,
     bootstrap: &mut Bootstrap,
 ) -> (Crossover, Option<Race>) {
     let mut result = Crossover {
+        metric: of.first().map_or_else(Metric::valid_loss, |series| series.metric.clone()),
         of: question.of.to_owned(),
         than: question.than.to_owned(),
         under: question.under,
         verdict: Verdict::Undecided { why: String::new() },
         differences: vec![],
-        n_documents: 0,
+        n_items: 0,
         n_resamples: N_RESAMPLES,
         n_replicates: of.len(),
         decay_from_epoch: of.iter().chain(than).find_map(|series| series.decay_from_epoch()),
@@ -182,8 +185,8 @@ pub fn crossover(
     if let Err(why) = paired(of, than) {
         return (undecided(result, incomplete.unwrap_or(why)), None);
     }
-    let n_documents = of[0].points.first().map_or(0, |p| documents.of(p).len());
-    result.n_documents = n_documents;
+    let n_items = of[0].points.first().map_or(0, |p| items.of(p).len());
+    result.n_items = n_items;
     // Positive where `than` is ahead, whichever way the claim is worded.
     let sign = if question.under { 1.0 } else { -1.0 };
     let weights = bootstrap.weights(of.len());
@@ -194,11 +197,11 @@ pub fn crossover(
         let mut value = 0.0;
         for (r, (p, q)) in of.iter().zip(than).enumerate() {
             let (p_point, q_point) = (&p.points[e], &q.points[e]);
-            let (p_means, q_means) = (bootstrap.means(p, p_point, documents), bootstrap.means(q, q_point, documents));
+            let (p_means, q_means) = (bootstrap.means(p, p_point, items), bootstrap.means(q, q_point, items));
             for ((sum, weights), (p, q)) in resampled.iter_mut().zip(&*weights).zip(p_means.iter().zip(&*q_means)) {
                 *sum += weights[r] * (p - q);
             }
-            value += (mean_loss(&documents.of(p_point)) - mean_loss(&documents.of(q_point))) / of.len() as f64;
+            value += (mean_of(&items.of(p_point)) - mean_of(&items.of(q_point))) / of.len() as f64;
         }
         for (gaps, value) in race.resampled.iter_mut().zip(&resampled) {
             gaps.push(sign * value);
@@ -221,7 +224,7 @@ pub fn crossover(
     if let Some(why) = incomplete {
         return (undecided(result, why), None);
     }
-    if let Err(why) = documents.enough(of[0].points.first()) {
+    if let Err(why) = items.enough(of[0]) {
         return (undecided(result, why), None);
     }
     result.verdict = decide(&result.differences, &race);
@@ -246,13 +249,13 @@ fn paired(of: &[&Series], than: &[&Series]) -> Result<(), String> {
         if series.points.is_empty() {
             return Err(format!("no evaluation of `{}` yet ({})", series.title(), series.completion.words()));
         }
-        if series.points.iter().flat_map(|p| &p.documents).any(|d| !d[0].is_finite() || d[1] <= 0.0) {
-            return Err(format!("`{}` has a validation loss that is not a finite number", series.title()));
+        if series.points.iter().flat_map(|p| &p.items).any(|d| !d[0].is_finite() || d[1] <= 0.0) {
+            return Err(format!("`{}` has a {} that is not a finite number", series.title(), series.measured()));
         }
     }
     let first = of[0];
-    if all().any(|series| series.valid_hash != first.valid_hash) {
-        return Err("the runs were evaluated on different validation data".into());
+    if all().any(|series| series.set.is_none() || series.set != first.set) {
+        return Err(first.differ());
     }
     let complete = all().all(|series| series.completion == Completion::Finished);
     let same_step = |(p, q): (&Point, &Point)| p.step == q.step && p.tokens == q.tokens;
@@ -263,10 +266,10 @@ fn paired(of: &[&Series], than: &[&Series]) -> Result<(), String> {
     if !same_steps {
         return Err("the runs were not evaluated at the same steps".into());
     }
-    let targets = |point: &Point| point.documents.iter().map(|d| d[1]).collect::<Vec<_>>();
+    let targets = |point: &Point| point.items.iter().map(|d| d[1]).collect::<Vec<_>>();
     let of_first = first.points.first().map(targets);
     if !all().all(|series| series.points.iter().all(|p| Some(targets(p)) == of_first)) {
-        return Err("the evaluations do not cover the same documents and targets".into());
+        return Err(format!("the evaluations do not cover the same {} and targets", first.metric.item_word()));
     }
     Ok(())
 }

@@ -1,12 +1,14 @@
 //! Values of claims on finished runs: each leaf is the mean over replicates of something read off their
-//! curves, with its spread over resampled documents and seeds.
+//! curves, with its spread over resampled documents (or items of a task) and seeds.
 
-use super::bootstrap::{Bootstrap, Documents, half, mean_loss};
+use super::bootstrap::{Bootstrap, Items, half, mean_of};
 use super::crossover::{Crossover, Question, Race, crossover};
 use super::estimate::{Bounds, Estimate};
+use super::onset::{Fall, Onset, onset};
 use super::runs::{Place, Runs};
 use super::series::{Point, Series};
-use crate::check::claims::types::{self, Arithmetic, Progress, Value};
+use crate::check::claims::types::{self, Arithmetic, Measure, Metric, Progress, Value};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Which of its points along the axes of `best_over` stands for an arm.
@@ -23,17 +25,17 @@ pub struct Evaluation<'r, 'b> {
     pub runs: &'r Runs<'r>,
     /// The points that the claim is about.
     pub points: &'r [usize],
-    pub documents: Documents,
+    pub items: Items,
     pub bootstrap: &'b mut Bootstrap,
     /// What `best_over` chose, in the order of the claim.
     pub choices: Vec<Choice>,
     /// Replicates behind the last leaf.
     pub n_replicates: usize,
-    /// Arms whose losses are upper bounds, and those whose are exact.
+    /// Arms whose losses are upper bounds, and those whose are exact; scores are neither.
     pub bounds: Vec<String>,
     pub exact: Vec<String>,
-    /// The validation set of the place: all leaves have to share one.
-    pub valid_hash: Option<String>,
+    /// What each metric was measured on at the place: all leaves of one metric have to share it.
+    pub sets: BTreeMap<Metric, String>,
 }
 
 /// What chooses among trials.
@@ -55,20 +57,24 @@ impl<'r> Evaluation<'r, '_> {
                 both(left, right).map(|(left, right)| left.combined(*op, &right))
             }
             Value::Best(measure) => {
-                let runs = self.chosen(&measure.of, &measure.each, By::Best, place)?;
+                let runs = self.chosen(measure, By::Best, place)?;
                 self.mean(&runs, |this, series| this.at_best(series))
             }
             Value::Final(measure) => {
-                let runs = self.chosen(&measure.of, &measure.each, By::Last, place)?;
+                let runs = self.chosen(measure, By::Last, place)?;
                 self.mean(&runs, |this, series| this.at_last(series))
             }
             Value::BestAt(measure, progress) => {
-                let runs = self.chosen(&measure.of, &measure.each, By::Best, place)?;
+                let runs = self.chosen(measure, By::Best, place)?;
                 self.mean(&runs, |this, series| this.place_of_best(series, *progress))
             }
+            Value::OnsetAt(measure, progress) => {
+                let (_, fall) = self.onset(measure, place)?;
+                Ok(fall.onset(*progress))
+            }
             Value::Gap(gap) => {
-                let of = self.chosen(&gap.of, &gap.each, By::Last, place);
-                let to = self.chosen(&gap.to, &gap.each, By::Last, place);
+                let of = self.chosen(&gap.measure(&gap.of), By::Last, place);
+                let to = self.chosen(&gap.measure(&gap.to), By::Last, place);
                 let (of, to) = both(of, to)?;
                 let of = self.mean(&of, |this, series| this.at_last(series))?;
                 let to = self.mean(&to, |this, series| this.at_last(series))?;
@@ -86,18 +92,26 @@ impl<'r> Evaluation<'r, '_> {
 
     /// The race behind a crossover; there is none where it is undecided from the start.
     pub fn race(&mut self, claim: &types::Crossover, place: &Place) -> Result<(Crossover, Option<Race>), String> {
-        let of = self.chosen(&claim.of, &claim.each, By::Best, place);
-        let than = self.chosen(&claim.than, &claim.each, By::Best, place);
+        let of = self.chosen(&claim.measure(&claim.of), By::Best, place);
+        let than = self.chosen(&claim.measure(&claim.than), By::Best, place);
         let (of, than) = both(of, than)?;
         self.n_replicates = of.len();
         let question = Question { of: &claim.of, than: &claim.than, under: claim.under };
-        Ok(crossover(question, &of, &than, self.documents, self.bootstrap))
+        Ok(crossover(question, &of, &than, self.items, self.bootstrap))
+    }
+
+    /// From when on an arm overfits.
+    pub fn onset(&mut self, measure: &Measure, place: &Place) -> Result<(Onset, Fall), String> {
+        let runs = self.chosen(measure, By::Best, place)?;
+        self.n_replicates = runs.len();
+        onset(&runs, self.bootstrap)
     }
 
     /// The runs that stand for an arm at a place: all replicates, at the best of its trials.
-    fn chosen(&mut self, arm: &str, each: &[usize], by: By, place: &Place) -> Result<Vec<&'r Series>, String> {
+    fn chosen(&mut self, measure: &Measure, by: By, place: &Place) -> Result<Vec<&'r Series>, String> {
+        let Measure { metric, of: arm, each } = measure;
         if each.is_empty() {
-            return self.runs.of_arm(arm, self.points, place).map_err(|missing| missing.join("; "));
+            return self.runs.of_arm(arm, metric, self.points, place).map_err(|missing| missing.join("; "));
         }
         let mut open = place.clone();
         for axis in each {
@@ -118,7 +132,7 @@ impl<'r> Evaluation<'r, '_> {
             if !self.runs.has(self.points, &trial_place) {
                 continue;
             }
-            match self.runs.of_arm(arm, self.points, &trial_place) {
+            match self.runs.of_arm(arm, metric, self.points, &trial_place) {
                 Ok(runs) => trials.push((trial, runs)),
                 Err(names) => missing.extend(names),
             }
@@ -133,8 +147,8 @@ impl<'r> Evaluation<'r, '_> {
         }
         let score = |runs: &[&Series]| {
             let scores = runs.iter().map(|series| match by {
-                By::Best => best_by_choosing_half(series).map_or(f64::NAN, |(_, loss)| loss),
-                By::Last => series.points.last().map_or(f64::NAN, |p| mean_loss(&half(&p.documents, 0))),
+                By::Best => best_by_choosing_half(series).map_or(f64::NAN, |(_, value)| value),
+                By::Last => series.points.last().map_or(f64::NAN, |p| mean_of(&half(&p.items, 0))),
             });
             scores.sum::<f64>() / runs.len() as f64
         };
@@ -145,9 +159,9 @@ impl<'r> Evaluation<'r, '_> {
         }
         let scored =
             trials.into_iter().map(|(trial, runs)| (score(&runs), trial, runs)).filter(|(s, ..)| s.is_finite());
-        let best = scored.min_by(|a, b| a.0.total_cmp(&b.0));
-        let Some((_, trial, runs)) = best else { return Err(format!("no trial of `{arm}` has a finite loss")) };
-        let choice = Choice { arm: arm.to_owned(), trial: self.runs.name(&trial), n_trials };
+        let best = scored.min_by(|a, b| metric.better_first(a.0, b.0));
+        let Some((_, trial, runs)) = best else { return Err(format!("no trial of `{arm}` has a finite {metric}")) };
+        let choice = Choice { arm: arm.clone(), trial: self.runs.name(&trial), n_trials };
         if !self.choices.contains(&choice) {
             self.choices.push(choice);
         }
@@ -186,15 +200,23 @@ impl<'r> Evaluation<'r, '_> {
             return Err(why);
         }
         let Some(first) = series.points.first() else { return Err(format!("no evaluation of `{}`", series.title())) };
-        if series.points.iter().any(|p| p.documents.len() != first.documents.len()) {
-            return Err(format!("the evaluations of `{}` do not cover the same documents", series.title()));
+        if series.points.iter().any(|p| p.items.len() != first.items.len()) {
+            return Err(format!(
+                "the evaluations of `{}` do not cover the same {}",
+                series.title(),
+                series.metric.item_word()
+            ));
         }
-        self.documents.enough(Some(first))?;
-        match &self.valid_hash {
-            Some(hash) if *hash != series.valid_hash => {
-                return Err("the runs were evaluated on different validation data".into());
+        self.items.enough(series)?;
+        let known = self.sets.get(&series.metric);
+        match &series.set {
+            Some(set) if known.is_none_or(|known| known == set) => {
+                self.sets.insert(series.metric.clone(), set.clone());
             }
-            _ => self.valid_hash = Some(series.valid_hash.clone()),
+            _ => return Err(series.differ()),
+        }
+        if !series.metric.is_loss() {
+            return Ok(());
         }
         let noted = if series.exact { &mut self.exact } else { &mut self.bounds };
         if !noted.contains(&series.arm) {
@@ -204,11 +226,11 @@ impl<'r> Evaluation<'r, '_> {
     }
 
     fn at(&mut self, series: &Series, point: &Point) -> Result<(f64, Arc<Vec<f64>>), String> {
-        let loss = mean_loss(&self.documents.of(point));
-        if !loss.is_finite() {
-            return Err(format!("`{}` has a validation loss that is not a finite number", series.title()));
+        let value = mean_of(&self.items.of(point));
+        if !value.is_finite() {
+            return Err(format!("`{}` has a {} that is not a finite number", series.title(), series.measured()));
         }
-        Ok((loss, self.bootstrap.means(series, point, self.documents)))
+        Ok((value, self.bootstrap.means(series, point, self.items)))
     }
 
     fn at_last(&mut self, series: &Series) -> Result<(f64, Arc<Vec<f64>>), String> {
@@ -218,47 +240,49 @@ impl<'r> Evaluation<'r, '_> {
         }
     }
 
-    /// The loss, on the half that judges, of the evaluation that the other half chose.
+    /// The value, on the half that judges, of the evaluation that the other half chose.
     fn at_best(&mut self, series: &Series) -> Result<(f64, Arc<Vec<f64>>), String> {
         match best_by_choosing_half(series) {
             Some((point, _)) => self.at(series, point),
-            None => Err(format!("no evaluation of `{}` with a finite loss", series.title())),
+            None => Err(format!("no evaluation of `{}` with a finite {}", series.title(), series.metric)),
         }
     }
 
-    /// How far training was at the lowest loss, on the documents as they are and on each resample.
+    /// How far training was at the best value, on the items as they are and on each resample.
     fn place_of_best(&mut self, series: &Series, progress: Progress) -> Result<(f64, Arc<Vec<f64>>), String> {
         let along = |point: &Point| match progress {
             Progress::Epoch => point.epoch,
             Progress::Tokens => point.tokens as f64,
             Progress::Step => point.step as f64,
         };
+        // Smaller is better, whichever way the metric goes.
+        let sign = if series.metric.lower_is_better() { 1.0 } else { -1.0 };
         let mut best = vec![(f64::INFINITY, f64::NAN); super::N_RESAMPLES];
         let mut value = (f64::INFINITY, f64::NAN);
         for point in &series.points {
-            let (loss, x) = (mean_loss(&self.documents.of(point)), along(point));
-            if loss < value.0 {
-                value = (loss, x);
+            let (y, x) = (sign * mean_of(&self.items.of(point)), along(point));
+            if y < value.0 {
+                value = (y, x);
             }
-            let means = self.bootstrap.means(series, point, self.documents);
-            for (best, loss) in best.iter_mut().zip(&*means) {
-                if *loss < best.0 {
-                    *best = (*loss, x);
+            let means = self.bootstrap.means(series, point, self.items);
+            for (best, mean) in best.iter_mut().zip(&*means) {
+                if sign * mean < best.0 {
+                    *best = (sign * mean, x);
                 }
             }
         }
         if value.1.is_nan() {
-            return Err(format!("no evaluation of `{}` with a finite loss", series.title()));
+            return Err(format!("no evaluation of `{}` with a finite {}", series.title(), series.metric));
         }
         Ok((value.1, Arc::new(best.into_iter().map(|(_, x)| x).collect())))
     }
 }
 
-/// The evaluation with the lowest loss on documents 0, 2, 4, ..., and that loss; the earliest of equals.
+/// The evaluation with the best value on items 0, 2, 4, ..., and that value; the earliest of equals.
 pub fn best_by_choosing_half(series: &Series) -> Option<(&Point, f64)> {
-    let finite = |point: &&Point| point.documents.iter().flatten().all(|x| x.is_finite());
-    let scored = series.points.iter().filter(finite).map(|point| (point, mean_loss(&half(&point.documents, 0))));
-    scored.filter(|(_, loss)| loss.is_finite()).min_by(|a, b| a.1.total_cmp(&b.1))
+    let finite = |point: &&Point| point.items.iter().flatten().all(|x| x.is_finite());
+    let scored = series.points.iter().filter(finite).map(|point| (point, mean_of(&half(&point.items, 0))));
+    scored.filter(|(_, value)| value.is_finite()).min_by(|a, b| series.metric.better_first(a.1, b.1))
 }
 
 /// Both, or all that is wrong with either.

@@ -2,14 +2,16 @@
 //! verdict of all places together. A place is a point of the sweep without its replicates, without the axis
 //! that the claim goes along, and without those that `best_over` chooses from.
 
-use super::bootstrap::{Bootstrap, Documents, Interval};
+use super::bootstrap::{Bootstrap, Interval, Items};
 use super::crossover::{Crossover, Verdict};
 use super::estimate::{Bounds, Estimate};
 use super::evaluate::{Choice, Evaluation, both};
+use super::onset::Onset;
 use super::outcome::Outcome;
 use super::runs::{Place, Runs};
 use crate::check::claims::Claim;
 use crate::check::claims::types::{Arithmetic, Progress, Quantity, Reads, Relation, Statement, Tolerance, Value};
+use std::collections::BTreeMap;
 
 /// A number as it is shown.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +46,9 @@ pub enum Evidence {
         result: Crossover,
         /// `before`: where it crosses in the limit's unit, and the limit.
         before: Option<(Figure, Figure)>,
+    },
+    Onset {
+        found: Onset,
     },
     Comparison {
         left: Figure,
@@ -121,13 +126,13 @@ pub fn judge(claim: &Claim, runs: &Runs<'_>, bootstrap: &mut Bootstrap) -> Claim
             let mut evaluation = Evaluation {
                 runs,
                 points: &claim.points,
-                documents: if claim.chooses() { Documents::JudgingHalf } else { Documents::All },
+                items: if claim.chooses() { Items::JudgingHalf } else { Items::All },
                 bootstrap: &mut *bootstrap,
                 choices: vec![],
                 n_replicates: 0,
                 bounds: vec![],
                 exact: vec![],
-                valid_hash: None,
+                sets: BTreeMap::new(),
             };
             let (outcome, evidence) = match evaluation.statement(&claim.statement, place) {
                 Ok(found) => found,
@@ -173,6 +178,11 @@ impl Evaluation<'_, '_> {
             Statement::Crossover(crossover) => {
                 let (result, _) = self.race(crossover, place)?;
                 Ok((result.verdict.outcome(), Evidence::Crossover { result, before: None }))
+            }
+            Statement::Onset(measure) => {
+                let (found, _) = self.onset(measure, place)?;
+                let outcome = if found.from.is_some() { Outcome::Held } else { Outcome::Failed };
+                Ok((outcome, Evidence::Onset { found }))
             }
             Statement::CrossoverBefore { crossover, limit, unit } => {
                 let (result, race) = self.race(crossover, place)?;
@@ -256,8 +266,8 @@ impl Evaluation<'_, '_> {
             if let Some(fixed) = here.get_mut(along) {
                 *fixed = Some(index);
             }
-            // Each point has validation data of its own.
-            self.valid_hash = None;
+            // Each point may have data of its own.
+            self.sets.clear();
             let estimate = self.value(value, &here);
             fewest = fewest.min(self.n_replicates);
             let text = self.runs.value_text(along, index).to_owned();
@@ -293,7 +303,10 @@ impl Evaluation<'_, '_> {
                 let names: Vec<String> = self.bounds.iter().map(|arm| format!("`{arm}`")).collect();
                 vec![format!("the loss of {} is an upper bound: the true one is at most this", names.join(" and "))]
             }
-            Evidence::Nothing { .. } | Evidence::Comparison { .. } | Evidence::Monotone { .. } => vec![],
+            Evidence::Nothing { .. }
+            | Evidence::Onset { .. }
+            | Evidence::Comparison { .. }
+            | Evidence::Monotone { .. } => vec![],
         }
     }
 }

@@ -45,7 +45,7 @@ fn runs(record: &ExperimentRecord, curve: impl Fn(&str, &[usize], f64) -> f64) -
         for arm in &record.arms {
             let name = record.point_name(point);
             let run = series(arm, 64, 7 + i as u64, 0.05, |e| curve(arm, point, e));
-            slots.push((arm.clone(), name.clone(), Slot::Run(Series { point: name, ..run })));
+            slots.push((arm.clone(), name.clone(), Slot::Run(Series { point: name, ..run }.into())));
         }
     }
     slots
@@ -245,8 +245,9 @@ fn three_replicates_make_a_verdict() {
     // One run that is not finished leaves all undecided.
     let record = record(&[], 3);
     let mut slots = runs(&record, |arm, _, e| crossing_at(arm, 9.5, e));
-    let Slot::Run(run) = &mut slots[2].2 else { panic!() };
-    run.completion = Completion::Open { step: 9 };
+    let Slot::Run(run) = slots[2].2.clone() else { panic!() };
+    let open = Series { completion: Completion::Open { step: 9 }, ..run.get(&Metric::valid_loss()).unwrap().clone() };
+    slots[2].2 = Slot::Run(open.into());
     let result = verdict(&record, &slots, &claim(&record, Statement::Crossover(asked(&[]))));
     assert_eq!(result.outcome, Outcome::Undecided);
     let Evidence::Crossover { result, .. } = &result.places[0].evidence else { panic!() };
@@ -258,8 +259,9 @@ fn three_replicates_make_a_verdict() {
 fn arms_on_different_documents_do_not_compare() {
     let record = record(&[], 1);
     let mut slots = runs(&record, |arm, _, e| crossing_at(arm, 9.5, e));
-    let Slot::Run(run) = &mut slots[0].2 else { panic!() };
-    run.valid_hash = "w".into();
+    let Slot::Run(run) = slots[0].2.clone() else { panic!() };
+    let other = Series { set: Some("w".into()), ..run.get(&Metric::valid_loss()).unwrap().clone() };
+    slots[0].2 = Slot::Run(other.into());
     let of = |statement| match &verdict(&record, &slots, &claim(&record, statement)).places[0].evidence {
         Evidence::Nothing { why } => why.clone(),
         other => panic!("{other:?}"),
@@ -282,7 +284,7 @@ fn n_covered(n_replicates: usize, n_experiments: u64) -> usize {
         let than: Vec<Series> = (0..n_replicates as u64).map(|r| run("ar", r)).collect();
         let question = Question { of: "mdm", than: "ar", under: true };
         let (of, than): (Vec<&Series>, Vec<&Series>) = (of.iter().collect(), than.iter().collect());
-        let (_, race) = crossover(question, &of, &than, Documents::All, &mut Bootstrap::default());
+        let (_, race) = crossover(question, &of, &than, Items::All, &mut Bootstrap::default());
         race.unwrap().crossing(Progress::Epoch).interval().contains(10.5)
     };
     (0..n_experiments).filter(covered).count()

@@ -1,14 +1,15 @@
 //! The runs of an experiment by arm and point, and which of them a place of a claim is about. A place fixes
 //! some axes of the sweep; replicates are never fixed, since every claim is about all of them.
 
-use super::series::{Series, title};
+use super::series::{Curves, Series, title};
+use crate::check::claims::types::Metric;
 use crate::store::ExperimentRecord;
 use std::collections::BTreeMap;
 
 /// What became of the run of an arm at a point.
 #[derive(Clone, Debug)]
 pub enum Slot {
-    Run(Series),
+    Run(Curves),
     /// It is there and cannot be used, and why.
     Unusable(String),
 }
@@ -35,6 +36,20 @@ impl<'a> Runs<'a> {
             }
         }
         Runs { record, by_variant }
+    }
+
+    /// Everything that some run measured, `loss(valid)` first.
+    pub fn metrics(&self) -> Vec<Metric> {
+        let mut metrics = vec![Metric::valid_loss()];
+        for slot in self.by_variant.values() {
+            let Slot::Run(curves) = slot else { continue };
+            for series in curves.iter() {
+                if !metrics.contains(&series.metric) {
+                    metrics.push(series.metric.clone());
+                }
+            }
+        }
+        metrics
     }
 
     pub fn n_axes(&self) -> usize {
@@ -100,13 +115,22 @@ impl<'a> Runs<'a> {
         points.iter().copied().filter(fits)
     }
 
-    /// The runs of an arm at a place, one for each replicate, in order. The error names those that are missing or
-    /// cannot be used.
-    pub fn of_arm(&self, arm: &str, points: &[usize], place: &Place) -> Result<Vec<&'a Series>, Vec<String>> {
+    /// The curves of a metric of an arm at a place, one for each replicate, in order. The error names those that are
+    /// missing or cannot be used.
+    pub fn of_arm(
+        &self,
+        arm: &str,
+        metric: &Metric,
+        points: &[usize],
+        place: &Place,
+    ) -> Result<Vec<&'a Series>, Vec<String>> {
         let (mut found, mut unusable, mut missing) = (vec![], vec![], vec![]);
         for i in self.at(points, place) {
             match self.by_variant.get(&(arm, i)) {
-                Some(Slot::Run(series)) => found.push(series),
+                Some(Slot::Run(curves)) => match curves.get(metric) {
+                    Some(series) => found.push(series),
+                    None => unusable.push(curves.lacks(metric)),
+                },
                 Some(Slot::Unusable(why)) => unusable.push(why.clone()),
                 None => missing.push(i),
             }

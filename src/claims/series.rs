@@ -1,6 +1,7 @@
-//! The validation curve of a run, pulled out of its records.
+//! The curves of a run, one for each metric, pulled out of its records.
 
-use crate::store::metrics::{EndReason, Record, Start};
+use crate::check::claims::types::{Metric, Quantity};
+use crate::store::metrics::{EndReason, Eval, Measured, Record, Start};
 
 /// One evaluation.
 #[derive(Clone, Debug, PartialEq)]
@@ -8,16 +9,47 @@ pub struct Point {
     pub step: u64,
     pub tokens: u64,
     pub epoch: f64,
-    pub loss: f64,
-    /// Standard error over documents.
+    /// Of the series' metric.
+    pub value: f64,
+    /// Standard error over items.
     pub se: f64,
-    /// None where the validation targets are no text.
+    /// None where the targets are no text, and for other metrics than `loss(valid)`.
     pub bits_per_byte: Option<f64>,
-    /// By tenth of how much is noise; see `store::metrics::Eval`.
+    /// By tenth of how much is noise, of `loss(valid)`; see `store::metrics::Eval`.
     pub loss_by_decile: Vec<Option<f64>>,
     pub in_decay: bool,
-    /// `[sum of NLL in nats, targets]` per document.
-    pub documents: Vec<[f64; 2]>,
+    /// What is resampled: per document `[sum of NLL in nats, targets]`, per item of a task `[score, 1]`.
+    pub items: Vec<[f64; 2]>,
+}
+
+impl Point {
+    fn of_valid(eval: &Eval) -> Point {
+        Point {
+            step: eval.step,
+            tokens: eval.tokens,
+            epoch: eval.epoch,
+            value: eval.loss,
+            se: eval.se,
+            bits_per_byte: eval.bits_per_byte,
+            loss_by_decile: eval.loss_by_decile.clone(),
+            in_decay: eval.in_decay,
+            items: eval.documents.clone(),
+        }
+    }
+
+    fn of_measured(eval: &Eval, measured: &Measured) -> Point {
+        Point {
+            step: eval.step,
+            tokens: eval.tokens,
+            epoch: eval.epoch,
+            value: measured.value,
+            se: measured.se,
+            bits_per_byte: None,
+            loss_by_decile: vec![],
+            in_decay: eval.in_decay,
+            items: measured.items.clone(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -71,16 +103,19 @@ impl Completion {
     }
 }
 
-/// A run's validation curve, by step.
+/// A run's curve of one metric, by step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
     pub arm: String,
     /// The name of its point of the sweep; empty without one.
     pub point: String,
-    /// True where the loss is the exact likelihood, false where it is an upper bound.
+    pub metric: Metric,
+    /// False where the metric is a loss that bounds the true one from above.
     pub exact: bool,
+    /// `nats/byte`; empty for a share.
     pub unit: String,
-    pub valid_hash: String,
+    /// Hash of what it was measured on; `None` where the evaluations do not agree on that.
+    pub set: Option<String>,
     pub steps: u64,
     pub decay_from_step: u64,
     pub completion: Completion,
@@ -88,38 +123,46 @@ pub struct Series {
 }
 
 impl Series {
-    /// `None` where the log holds no start. An evaluation that was done twice (killed before the next
-    /// checkpoint) counts once, as last done.
+    /// The curve of `loss(valid)`; see [`Series::of_metric`].
     pub fn from_records(arm: &str, point: &str, records: &[Record]) -> Option<Series> {
+        Series::of_metric(arm, point, records, &Metric::valid_loss())
+    }
+
+    /// `None` where the log holds no start. Without points where the metric was never measured. An evaluation that
+    /// was done twice (killed before the next checkpoint) counts once, as last done.
+    pub fn of_metric(arm: &str, point: &str, records: &[Record], metric: &Metric) -> Option<Series> {
         let start: &Start = records.iter().rev().find_map(|r| if let Record::Start(s) = r { Some(s) } else { None })?;
-        let mut points: Vec<Point> = vec![];
+        let is_valid = *metric == Metric::valid_loss();
+        let name = metric.to_string();
+        let mut points: Vec<(Point, &str)> = vec![];
         for record in records {
-            if let Record::Eval(eval) = record {
-                points.retain(|p| p.step != eval.step);
-                points.push(Point {
-                    step: eval.step,
-                    tokens: eval.tokens,
-                    epoch: eval.epoch,
-                    loss: eval.loss,
-                    se: eval.se,
-                    bits_per_byte: eval.bits_per_byte,
-                    loss_by_decile: eval.loss_by_decile.clone(),
-                    in_decay: eval.in_decay,
-                    documents: eval.documents.clone(),
-                });
+            let Record::Eval(eval) = record else { continue };
+            points.retain(|(p, _)| p.step != eval.step);
+            if is_valid {
+                points.push((Point::of_valid(eval), start.valid_hash.as_str()));
+            } else if let Some(measured) = eval.measures.iter().find(|measured| measured.metric == name) {
+                points.push((Point::of_measured(eval, measured), measured.set.as_str()));
             }
         }
-        points.sort_by_key(|p| p.step);
+        points.sort_by_key(|(p, _)| p.step);
+        let first_set = points.first().map_or(start.valid_hash.as_str(), |(_, set)| *set);
+        let one_set = points.iter().all(|(_, set)| *set == first_set);
+        let unit = match metric {
+            Metric::Loss(_) => start.loss_unit.clone(),
+            Metric::Task(..) if metric.quantity() == Quantity::Share => String::new(),
+            Metric::Task(..) => "nats/token".into(),
+        };
         Some(Series {
             arm: arm.to_owned(),
             point: point.to_owned(),
-            exact: start.exact,
-            unit: start.loss_unit.clone(),
-            valid_hash: start.valid_hash.clone(),
+            metric: metric.clone(),
+            exact: start.exact || !metric.is_loss(),
+            unit,
+            set: one_set.then(|| first_set.to_owned()),
             steps: start.steps,
             decay_from_step: start.decay_from_step,
             completion: Completion::of(records),
-            points,
+            points: points.into_iter().map(|(p, _)| p).collect(),
         })
     }
 
@@ -128,15 +171,37 @@ impl Series {
         title(&self.arm, &self.point)
     }
 
+    /// `validation loss`, or the metric as claims write it.
+    pub fn measured(&self) -> String {
+        if self.metric == Metric::valid_loss() { "validation loss".into() } else { format!("`{}`", self.metric) }
+    }
+
+    /// `validation documents`, `items of hellaswag.acc`: what is resampled.
+    pub fn item_words(&self) -> String {
+        match self.metric == Metric::valid_loss() {
+            true => "validation documents".into(),
+            false => format!("{} of `{}`", self.metric.item_word(), self.metric),
+        }
+    }
+
+    /// What to say where two of its kind do not pair.
+    pub fn differ(&self) -> String {
+        match self.metric == Metric::valid_loss() {
+            true => "the runs were evaluated on different validation data".into(),
+            false => format!("`{}` was measured on different {}", self.metric, self.metric.item_word()),
+        }
+    }
+
     /// Why it decides nothing, if its run is not finished.
     pub fn incomplete(&self) -> Option<String> {
         (self.completion != Completion::Finished)
             .then(|| format!("the run of `{}` is not complete: {}", self.title(), self.completion.words()))
     }
 
-    /// The evaluation with the lowest loss; the earliest of equals.
+    /// The evaluation with the best value; the earliest of equals.
     pub fn best(&self) -> Option<&Point> {
-        self.points.iter().filter(|p| p.loss.is_finite()).min_by(|a, b| a.loss.total_cmp(&b.loss))
+        let finite = self.points.iter().filter(|p| p.value.is_finite());
+        finite.min_by(|a, b| self.metric.better_first(a.value, b.value))
     }
 
     pub fn last(&self) -> Option<&Point> {
@@ -148,6 +213,59 @@ impl Series {
         let last = self.points.last()?;
         (self.decay_from_step < self.steps && last.step > 0)
             .then(|| last.epoch * self.decay_from_step as f64 / last.step as f64)
+    }
+}
+
+/// All curves of a run: one for each metric that it measured, `loss(valid)` first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Curves {
+    series: Vec<Series>,
+}
+
+impl Curves {
+    /// `None` where the log holds no start.
+    pub fn from_records(arm: &str, point: &str, records: &[Record]) -> Option<Curves> {
+        let mut metrics = vec![Metric::valid_loss()];
+        for record in records {
+            let Record::Eval(eval) = record else { continue };
+            let named = eval.measures.iter().filter_map(|measured| Metric::parse(&measured.metric));
+            for metric in named {
+                if !metrics.contains(&metric) {
+                    metrics.push(metric);
+                }
+            }
+        }
+        let series = metrics.iter().map(|metric| Series::of_metric(arm, point, records, metric));
+        Some(Curves { series: series.collect::<Option<Vec<Series>>>()? })
+    }
+
+    pub fn get(&self, metric: &Metric) -> Option<&Series> {
+        self.series.iter().find(|series| series.metric == *metric)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Series> {
+        self.series.iter()
+    }
+
+    /// Why there is no curve of a metric.
+    pub fn lacks(&self, metric: &Metric) -> String {
+        let Some(first) = self.series.first() else { return "the run measured nothing".into() };
+        match first.points.is_empty() {
+            true => format!("no evaluation of `{}` yet ({})", first.title(), first.completion.words()),
+            false => format!("the run of `{}` has not measured `{metric}`", first.title()),
+        }
+    }
+}
+
+impl From<Series> for Curves {
+    fn from(series: Series) -> Curves {
+        Curves { series: vec![series] }
+    }
+}
+
+impl FromIterator<Series> for Curves {
+    fn from_iter<I: IntoIterator<Item = Series>>(series: I) -> Curves {
+        Curves { series: series.into_iter().collect() }
     }
 }
 

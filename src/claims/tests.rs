@@ -1,7 +1,8 @@
 //! Known answers on synthetic curves. `ar` falls fast, then overfits; `mdm` falls slowly.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-use super::bootstrap::{Resamples, interval, mean_loss};
+use super::bootstrap::{Resamples, interval, mean_of};
 use super::*;
+use crate::check::claims::types::Metric;
 use crate::store::metrics::EndReason;
 
 const N_EPOCHS: usize = 20;
@@ -20,10 +21,10 @@ pub(super) fn noise(seed: u64, a: u64, b: u64) -> f64 {
 
 /// Document i's loss at epoch e is curve(e), plus what makes the document hard (the same in all arms),
 /// plus noise of the arm's own.
-pub(super) fn series(arm: &str, n_documents: usize, seed: u64, own_noise: f64, curve: impl Fn(f64) -> f64) -> Series {
+pub(super) fn series(arm: &str, n_items: usize, seed: u64, own_noise: f64, curve: impl Fn(f64) -> f64) -> Series {
     let points = (1..=N_EPOCHS)
         .map(|e| {
-            let documents: Vec<[f64; 2]> = (0..n_documents as u64)
+            let documents: Vec<[f64; 2]> = (0..n_items as u64)
                 .map(|i| {
                     let own = own_noise * noise(2 * seed + u64::from(arm == "ar"), i, 0);
                     [TARGETS * (curve(e as f64) + noise(99, i, 1) + own), TARGETS]
@@ -33,21 +34,22 @@ pub(super) fn series(arm: &str, n_documents: usize, seed: u64, own_noise: f64, c
                 step: e as u64 * 25,
                 tokens: e as u64 * 100_000,
                 epoch: e as f64,
-                loss: mean_loss(&documents),
+                value: mean_of(&documents),
                 se: 0.1,
                 bits_per_byte: None,
                 loss_by_decile: vec![],
                 in_decay: e > 18,
-                documents,
+                items: documents,
             }
         })
         .collect();
     Series {
         arm: arm.into(),
         point: String::new(),
+        metric: Metric::valid_loss(),
         exact: arm == "ar",
         unit: "nats/byte".into(),
-        valid_hash: "v".into(),
+        set: Some("v".into()),
         steps: 500,
         decay_from_step: 450,
         completion: Completion::Finished,
@@ -70,7 +72,7 @@ fn ask(of: &Series, than: &Series, under: bool) -> Crossover {
 
 fn ask_all(of: &[&Series], than: &[&Series], under: bool) -> Crossover {
     let question = Question { of: &of[0].arm, than: &than[0].arm, under };
-    crossover(question, of, than, Documents::All, &mut Bootstrap::default()).0
+    crossover(question, of, than, Items::All, &mut Bootstrap::default()).0
 }
 
 fn why(result: Crossover) -> String {
@@ -171,10 +173,10 @@ fn what_cannot_be_compared_is_undecided_and_says_why() {
     assert_eq!(change(&|s| s.points.clear()), "no evaluation of `mdm` yet (finished)");
     assert!(change(&|s| s.points[3].step += 1).contains("same steps"));
     assert!(change(&|s| s.points.truncate(5)).contains("same steps"));
-    assert!(change(&|s| s.points[3].documents.truncate(40)).contains("same documents"));
-    assert!(change(&|s| s.points[3].documents[0][1] = 7.0).contains("same documents"));
-    assert!(change(&|s| s.points[3].documents[0][0] = f64::NAN).contains("not a finite number"));
-    assert!(change(&|s| s.valid_hash = "w".into()).contains("different validation data"));
+    assert!(change(&|s| s.points[3].items.truncate(40)).contains("same documents"));
+    assert!(change(&|s| s.points[3].items[0][1] = 7.0).contains("same documents"));
+    assert!(change(&|s| s.points[3].items[0][0] = f64::NAN).contains("not a finite number"));
+    assert!(change(&|s| s.set = Some("w".into())).contains("different validation data"));
     let stopped = change(&|s| {
         s.points.truncate(7);
         s.completion = Completion::Stopped { step: 180, reason: EndReason::TimeLimit, message: None };
@@ -189,13 +191,13 @@ fn the_best_checkpoints_are_chosen_and_reported_on_different_documents() {
     let best = |of: &Series, than: &Series| best_against_best(&[of], &[than], &mut Bootstrap::default());
     let result = best(&mdm, &ar).unwrap();
     assert_eq!((result.than.epochs.as_slice(), result.of.steps.as_slice()), ([5.0].as_slice(), [15 * 25].as_slice()));
-    assert_eq!(result.n_documents, 32);
+    assert_eq!(result.n_items, 32);
     let (ahead, gap, clear) = result.ahead();
     assert_eq!((ahead.arm.as_str(), clear, result.gap_words()), ("ar", true, "at most "));
     assert!((gap - 0.35).abs() < 0.1, "{gap}");
-    assert!(result.interval.contains(result.difference) && result.than.interval.contains(result.than.loss));
+    assert!(result.interval.contains(result.difference) && result.than.interval.contains(result.than.value));
     // A fluke on the reporting half alone cannot be chosen.
-    for document in ar.points[11].documents.iter_mut().skip(1).step_by(2) {
+    for document in ar.points[11].items.iter_mut().skip(1).step_by(2) {
         document[0] = 1.0;
     }
     assert_eq!(best(&mdm, &ar).unwrap().than.epochs, [5.0]);
@@ -208,9 +210,9 @@ fn resampled_means_are_centred_and_as_wide_as_theory_says() {
     let means = Resamples::new(200, 4000).means(&documents);
     let mean = means.iter().sum::<f64>() / 4000.0;
     let variance = means.iter().map(|m| (m - mean).powi(2)).sum::<f64>() / 4000.0;
-    let spread = documents.iter().map(|d| (d[0] / d[1] - mean_loss(&documents)).powi(2)).sum::<f64>() / 200.0;
+    let spread = documents.iter().map(|d| (d[0] / d[1] - mean_of(&documents)).powi(2)).sum::<f64>() / 200.0;
     // Four standard errors of a mean, and of a variance, of 4,000 draws.
-    assert!((mean - mean_loss(&documents)).abs() < 4.0 * (variance / 4000.0).sqrt());
+    assert!((mean - mean_of(&documents)).abs() < 4.0 * (variance / 4000.0).sqrt());
     assert!((variance / (spread / 200.0) - 1.0).abs() < 4.0 * (2.0f64 / 4000.0).sqrt());
     assert!(Resamples::new(0, 10).means(&[]).is_empty() && Resamples::new(3, 10).means(&documents).is_empty());
 }

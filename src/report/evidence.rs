@@ -3,6 +3,7 @@
 use super::words;
 use crate::check::claims::types::Quantity;
 use crate::claims::{Bounds, Choice, ClaimResult, Evidence, Figure, MIN_REPLICATES, N_RESAMPLES, PlaceResult, Verdict};
+use serde_json::{Value, json};
 
 /// What was found at one place. Several lines where the claim goes along an axis; each ends without a stop.
 /// `method`: a race says itself how its interval was made.
@@ -19,9 +20,12 @@ pub fn lines(place: &PlaceResult, method: bool) -> Vec<String> {
             }
             vec![line]
         }
+        Evidence::Onset { found } => vec![words::onset(found)],
         Evidence::Comparison { left, right, difference, tolerance } => {
             let mut line = format!("{} against {}", figure(left), figure(right));
-            if !right.constant || tolerance.is_some() {
+            // Beside somebody else's number the reader wants to know by how much ours differs.
+            let published = !left.sources.is_empty() || !right.sources.is_empty();
+            if !right.constant || tolerance.is_some() || published {
                 line.push_str(&format!("; difference {}", figure(difference)));
             }
             if let Some(tolerance) = tolerance {
@@ -57,6 +61,49 @@ pub fn resamplings(n_replicates: usize) -> String {
     format!("paired over {} resamplings of documents{seeds}", words::count(N_RESAMPLES as u64))
 }
 
+/// The numbers of a place for programs: what is ours, what the spec writes, and what was published where.
+pub fn figures(place: &PlaceResult) -> Vec<Value> {
+    match &place.evidence {
+        Evidence::Nothing { .. } => vec![],
+        Evidence::Crossover { before, .. } => {
+            before.iter().flat_map(|(found, limit)| [number("crossing", found), number("limit", limit)]).collect()
+        }
+        Evidence::Onset { found } => {
+            let end = |x: f64| x.is_finite().then_some(x);
+            vec![json!({
+                "what": "onset",
+                "unit": "epochs",
+                "value": found.from.map(|from| from.epoch),
+                "interval": [end(found.interval.low), end(found.interval.high)],
+                "best": found.best.epoch,
+                "last": found.last.epoch,
+            })]
+        }
+        Evidence::Comparison { left, right, difference, tolerance } => {
+            let mut all = vec![number("left", left), number("right", right), number("difference", difference)];
+            all.extend(tolerance.map(|tolerance| json!({ "what": "tolerance", "value": tolerance })));
+            all
+        }
+        Evidence::Monotone { values, steps, .. } => {
+            let values = values.iter().map(|(at, figure)| number(at, figure));
+            let steps = steps.iter().map(|step| number(&format!("{} to {}", step.from, step.to), &step.difference));
+            values.chain(steps).collect()
+        }
+    }
+}
+
+/// An end that is no number, since a crossing is later than the last evaluation, is `null`.
+fn number(what: &str, figure: &Figure) -> Value {
+    let end = |x: f64| x.is_finite().then_some(x);
+    json!({
+        "what": what,
+        "unit": unit(figure.quantity).trim(),
+        "value": figure.value.number(),
+        "interval": (!figure.constant).then(|| [end(figure.interval.low), end(figure.interval.high)]),
+        "published": figure.sources,
+    })
+}
+
 /// How the intervals of a claim were made, where its own lines do not say it.
 pub fn method(claim: &ClaimResult) -> Option<String> {
     let says = |place: &PlaceResult| match &place.evidence {
@@ -64,7 +111,7 @@ pub fn method(claim: &ClaimResult) -> Option<String> {
         Evidence::Crossover { result, .. } => {
             claim.places.len() == 1 || matches!(result.verdict, Verdict::Undecided { .. })
         }
-        Evidence::Comparison { .. } | Evidence::Monotone { .. } => false,
+        Evidence::Onset { .. } | Evidence::Comparison { .. } | Evidence::Monotone { .. } => false,
     };
     (!claim.places.iter().all(says)).then(|| resamplings(claim.n_replicates()))
 }

@@ -2,10 +2,10 @@
 
 use super::matched::{Matched, names};
 use super::{ReportInput, RunRecord};
-use crate::check::claims::types::Reads;
+use crate::check::claims::types::{Metric, Reads};
 use crate::claims::{
-    BestAgainstBest, Bootstrap, ClaimResult, Crossover, Evidence, Outcome, Runs, Series, Slot, best_against_best,
-    judge, series::title,
+    BestAgainstBest, Bootstrap, ClaimResult, Crossover, Evidence, Outcome, Reading, Runs, Series, Slot,
+    best_against_best, judge, readings, series::title,
 };
 
 /// A pair of arms at a place of the sweep and the race between their best checkpoints, or why there is none.
@@ -13,6 +13,7 @@ use crate::claims::{
 pub struct BestFinding {
     /// `unique=0.5B`; empty without a sweep.
     pub place: String,
+    pub metric: Metric,
     pub of: String,
     pub than: String,
     pub result: Result<BestAgainstBest, String>,
@@ -23,6 +24,8 @@ pub struct BestFinding {
 pub struct Verdicts {
     pub claims: Vec<ClaimResult>,
     pub best: Vec<BestFinding>,
+    /// Each arm alone, for every metric that was measured.
+    pub readings: Vec<Reading>,
 }
 
 impl Verdicts {
@@ -33,30 +36,30 @@ impl Verdicts {
         let mut bootstrap = Bootstrap::default();
         let claims = record.claims();
         let results = claims.iter().map(|claim| judge(claim, &runs, &mut bootstrap)).collect();
-        let mut pairs: Vec<(String, String)> = vec![];
+        let mut pairs: Vec<(Metric, String, String)> = vec![];
         for read in claims.iter().flat_map(|claim| claim.statement.reads()) {
-            let pair = match read {
-                Reads::Crossover(crossover) => (crossover.of.clone(), crossover.than.clone()),
-                Reads::Best(_) | Reads::BestAt(_) | Reads::Final(_) | Reads::Gap(_) => continue,
-            };
+            let Reads::Crossover(crossover) = read else { continue };
+            let pair = (crossover.metric.clone(), crossover.of.clone(), crossover.than.clone());
             if !pairs.contains(&pair) {
                 pairs.push(pair);
             }
         }
         if let (true, [first, second, ..]) = (pairs.is_empty(), record.arms.as_slice()) {
-            pairs.push((second.clone(), first.clone()));
+            pairs.push((Metric::valid_loss(), second.clone(), first.clone()));
         }
         let all: Vec<usize> = (0..record.points.len()).collect();
         let mut best = vec![];
         for place in runs.places(&all, &[]) {
-            for (of, than) in &pairs {
-                let found = |arm: &str| runs.of_arm(arm, &all, &place).map_err(|missing| missing.join("; "));
+            for (metric, of, than) in &pairs {
+                let found = |arm: &str| runs.of_arm(arm, metric, &all, &place).map_err(|missing| missing.join("; "));
                 let result =
                     found(of).and_then(|p| found(than).and_then(|q| best_against_best(&p, &q, &mut bootstrap)));
-                best.push(BestFinding { place: runs.name(&place), of: of.clone(), than: than.clone(), result });
+                let (metric, of, than) = (metric.clone(), of.clone(), than.clone());
+                best.push(BestFinding { place: runs.name(&place), metric, of, than, result });
             }
         }
-        Verdicts { claims: results, best }
+        let readings = readings(&runs, &record.arms, record.points.len(), &mut bootstrap);
+        Verdicts { claims: results, best, readings }
     }
 
     /// What they say about one place of the sweep.
@@ -69,6 +72,7 @@ impl Verdicts {
         Verdicts {
             claims: self.claims.iter().filter_map(claim).collect(),
             best: self.best.iter().filter(|best| best.place == place).cloned().collect(),
+            readings: self.readings.iter().filter(|reading| reading.place == place).cloned().collect(),
         }
     }
 
@@ -104,8 +108,8 @@ impl Findings {
         let mut races: Vec<&Crossover> = vec![];
         for found in self.verdicts.claims.iter().flat_map(|claim| &claim.places) {
             let Evidence::Crossover { result, .. } = &found.evidence else { continue };
-            let known =
-                |race: &&Crossover| (&race.of, &race.than, race.under) == (&result.of, &result.than, result.under);
+            let question = |race: &Crossover| (race.metric.clone(), race.of.clone(), race.than.clone(), race.under);
+            let known = |race: &&Crossover| question(race) == question(result);
             if !races.iter().any(known) {
                 races.push(result);
             }
@@ -120,9 +124,9 @@ fn slots(input: &ReportInput) -> Vec<(String, String, Slot)> {
         |run: &RunRecord| input.runs.iter().filter(|other| other.arm == run.arm && other.point == run.point).count();
     let slot = |run: &RunRecord| {
         let name = title(&run.arm, &run.point);
-        let slot = match (several(run), run.series(), run.problems.first()) {
+        let slot = match (several(run), run.curves(), run.problems.first()) {
             (2.., _, _) => Slot::Unusable(format!("{} runs of `{name}`; a claim needs one", several(run))),
-            (_, Some(series), _) => Slot::Run(series),
+            (_, Some(curves), _) => Slot::Run(curves),
             (_, None, Some(problem)) => Slot::Unusable(format!("the run of `{name}` cannot be read: {problem}")),
             (_, None, None) => Slot::Unusable(format!("the run of `{name}` has not started")),
         };

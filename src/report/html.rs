@@ -116,7 +116,7 @@ fn best(findings: &Findings) -> Markup {
                 @match &finding.result {
                     Err(why) => p { (finding.of) " against " (finding.than) ": " (ticked(why)) "." },
                     Ok(result) => {
-                        p { (words::best_against_best(result)) ", on " (result.n_documents) " documents." }
+                        p { (words::best_against_best(result)) ", on " (result.n_items) " " (result.metric.item_word()) "." }
                         div.wide { table {
                             thead { tr { th { "arm" } th.number { "epoch" } th.number { "step" } th.number { "loss on the other half" } th.number { "95% interval" } } }
                             tbody {
@@ -125,7 +125,7 @@ fn best(findings: &Findings) -> Markup {
                                         th scope="row" { (best.arm) }
                                         td.number { (best.epochs.iter().map(|x| words::epoch(*x)).collect::<Vec<_>>().join(", ")) }
                                         td.number { (best.steps.iter().map(|n| words::count(*n)).collect::<Vec<_>>().join(", ")) }
-                                        td.number { (words::fixed(best.loss, 3)) }
+                                        td.number { (words::fixed(best.value, 3)) }
                                         td.number { (words::interval(best.interval, 3)) }
                                     }
                                 }

@@ -16,7 +16,7 @@ pub use findings::{Findings, Verdicts};
 pub use matched::{Mark, Matched};
 pub use points::Sweep;
 
-use crate::claims::{Completion, Series};
+use crate::claims::{Completion, Curves, Series};
 use crate::store::metrics::{End, Record, Start, Step};
 use crate::store::run_folder::write_atomic;
 use crate::store::{ExperimentRecord, Lock, RunFolder, StoreError, read_metrics};
@@ -137,6 +137,12 @@ impl RunRecord {
         Completion::of(&self.records)
     }
 
+    /// Of every metric that it measured.
+    pub fn curves(&self) -> Option<Curves> {
+        Curves::from_records(&self.arm, &self.point, &self.records)
+    }
+
+    /// Of `loss(valid)`.
     pub fn series(&self) -> Option<Series> {
         Series::from_records(&self.arm, &self.point, &self.records)
     }

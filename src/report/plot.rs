@@ -21,9 +21,9 @@ pub fn validation(input: &ReportInput, findings: &Findings) -> Result<Option<Str
     for (i, run, series, name) in runs(input, findings) {
         let Some(series) = series else { continue };
         let colour = colour_of(input, run, i);
-        let curve: Vec<(f64, f64)> = series.points.iter().map(|p| (p.epoch, p.loss)).collect();
+        let curve: Vec<(f64, f64)> = series.points.iter().map(|p| (p.epoch, p.value)).collect();
         let band: Vec<(f64, f64, f64)> =
-            series.points.iter().map(|p| (p.epoch, p.loss - p.se, p.loss + p.se)).collect();
+            series.points.iter().map(|p| (p.epoch, p.value - p.se, p.value + p.se)).collect();
         let training = binned(run, |s| s.loss);
         band.iter().for_each(|(x, low, high)| {
             range.include(*low);

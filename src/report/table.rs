@@ -87,7 +87,7 @@ fn best(verdicts: &Verdicts) -> String {
     let decides = |place: &PlaceResult| match &place.evidence {
         Evidence::Crossover { result, .. } => !matches!(result.verdict, Verdict::Undecided { .. }),
         Evidence::Nothing { .. } => false,
-        Evidence::Comparison { .. } | Evidence::Monotone { .. } => true,
+        Evidence::Onset { .. } | Evidence::Comparison { .. } | Evidence::Monotone { .. } => true,
     };
     let decided = verdicts.claims.iter().filter(|claim| claim.places.iter().any(decides));
     let seeds = decided.map(ClaimResult::n_replicates).min().and_then(few_seeds);
@@ -116,12 +116,12 @@ pub fn curves_csv(input: &ReportInput) -> String {
                 p.step,
                 p.tokens,
                 p.epoch,
-                p.loss,
+                p.value,
                 p.se,
                 p.bits_per_byte.map_or(String::new(), |b| b.to_string()),
                 series.exact,
                 p.in_decay,
-                p.documents.len()
+                p.items.len()
             ));
         }
     }
@@ -164,11 +164,11 @@ pub fn note(run: &RunRecord, series: Option<&Series>) -> String {
 }
 
 pub fn best_cell(point: Option<&Point>) -> String {
-    point.map_or("-".into(), |p| format!("{} (epoch {})", words::with_error(p.loss, p.se), words::epoch(p.epoch)))
+    point.map_or("-".into(), |p| format!("{} (epoch {})", words::with_error(p.value, p.se), words::epoch(p.epoch)))
 }
 
 pub fn last_cell(point: Option<&Point>) -> String {
-    point.map_or("-".into(), |p| words::with_error(p.loss, p.se))
+    point.map_or("-".into(), |p| words::with_error(p.value, p.se))
 }
 
 /// Of the last evaluation; nothing where the targets are no text.

@@ -1,7 +1,7 @@
 //! How numbers and verdicts are worded, the same in the terminal and on the page.
 
 pub use crate::base::number::grouped as count;
-use crate::claims::{BestAgainstBest, Crossover, Interval, Verdict};
+use crate::claims::{BestAgainstBest, Crossover, Interval, Onset, Verdict};
 
 /// A loss with its standard error, to two significant digits of the latter: `2.00 ± 0.06`.
 pub fn with_error(loss: f64, se: f64) -> String {
@@ -132,15 +132,27 @@ pub fn finding(result: &Crossover, method: bool) -> String {
     if method { format!("{found}{separator}{}", super::evidence::resamplings(result.n_replicates)) } else { found }
 }
 
+/// `epoch 9 [8, 11], the best is at epoch 5`, or that the metric never stays worse than at its best.
+pub fn onset(found: &Onset) -> String {
+    let first = found.declines.first().map_or(0.0, |d| d.place.epoch);
+    let best = epoch(found.best.epoch);
+    match found.from {
+        Some(from) => {
+            let Interval { low, high } = found.interval;
+            let where_ = epoch_interval(from.epoch, low, high, first, found.last.epoch);
+            format!("{where_}, the best is at epoch {best}")
+        }
+        None => {
+            let until = if found.declines.iter().any(|d| d.in_decay) { ", the last before the decay" } else { "" };
+            format!("none up to epoch {}{until}; the best is at epoch {best}", epoch(found.last.epoch))
+        }
+    }
+}
+
 /// `ar is ahead by at most 0.22 [0.15, 0.29]`
 pub fn best_against_best(best: &BestAgainstBest) -> String {
     let (ahead, gap, clear) = best.ahead();
-    let range = if best.difference < 0.0 {
-        Interval { low: -best.interval.high, high: -best.interval.low }
-    } else {
-        best.interval
-    };
-    let range = interval(range, 2);
+    let range = interval(best.gap_interval(), 2);
     let gap = fixed(gap, 2);
     let so_far = if best.complete { "" } else { " so far, with a run that is not complete" };
     if clear {

@@ -23,6 +23,7 @@ pub struct ClaimRecord {
 pub enum StatementRecord {
     Crossover { crossover: CrossoverRecord },
     CrossoverBefore { crossover: CrossoverRecord, limit: f64, unit: ProgressRecord },
+    Onset { measure: MeasureRecord },
     Monotone { value: ValueRecord, quantity: QuantityRecord, along: usize, increasing: bool },
     Compare { left: ValueRecord, relation: RelationRecord, right: ValueRecord, quantity: QuantityRecord },
     Equal { left: ValueRecord, right: ValueRecord, tolerance: ToleranceRecord, quantity: QuantityRecord },
@@ -36,6 +37,7 @@ pub enum ValueRecord {
     Best { measure: MeasureRecord },
     BestAt { measure: MeasureRecord, unit: ProgressRecord },
     Final { measure: MeasureRecord },
+    OnsetAt { measure: MeasureRecord, unit: ProgressRecord },
     Gap { gap: GapRecord },
     CrossingAt { crossover: CrossoverRecord, unit: ProgressRecord },
     Negative { value: Box<ValueRecord> },
@@ -130,6 +132,7 @@ impl From<&Statement> for StatementRecord {
     fn from(statement: &Statement) -> StatementRecord {
         match statement {
             Statement::Crossover(crossover) => StatementRecord::Crossover { crossover: crossover.into() },
+            Statement::Onset(measure) => StatementRecord::Onset { measure: measure.into() },
             Statement::CrossoverBefore { crossover, limit, unit } => {
                 StatementRecord::CrossoverBefore { crossover: crossover.into(), limit: *limit, unit: (*unit).into() }
             }
@@ -162,6 +165,7 @@ impl From<&StatementRecord> for Statement {
     fn from(record: &StatementRecord) -> Statement {
         match record {
             StatementRecord::Crossover { crossover } => Statement::Crossover(crossover.into()),
+            StatementRecord::Onset { measure } => Statement::Onset(measure.into()),
             StatementRecord::CrossoverBefore { crossover, limit, unit } => {
                 Statement::CrossoverBefore { crossover: crossover.into(), limit: *limit, unit: (*unit).into() }
             }
@@ -198,6 +202,7 @@ impl From<&Value> for ValueRecord {
             Value::Best(measure) => ValueRecord::Best { measure: measure.into() },
             Value::BestAt(measure, unit) => ValueRecord::BestAt { measure: measure.into(), unit: (*unit).into() },
             Value::Final(measure) => ValueRecord::Final { measure: measure.into() },
+            Value::OnsetAt(measure, unit) => ValueRecord::OnsetAt { measure: measure.into(), unit: (*unit).into() },
             Value::Gap(gap) => ValueRecord::Gap { gap: gap.into() },
             Value::CrossingAt(crossover, unit) => {
                 ValueRecord::CrossingAt { crossover: crossover.into(), unit: (*unit).into() }
@@ -220,6 +225,7 @@ impl From<&ValueRecord> for Value {
             ValueRecord::Best { measure } => Value::Best(measure.into()),
             ValueRecord::BestAt { measure, unit } => Value::BestAt(measure.into(), (*unit).into()),
             ValueRecord::Final { measure } => Value::Final(measure.into()),
+            ValueRecord::OnsetAt { measure, unit } => Value::OnsetAt(measure.into(), (*unit).into()),
             ValueRecord::Gap { gap } => Value::Gap(gap.into()),
             ValueRecord::CrossingAt { crossover, unit } => Value::CrossingAt(crossover.into(), (*unit).into()),
             ValueRecord::Negative { value } => Value::Negative(Box::new((&**value).into())),

@@ -25,6 +25,7 @@ pub(super) const FORMS: &[(&str, &[&str], &[&str])] = &[
     ("crossover", &["metric"], &["of", "under", "over", "each"]),
     ("best", &["metric"], &["of", "each"]),
     ("final", &["metric"], &["of", "each"]),
+    ("onset", &["metric"], &["of", "each"]),
     ("gap", &["metric"], &["of", "to", "each"]),
     ("increasing", &["value"], &["along"]),
     ("decreasing", &["value"], &["along"]),
@@ -111,20 +112,41 @@ impl Reader<'_, '_> {
     pub(super) fn metric(&mut self, args: &Args<'_>) -> Option<Metric> {
         let expr = self.need(args, "metric", "loss(valid)")?;
         let written: String = self.cx.map.text(expr.span).chars().filter(|c| !c.is_whitespace()).collect();
-        let measured: Vec<Metric> = self.subject.variants.first().map_or_else(Vec::new, |arm| arm.eval.measures());
-        let found = Metric::parse(&written).filter(|metric| measured.is_empty() || measured.contains(metric));
-        if found.is_none() {
-            let all: Vec<String> = measured.iter().map(|metric| format!("`{metric}`")).collect();
-            self.report(
-                Diagnostic::error(code::BAD_CLAIM, "no such metric is measured")
-                    .at(expr.span, "a metric is wanted here")
-                    .help(format!(
-                        "what is measured: {}",
-                        if all.is_empty() { "`loss(valid)`".into() } else { all.join(", ") }
-                    )),
-            );
+        let measured = self.measured();
+        let found = Metric::parse(&written);
+        // Whether each arm of the claim measures it at each of its points is asked when these are known.
+        if let Some(metric) = &found
+            && (measured.is_empty() || measured.contains(metric))
+        {
+            return found;
         }
-        found
+        let names: Vec<String> = measured.iter().map(Metric::to_string).collect();
+        let diagnostic = match &found {
+            Some(metric) => Diagnostic::error(code::UNMEASURED, format!("no arm measures `{metric}`"))
+                .at(expr.span, "not measured by any evaluation"),
+            None => Diagnostic::error(code::UNMEASURED, format!("`{written}` is no metric"))
+                .at(expr.span, "a metric is wanted here")
+                .note(
+                    "a metric is `loss(SET)` or `TASK.SCORE`, with a set of `eval.corpora` and a task of `eval.tasks`",
+                ),
+        };
+        let diagnostic = match suggest(&written, names.iter().map(String::as_str)) {
+            Some(closest) => diagnostic.help(format!("did you mean `{closest}`?")),
+            None => diagnostic,
+        };
+        self.report(diagnostic.help(format!("what is measured: {}", listed(&measured))));
+        None
+    }
+
+    /// Everything that some arm measures at some point, in the order of the file.
+    fn measured(&self) -> Vec<Metric> {
+        let mut all: Vec<Metric> = vec![];
+        for metric in self.subject.variants.iter().flat_map(|arm| arm.eval.measures()) {
+            if !all.contains(&metric) {
+                all.push(metric);
+            }
+        }
+        all
     }
 
     /// The arm that an argument names.
@@ -273,4 +295,9 @@ impl Reader<'_, '_> {
         });
         None
     }
+}
+
+/// `loss(valid)`, `hellaswag.acc`: for a message.
+pub(super) fn listed(metrics: &[Metric]) -> String {
+    metrics.iter().map(|metric| format!("`{metric}`")).collect::<Vec<_>>().join(", ")
 }

@@ -188,6 +188,7 @@ impl Reader<'_, '_> {
                 None => Some(Statement::Crossover(crossover)),
                 Some(_) => before.map(|(limit, unit)| Statement::CrossoverBefore { crossover, limit, unit }),
             },
+            Typed::Onset(measure) => Some(Statement::Onset(measure)),
             Typed::Statement(statement) => Some(statement),
             Typed::Equality(left, right, quantity) => {
                 let Some((tolerance, place)) = within else {

@@ -3,14 +3,15 @@
 //! point that has it.
 
 use super::Reader;
-use super::types::{Claim, Progress, Quantity, Reads, Statement};
+use super::call::listed;
+use super::types::{Claim, Metric, Progress, Quantity, Reads, Statement};
 use crate::base::diag::code;
 use crate::base::number::grouped;
 use crate::base::{Diagnostic, Span};
 use crate::check::spec::{Arm, AxisKind, Coordinate};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A crossing needs an evaluation on each side, and one that says it stays.
+/// A crossing needs an evaluation on each side, and one that says it stays; so does an onset, after the best one.
 pub const MIN_EVALUATIONS: usize = 3;
 
 impl<'a> Reader<'a, '_> {
@@ -35,8 +36,10 @@ impl<'a> Reader<'a, '_> {
             self.has_trials(claim, span);
         }
         if self.variants_are_complete() {
-            self.is_evaluated(claim, span);
-            self.is_paired(claim, span);
+            if self.is_measured(claim, span) {
+                self.is_evaluated(claim, span);
+                self.is_paired(claim, span);
+            }
         }
         self.cx.out.n_errors() == before
     }
@@ -175,17 +178,43 @@ impl<'a> Reader<'a, '_> {
         points.iter().filter_map(value).collect::<BTreeSet<_>>().len()
     }
 
-    /// Enough evaluations for a crossing, at the same steps in both arms; `before` with an effect.
+    /// Every arm of the claim measures, at each of its points, what the claim reads of it.
+    fn is_measured(&mut self, claim: &Claim, span: Span) -> bool {
+        for read in claim.statement.reads() {
+            for point in &claim.points {
+                for arm in read.arms().into_iter().filter_map(|arm| self.variant(arm, *point)) {
+                    let measured = arm.eval.measures();
+                    if measured.contains(read.metric()) {
+                        continue;
+                    }
+                    self.report(
+                        Diagnostic::error(
+                            code::UNMEASURED,
+                            format!("`{}` does not measure `{}`", arm.title(), read.metric()),
+                        )
+                        .at(span, "reads what another arm or point measures alone")
+                        .note(format!("it measures {}", listed(&measured)))
+                        .help("give all of the claim's arms and points one `eval`, or choose points with `at`"),
+                    );
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Enough evaluations for a crossing or an onset, of two arms at the same steps; `before` with an effect.
     fn is_evaluated(&mut self, claim: &Claim, span: Span) {
         for read in claim.statement.reads() {
-            let Reads::Crossover(crossover) = read else { continue };
+            let what = match read {
+                Reads::Crossover(_) => "a crossover",
+                Reads::Onset(_) => "an onset",
+                Reads::Best(_) | Reads::BestAt(_) | Reads::Final(_) | Reads::Gap(_) => continue,
+            };
             for point in &claim.points {
-                let (Some(of), Some(than)) =
-                    (self.variant(&crossover.of, *point), self.variant(&crossover.than, *point))
-                else {
-                    continue;
-                };
-                for arm in [of, than] {
+                let arms: Vec<&Arm> = read.arms().into_iter().filter_map(|arm| self.variant(arm, *point)).collect();
+                let (Some(of), Some(than)) = (arms.first().copied(), arms.last().copied()) else { continue };
+                for arm in &arms {
                     let n = before_decay(arm).count();
                     if n < MIN_EVALUATIONS {
                         let decays = before_decay(arm).count() < arm.eval.at_steps.len();
@@ -196,7 +225,7 @@ impl<'a> Reader<'a, '_> {
                                 code::FEW_EVALUATIONS,
                                 format!("{n} {evaluations} of `{}`{until}", arm.title()),
                             )
-                            .at(span, format!("a crossover needs at least {MIN_EVALUATIONS}"))
+                            .at(span, format!("{what} needs at least {MIN_EVALUATIONS}"))
                             .help("evaluate more often: a smaller `eval.every`"),
                         );
                         return;
@@ -251,11 +280,19 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    /// Arms of one claim are judged on the same documents; along an axis, in the same unit.
+    /// Arms of one claim are judged on the same documents or items; along an axis, in the same unit.
     fn is_paired(&mut self, claim: &Claim, span: Span) {
         let reads = claim.statement.reads();
-        let arms: BTreeSet<&str> = reads.iter().flat_map(Reads::arms).collect();
-        let each: BTreeSet<usize> = reads.iter().flat_map(Reads::each).copied().collect();
+        let metrics: BTreeSet<&Metric> = reads.iter().map(Reads::metric).collect();
+        metrics.into_iter().all(|metric| self.is_paired_on(claim, metric, span));
+    }
+
+    /// Of one metric; false where a mistake was reported.
+    fn is_paired_on(&mut self, claim: &Claim, metric: &Metric, span: Span) -> bool {
+        let reads = claim.statement.reads();
+        let reads: Vec<&Reads<'_>> = reads.iter().filter(|read| read.metric() == metric).collect();
+        let arms: BTreeSet<&str> = reads.iter().flat_map(|read| read.arms()).collect();
+        let each: BTreeSet<usize> = reads.iter().flat_map(|read| read.each()).copied().collect();
         let mut first_of_all: Option<&Arm> = None;
         let mut first_of_place: BTreeMap<Vec<usize>, &Arm> = BTreeMap::new();
         for point in &claim.points {
@@ -264,16 +301,13 @@ impl<'a> Reader<'a, '_> {
                 place.coordinates.iter().enumerate().filter(|(i, _)| !each.contains(i)).map(|(_, c)| c.index).collect();
             for arm in arms.iter().filter_map(|arm| self.variant(arm, *point)) {
                 let first = *first_of_place.entry(key.clone()).or_insert(arm);
-                if !same_documents(first, arm) {
+                if let Some((message, help)) = differ_on(metric, first, arm) {
                     self.report(
-                        Diagnostic::error(
-                            code::UNPAIRED_ARMS,
-                            format!("`{}` and `{}` are validated on different documents", first.title(), arm.title()),
-                        )
-                        .at(span, "a claim compares them document by document")
-                        .help("give them one source, split, tokenizer, `seq` and `valid`"),
+                        Diagnostic::error(code::UNPAIRED_ARMS, message)
+                            .at(span, "a claim compares them document by document, item by item")
+                            .help(help),
                     );
-                    return;
+                    return false;
                 }
                 let first = *first_of_all.get_or_insert(arm);
                 let in_nats = matches!(claim.statement, Statement::Monotone { quantity: Quantity::Loss, .. });
@@ -286,10 +320,11 @@ impl<'a> Reader<'a, '_> {
                         .at(span, "nats per token of one tokenizer say nothing about another's")
                         .help("choose points of one tokenizer with `at`"),
                     );
-                    return;
+                    return false;
                 }
             }
         }
+        true
     }
 }
 
@@ -297,6 +332,32 @@ impl<'a> Reader<'a, '_> {
 fn before_decay(arm: &Arm) -> impl Iterator<Item = u64> {
     let from = arm.train.lr_schedule.decay_from(arm.budget.steps);
     arm.eval.at_steps.iter().copied().filter(move |step| *step <= from)
+}
+
+/// What is wrong, and the way out, where two arms do not measure a metric on the same documents or items.
+fn differ_on(metric: &Metric, a: &Arm, b: &Arm) -> Option<(String, String)> {
+    let titles = || format!("`{}` and `{}`", a.title(), b.title());
+    let validated = || {
+        let message = format!("{} are validated on different documents", titles());
+        (message, "give them one source, split, tokenizer, `seq` and `valid`".to_owned())
+    };
+    let settings = |path: String| {
+        let own = |arm: &Arm| {
+            let under =
+                |at: &str| at == path || at.strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with('.'));
+            let fields = arm.flat.iter().filter(|field| under(&field.path));
+            fields.map(|field| (field.path.clone(), field.value.clone())).collect::<Vec<_>>()
+        };
+        let message = format!("{} measure `{metric}` on different {}", titles(), metric.item_word());
+        (own(a) != own(b)).then(|| (message, format!("give them one `{path}`")))
+    };
+    match metric {
+        Metric::Loss(set) if set == "valid" => (!same_documents(a, b)).then(validated),
+        // What each trains on decides it; the hashes of the runs say whether they agree.
+        Metric::Loss(set) if set == "train" => None,
+        Metric::Loss(set) => settings(format!("eval.corpora.{set}")),
+        Metric::Task(task, _) => settings(format!("eval.tasks.{task}")),
+    }
 }
 
 fn same_documents(a: &Arm, b: &Arm) -> bool {

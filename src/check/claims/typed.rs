@@ -16,6 +16,7 @@ pub(super) enum Typed {
     Constant(Number, Option<Unit>),
     Number(Value, Quantity),
     Best(Measure),
+    Onset(Measure),
     Crossover(Crossover),
     /// `left == right`, which still needs its tolerance.
     Equality(Value, Value, Quantity),
@@ -28,6 +29,7 @@ impl Typed {
             Typed::Constant(..) => "a number".into(),
             Typed::Number(_, quantity) => quantity.words().into(),
             Typed::Best(_) => "the best evaluation of an arm".into(),
+            Typed::Onset(_) => "the onset of overfitting".into(),
             Typed::Crossover(_) => "a crossover".into(),
             Typed::Equality(..) | Typed::Statement(Statement::Compare { .. }) => "a comparison".into(),
             Typed::Statement(_) => "a claim".into(),
@@ -111,11 +113,15 @@ impl Reader<'_, '_> {
                 let quantity = measure.metric.quantity();
                 Some((Value::Best(measure), quantity))
             }
-            Typed::Crossover(_) => {
+            Typed::Crossover(_) | Typed::Onset(_) => {
+                let example = match typed {
+                    Typed::Onset(_) => "`let onset = onset(...)`, then `onset.epoch`",
+                    _ => "`let cross = crossover(...)`, then `cross.epoch`",
+                };
                 self.report(
-                    Diagnostic::error(code::CLAIM_TYPE, "a crossover where a number is wanted")
+                    Diagnostic::error(code::CLAIM_TYPE, format!("{} where a number is wanted", typed.words()))
                         .at(span, "a number is wanted here")
-                        .help("give it a name and take a member: `let cross = crossover(...)`, then `cross.epoch`"),
+                        .help(format!("give it a name and take a member: {example}")),
                 );
                 None
             }
@@ -215,7 +221,10 @@ impl Reader<'_, '_> {
             (Typed::Best(measure), Some(progress)) => {
                 Some(Typed::Number(Value::BestAt(measure, progress), progress.quantity()))
             }
-            (Typed::Crossover(_) | Typed::Best(_), None) => {
+            (Typed::Onset(measure), Some(progress)) => {
+                Some(Typed::Number(Value::OnsetAt(measure, progress), progress.quantity()))
+            }
+            (Typed::Crossover(_) | Typed::Best(_) | Typed::Onset(_), None) => {
                 let names = Progress::ALL.map(Progress::name);
                 let diagnostic = Diagnostic::error(code::UNKNOWN_FIELD, format!("`{name}` has no member `{member}`"))
                     .at(span, "not a member of it");
@@ -229,7 +238,7 @@ impl Reader<'_, '_> {
                 self.report(
                     Diagnostic::error(code::CLAIM_TYPE, format!("`{name}` is {}, which has no members", other.words()))
                         .at(span, "no member is possible here")
-                        .help("a crossover and a best evaluation have `.epoch`, `.tokens` and `.step`"),
+                        .help("a crossover, a best evaluation and an onset have `.epoch`, `.tokens` and `.step`"),
                 );
                 None
             }
@@ -245,6 +254,11 @@ impl Reader<'_, '_> {
         match callee.text.as_str() {
             "crossover" => {
                 let (metric, of) = (self.metric(&args), self.arm(&args, "of"));
+                let better = match &metric {
+                    Some(metric) if metric.lower_is_better() => format!("less of `{metric}` is better: `under: ARM`"),
+                    Some(metric) => format!("more of `{metric}` is better: `over: ARM`"),
+                    None => "a loss is better under, an accuracy over".into(),
+                };
                 let (than, under) = match (args.get("under"), args.get("over")) {
                     (Some(arm), None) => (self.arm_of(arm), true),
                     (None, Some(arm)) => (self.arm_of(arm), false),
@@ -257,7 +271,7 @@ impl Reader<'_, '_> {
                         self.report(
                             Diagnostic::error(code::BAD_CLAIM, message)
                                 .at(span, "one of `under: ARM` and `over: ARM`")
-                                .help("a loss is better under, an accuracy over"),
+                                .help(better),
                         );
                         (None, true)
                     }
@@ -266,14 +280,14 @@ impl Reader<'_, '_> {
                 let (of, than) = self.two_arms(of, than, span)?;
                 Some(Typed::Crossover(Crossover { metric: metric?, of, than, under, each: each? }))
             }
-            "best" | "final" => {
+            "best" | "final" | "onset" => {
                 let (metric, of, each) = (self.metric(&args), self.arm(&args, "of"), self.each(&args));
                 let measure = Measure { metric: metric?, of: of?, each: each? };
                 let quantity = measure.metric.quantity();
-                Some(if callee.text == "best" {
-                    Typed::Best(measure)
-                } else {
-                    Typed::Number(Value::Final(measure), quantity)
+                Some(match callee.text.as_str() {
+                    "best" => Typed::Best(measure),
+                    "onset" => Typed::Onset(measure),
+                    _ => Typed::Number(Value::Final(measure), quantity),
                 })
             }
             "gap" => {
@@ -410,10 +424,34 @@ impl Reader<'_, '_> {
             );
             return None;
         }
+        if quantity == Quantity::Share {
+            self.is_share(&a, left.span)?;
+            self.is_share(&b, right.span)?;
+        }
         Some(match relation {
             Some(relation) => Typed::Statement(Statement::Compare { left: a, relation, right: b, quantity }),
             None => Typed::Equality(a, b, quantity),
         })
+    }
+
+    /// A number beside a share is one too, or the difference of two.
+    fn is_share(&mut self, value: &Value, span: Span) -> Option<()> {
+        match value {
+            Value::Number(x) | Value::Published { value: x, .. } if x.abs() > 1.0 => {
+                let text = self.cx.map.text(span).to_string();
+                let help = match value {
+                    Value::Number(_) => format!("write `{text}%` for a percentage"),
+                    _ => "write the number with its `%`".into(),
+                };
+                self.report(
+                    Diagnostic::error(code::OUT_OF_RANGE, format!("{x} is no share of items"))
+                        .at(span, "between 0 and 1 is wanted here")
+                        .help(help),
+                );
+                None
+            }
+            _ => Some(()),
+        }
     }
 
     pub(super) fn claims_nothing(&mut self, span: Span, why: &str) {
@@ -425,12 +463,12 @@ impl Reader<'_, '_> {
     }
 
     /// The quantity of two numbers that add up or compare: a bare number is what the other side is, if that
-    /// is a loss or a ratio; what has a unit in the language has to say it.
+    /// is a loss, a share or a ratio; what has a unit in the language has to say it.
     fn joined(&mut self, a: (&Value, Quantity, Span), b: (&Value, Quantity, Span), verb: &str) -> Option<Quantity> {
-        use Quantity::{Bare, Epochs, Loss, Ratio, Steps, Tokens};
+        use Quantity::{Bare, Epochs, Loss, Ratio, Share, Steps, Tokens};
         match (a.1, b.1) {
             (x, y) if x == y => return Some(x),
-            (Bare, x @ (Loss | Ratio)) | (x @ (Loss | Ratio), Bare) => return Some(x),
+            (Bare, x @ (Loss | Share | Ratio)) | (x @ (Loss | Share | Ratio), Bare) => return Some(x),
             (Bare, Epochs | Tokens | Steps) | (Epochs | Tokens | Steps, Bare) => {
                 let (bare, other) = if a.1 == Bare { (a, b) } else { (b, a) };
                 let unit = match other.1 {

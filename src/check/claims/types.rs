@@ -90,6 +90,20 @@ pub struct Gap {
     pub each: Vec<usize>,
 }
 
+impl Crossover {
+    /// What is read of one of its arms.
+    pub fn measure(&self, arm: &str) -> Measure {
+        Measure { metric: self.metric.clone(), of: arm.to_owned(), each: self.each.clone() }
+    }
+}
+
+impl Gap {
+    /// What is read of one of its arms.
+    pub fn measure(&self, arm: &str) -> Measure {
+        Measure { metric: self.metric.clone(), of: arm.to_owned(), each: self.each.clone() }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arithmetic {
     Add,
@@ -107,12 +121,14 @@ pub enum Value {
         value: f64,
         source: String,
     },
-    /// At the best evaluation: chosen on one half of the validation documents, judged on the other.
+    /// At the best evaluation: chosen on one half of the documents or items, judged on the other.
     Best(Measure),
     /// How far training was at the best evaluation.
     BestAt(Measure, Progress),
     /// At the last evaluation.
     Final(Measure),
+    /// From when on the metric stays worse than at its best; later than every evaluation where it does not.
+    OnsetAt(Measure, Progress),
     Gap(Gap),
     /// Where the crossover is; later than every evaluation where there is none.
     CrossingAt(Crossover, Progress),
@@ -130,6 +146,7 @@ pub enum Reads<'a> {
     Best(&'a Measure),
     BestAt(&'a Measure),
     Final(&'a Measure),
+    Onset(&'a Measure),
     Gap(&'a Gap),
     Crossover(&'a Crossover),
 }
@@ -138,7 +155,7 @@ impl Reads<'_> {
     /// The arms, the one that is asked about first.
     pub fn arms(&self) -> Vec<&str> {
         match self {
-            Reads::Best(m) | Reads::BestAt(m) | Reads::Final(m) => vec![&m.of],
+            Reads::Best(m) | Reads::BestAt(m) | Reads::Final(m) | Reads::Onset(m) => vec![&m.of],
             Reads::Gap(gap) => vec![&gap.of, &gap.to],
             Reads::Crossover(crossover) => vec![&crossover.of, &crossover.than],
         }
@@ -147,15 +164,23 @@ impl Reads<'_> {
     /// The axes along which each arm's best point is taken.
     pub fn each(&self) -> &[usize] {
         match self {
-            Reads::Best(m) | Reads::BestAt(m) | Reads::Final(m) => &m.each,
+            Reads::Best(m) | Reads::BestAt(m) | Reads::Final(m) | Reads::Onset(m) => &m.each,
             Reads::Gap(gap) => &gap.each,
             Reads::Crossover(crossover) => &crossover.each,
         }
     }
 
-    /// Whether one half of the documents chooses something, so that only the other half may judge.
+    pub fn metric(&self) -> &Metric {
+        match self {
+            Reads::Best(m) | Reads::BestAt(m) | Reads::Final(m) | Reads::Onset(m) => &m.metric,
+            Reads::Gap(gap) => &gap.metric,
+            Reads::Crossover(crossover) => &crossover.metric,
+        }
+    }
+
+    /// Whether one half of the documents or items chooses something, so that only the other half may judge.
     pub fn chooses(&self) -> bool {
-        matches!(self, Reads::Best(_)) || !self.each().is_empty()
+        matches!(self, Reads::Best(_) | Reads::Onset(_)) || !self.each().is_empty()
     }
 }
 
@@ -166,6 +191,7 @@ impl Value {
             Value::Best(measure) => vec![Reads::Best(measure)],
             Value::BestAt(measure, _) => vec![Reads::BestAt(measure)],
             Value::Final(measure) => vec![Reads::Final(measure)],
+            Value::OnsetAt(measure, _) => vec![Reads::Onset(measure)],
             Value::Gap(gap) => vec![Reads::Gap(gap)],
             Value::CrossingAt(crossover, _) => vec![Reads::Crossover(crossover)],
             Value::Negative(value) => value.reads(),
@@ -187,6 +213,7 @@ impl Value {
             | Value::Best(_)
             | Value::BestAt(..)
             | Value::Final(_)
+            | Value::OnsetAt(..)
             | Value::Gap(_)
             | Value::CrossingAt(..) => vec![],
         }
@@ -214,6 +241,8 @@ pub enum Tolerance {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Statement {
     Crossover(Crossover),
+    /// It overfits: its onset is seen.
+    Onset(Measure),
     /// It crosses, and does so before then.
     CrossoverBefore {
         crossover: Crossover,
@@ -249,6 +278,7 @@ impl Statement {
             Statement::Crossover(crossover) | Statement::CrossoverBefore { crossover, .. } => {
                 vec![Reads::Crossover(crossover)]
             }
+            Statement::Onset(measure) => vec![Reads::Onset(measure)],
             Statement::Monotone { value, .. } => value.reads(),
             Statement::Compare { left, right, .. } | Statement::Equal { left, right, .. } => {
                 [left.reads(), right.reads()].concat()
@@ -262,6 +292,7 @@ impl Statement {
             Statement::Monotone { along, .. } => Some(*along),
             Statement::Crossover(_)
             | Statement::CrossoverBefore { .. }
+            | Statement::Onset(_)
             | Statement::Compare { .. }
             | Statement::Equal { .. } => None,
         }

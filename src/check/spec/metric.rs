@@ -68,6 +68,28 @@ impl Metric {
         }
     }
 
+    /// What its value is a mean over, and what is resampled.
+    pub fn item_word(&self) -> &'static str {
+        match self {
+            Metric::Loss(_) => "documents",
+            Metric::Task(..) => "items",
+        }
+    }
+
+    /// Whether an objective that only bounds the likelihood from below makes it an upper bound: true of losses.
+    /// Scores count or subtract losses, and are neither.
+    pub fn is_loss(&self) -> bool {
+        match self {
+            Metric::Loss(_) | Metric::Task(_, TaskScore::NllRight | TaskScore::NllWrong) => true,
+            Metric::Task(_, TaskScore::Acc | TaskScore::AccNorm | TaskScore::NllGap) => false,
+        }
+    }
+
+    /// The better of two values, smallest first: what sorts before the other is better.
+    pub fn better_first(&self, a: f64, b: f64) -> std::cmp::Ordering {
+        if self.lower_is_better() { a.total_cmp(&b) } else { b.total_cmp(&a) }
+    }
+
     pub fn quantity(&self) -> Quantity {
         match self {
             Metric::Loss(_) | Metric::Task(_, TaskScore::NllRight | TaskScore::NllWrong | TaskScore::NllGap) => {

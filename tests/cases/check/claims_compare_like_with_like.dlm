@@ -19,6 +19,8 @@ experiment e {
         low == 2
         low * low < 3
         low.epoch < 3 epochs
+        onset(loss(valid), of: ar) < 3
+        onset(loss(valid), of: ar) before 3 epochs
         ar < 2
         loss(valid) < 2
         (low < 2) + 1 < 3

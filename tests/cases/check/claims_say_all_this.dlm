@@ -17,6 +17,7 @@ experiment e {
         let cross = crossover(loss(valid), of: mdm, under: ar)
         let top = best(loss(valid), of: ar)
         let limit = 2 * 1.5 epochs
+        let onset = onset(loss(valid), of: ar)
         cross at data.unique in [1K, 2K] tokens
         no cross at data.unique == 4K tokens and size == small
         cross before limit at not (unique > 2K tokens or size in [large])
@@ -24,6 +25,11 @@ experiment e {
         increasing(cross.epoch, along: data.unique)
         decreasing(final(loss(valid), of: ar), along: data.unique) at optimizer.lr == 1e-3
         best(loss(valid), of: mdm) < top
+        onset(loss(valid), of: ar) at data.unique == 1K tokens
+        no onset(loss(valid), of: mdm)
+        increasing(onset.epoch, along: data.unique)
+        onset.epoch < cross.epoch
+        onset(loss(valid), of: ar, each: best_over(lr))
         top.epoch <= 3 epochs at unique in 1K..2K tokens
         gap(loss(valid), of: ar, to: mdm) > 0.02
         gap(loss(valid), of: ar, to: mdm) / final(loss(valid), of: mdm) >= 1%
