@@ -223,11 +223,7 @@ fn split_is_tail(reader: &mut Reader) -> bool {
 
 /// Rows of a corpus that somebody gathered are there once; files that the spec names, and a text that is read through
 /// to its tail, are what they are.
-fn read_duplicates(
-    reader: &mut Reader,
-    source: Option<&Source>,
-    cx: &mut Cx<'_>,
-) -> Option<Duplicates> {
+fn read_duplicates(reader: &mut Reader, source: Option<&Source>, cx: &mut Cx<'_>) -> Option<Duplicates> {
     if let Some(node) = reader.get("duplicates") {
         let forms: &[(&str, &[&'static str])] = &[("keep", &[]), ("remove", &[])];
         let (word, inner) = Reader::call(&node, "data.duplicates", forms, cx)?;
@@ -246,12 +242,7 @@ fn read_duplicates(
 }
 
 /// What says how a text is taken apart says nothing where ids are drawn.
-fn without_effect_on_random(
-    reader: &mut Reader,
-    unique: Option<Given<Option<u64>>>,
-    source: &Source,
-    cx: &mut Cx<'_>,
-) {
+fn without_effect_on_random(reader: &mut Reader, unique: Option<Given<Option<u64>>>, source: &Source, cx: &mut Cx<'_>) {
     for name in ["max_per_document", "duplicates", "split"] {
         if let Some(node) = reader.get(name) {
             cx.out.push(

@@ -174,7 +174,10 @@ fn few_documents(arm: &Arm, halved: bool, out: &mut Diagnostics) {
         let halves = if halved { "; `best` and `best_over` choose on one half and judge on the other" } else { "" };
         out.push(
             Diagnostic::warning(code::FEW_DOCUMENTS, format!("at most {chunks} validation documents"))
-                .at(arm.data.validated().span, format!("{tokens} tokens in sequences of {} are validated on", arm.data.seq))
+                .at(
+                    arm.data.validated().span,
+                    format!("{tokens} tokens in sequences of {} are validated on", arm.data.seq),
+                )
                 .note(format!(
                     "with fewer than {needed}, resampling gives no interval and a claim stays undecided{halves}"
                 ))

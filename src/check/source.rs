@@ -39,9 +39,7 @@ pub fn read(node: &Node, path: &'static str, cx: &mut Cx<'_>) -> Option<Source> 
             found.zip(field).map(|(patterns, field)| SourceKind::Jsonl { patterns, field })
         }
         "tokens" => tokens(args, node, path, cx),
-        "megatron" => {
-            patterns(args, node, path, "megatron", &[], cx).map(|prefixes| SourceKind::Megatron { prefixes })
-        }
+        "megatron" => patterns(args, node, path, "megatron", &[], cx).map(|prefixes| SourceKind::Megatron { prefixes }),
         "random" => {
             let (_, mut reader) = Reader::call(node, path, &[("random", &["vocab"])], cx)?;
             let before = cx.flat.len();
@@ -77,20 +75,14 @@ pub fn base_of(span: Span, cx: &Cx<'_>) -> PathBuf {
 fn within(n: u64, most: u64, node: &Node, cx: &mut Cx<'_>) -> bool {
     if n > most {
         let message = format!("a vocabulary of {n} is too large");
-        cx.out.push(Diagnostic::error(code::OUT_OF_RANGE, message).at(node.span, format!("at most {most} is possible")));
+        cx.out
+            .push(Diagnostic::error(code::OUT_OF_RANGE, message).at(node.span, format!("at most {most} is possible")));
     }
     n <= most
 }
 
 /// Paths in quotes, all by position; `named` are the names that the form takes besides.
-fn patterns(
-    args: &Args,
-    node: &Node,
-    path: &str,
-    form: &str,
-    named: &[&str],
-    cx: &mut Cx<'_>,
-) -> Option<Vec<String>> {
+fn patterns(args: &Args, node: &Node, path: &str, form: &str, named: &[&str], cx: &mut Cx<'_>) -> Option<Vec<String>> {
     let mut sound = unknown_names(args, form, named, cx);
     let mut all = vec![];
     for arg in &args.positional {
