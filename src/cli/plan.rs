@@ -112,12 +112,6 @@ impl Planner {
     }
 }
 
-/// Checkpoints that a run has on disk at its end.
-pub fn n_checkpoints(arm: &Arm) -> u64 {
-    let written = arm.budget.steps.div_ceil(arm.train.checkpoint_every_steps.max(1));
-    written.min(KEPT_CHECKPOINTS as u64)
-}
-
 /// Sequences that one evaluation goes through, for one draw; NaN where only a corpus that has not been read says so.
 fn evaluated_rows(arm: &Arm) -> f64 {
     let Amount::Tokens(valid) = arm.data.valid else { return f64::NAN };
@@ -126,6 +120,12 @@ fn evaluated_rows(arm: &Arm) -> f64 {
         TextSet::Train => arm.budget.unique_tokens.map_or(valid, |unique| valid.min(unique / arm.data.seq)),
     };
     (valid + arm.eval.sets.iter().map(of).sum::<u64>()) as f64
+}
+
+/// Checkpoints that a run has on disk at its end.
+pub fn n_checkpoints(arm: &Arm) -> u64 {
+    let written = arm.budget.steps.div_ceil(arm.train.checkpoint_every_steps.max(1));
+    written.min(KEPT_CHECKPOINTS as u64)
 }
 
 fn model_facts(arm: &Arm, model: &ValidGraph, key: Key) -> Result<ModelFacts, TrainingError> {

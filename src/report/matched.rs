@@ -182,11 +182,15 @@ type Fact<'a> = (&'a str, &'a dyn Fn(&RunRecord) -> Option<String>);
 
 /// What a run cost and how it went: one column a run.
 pub fn costs(runs: &[RunRecord]) -> Vec<Row> {
-    let facts: [Fact<'_>; 11] = [
+    let facts: [Fact<'_>; 12] = [
         ("state", &|run| Some(run.completion().words())),
         ("steps done", &|run| run.steps().next_back().map(|s| count(s.step))),
         ("tokens seen", &|run| run.steps().next_back().map(|s| count(s.tokens))),
         ("FLOPs per step", &|run| run.start().map(|s| words::short(s.flops_per_step))),
+        ("FLOPs in all", &|run| {
+            let step = run.steps().next_back()?.step;
+            run.start().map(|s| words::short(s.flops_per_step * step as f64))
+        }),
         ("training time", &|run| seconds(run, |end| end.train_seconds)),
         ("evaluation time", &|run| seconds(run, |end| end.eval_seconds)),
         ("tokens per second", &|run| median(run.steps().map(|s| s.tokens_per_s)).map(words::short)),

@@ -1,13 +1,14 @@
 //! What the runs of an experiment say: a table for the terminal, one self-contained HTML page, curves
 //! as SVG and CSV. Reads run folders only; missing, failed and unfinished runs are shown as such.
+pub mod chart;
+pub mod curves;
 pub mod document;
 pub mod evidence;
+pub mod export;
+pub mod figures;
 pub mod findings;
-mod frame;
-pub mod html;
-mod html_claims;
 pub mod matched;
-pub mod plot;
+pub mod page;
 pub mod points;
 pub mod table;
 pub mod words;
@@ -27,8 +28,6 @@ use std::path::{Path, PathBuf};
 pub enum ReportError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("a plot could not be drawn: {0}")]
-    Plot(String),
 }
 
 /// What a report is about. Runs stand in the order in which they are to be shown.
@@ -148,28 +147,35 @@ impl RunRecord {
     }
 }
 
-/// Writes `report.html`, `valid_loss.svg` and `curves.csv` into the folder; returns the page's path.
+/// The folder of a report's figures, beside the page.
+pub const FIGURES: &str = "figures";
+
+/// Writes `report.html`, `curves.csv` and the folder of figures; returns the page's path.
 pub fn write(experiment_dir: &Path, input: &ReportInput, findings: &Findings) -> Result<PathBuf, ReportError> {
-    make_folder(experiment_dir)?;
-    if let Some(svg) = plot::validation(input, findings)? {
-        write_atomic(&experiment_dir.join("valid_loss.svg"), plot::standalone(&svg).as_bytes())?;
-    }
-    write_atomic(&experiment_dir.join("curves.csv"), table::curves_csv(input).as_bytes())?;
-    let page = experiment_dir.join("report.html");
-    write_atomic(&page, html::render(input, findings)?.as_bytes())?;
-    Ok(page)
+    write_page(experiment_dir, input, &page::single(input, findings))
 }
 
-/// The same of a sweep: a page with the verdicts and a section for each point, and a folder of its own for each.
+/// The same of a sweep: the verdicts, figures over all points, and a section for each.
 pub fn write_sweep(experiment_dir: &Path, input: &ReportInput, sweep: &Sweep) -> Result<PathBuf, ReportError> {
-    make_folder(experiment_dir)?;
-    for point in &sweep.points {
-        write(&experiment_dir.join("points").join(point.folder_name()), &point.input, &point.findings)?;
+    write_page(experiment_dir, input, &page::sweep(input, sweep))
+}
+
+fn write_page(folder: &Path, input: &ReportInput, page: &page::Page) -> Result<PathBuf, ReportError> {
+    let figures = folder.join(FIGURES);
+    make_folder(&figures)?;
+    for figure in &page.figures {
+        for view in &figure.views {
+            let along = view.along.map_or(String::new(), |along| format!("-by-{along}"));
+            if let Some(svg) = chart::file::sheet(figure, view) {
+                write_atomic(&figures.join(format!("{}{along}.svg", figure.id)), svg.as_bytes())?;
+            }
+        }
+        write_atomic(&figures.join(format!("{}.csv", figure.id)), chart::values::csv(figure).as_bytes())?;
     }
-    write_atomic(&experiment_dir.join("curves.csv"), table::curves_csv(input).as_bytes())?;
-    let page = experiment_dir.join("report.html");
-    write_atomic(&page, points::html(input, sweep)?.as_bytes())?;
-    Ok(page)
+    write_atomic(&folder.join("curves.csv"), export::csv(input.runs.iter()).as_bytes())?;
+    let path = folder.join("report.html");
+    write_atomic(&path, page.html.as_bytes())?;
+    Ok(path)
 }
 
 fn make_folder(path: &Path) -> Result<(), StoreError> {

@@ -1,13 +1,9 @@
-//! The report of a sweep: the claims, one table over all points, and a section for each with the arms at it.
+//! The report of a sweep in the terminal: the claims and one table over all points.
 
 use super::findings::{Findings, Verdicts};
-use super::html::{arms, figure, page};
-use super::{ReportError, ReportInput, html_claims, plot, table};
+use super::{ReportInput, table};
 use crate::claims::Series;
-use maud::html;
 
-/// Sections with a figure of their own; a larger page would not load.
-const MAX_FIGURES: usize = 64;
 /// Columns of a table in the terminal are this far apart.
 const GAP: usize = 3;
 
@@ -37,7 +33,7 @@ impl Sweep {
     }
 
     /// Whether the arms are twins at each point, from the runs' own logs.
-    fn matched(&self) -> Option<String> {
+    pub fn matched(&self) -> Option<String> {
         let points = || self.points.iter().filter_map(|p| Some((p, p.findings.matched.summary()?)));
         let different: Vec<String> = points()
             .filter(|(point, _)| point.findings.matched.different().next().is_some())
@@ -52,12 +48,6 @@ impl Sweep {
 }
 
 impl PointReport {
-    /// The point's name where only safe characters are allowed.
-    pub fn folder_name(&self) -> String {
-        let safe = |c: char| if c.is_ascii_alphanumeric() || "._=,+-".contains(c) { c } else { '_' };
-        self.point.chars().map(safe).take(200).collect()
-    }
-
     /// The best loss of each arm, in the order of the arms; `None` where there is none yet.
     fn best(&self, arm_names: &[String]) -> Vec<String> {
         let of = |arm: &String| {
@@ -70,7 +60,7 @@ impl PointReport {
 }
 
 /// One row a point: the best loss of each arm.
-fn rows(input: &ReportInput, points: &[PointReport]) -> Vec<Vec<String>> {
+pub fn rows(input: &ReportInput, points: &[PointReport]) -> Vec<Vec<String>> {
     let names = &input.record.arms;
     let head = std::iter::once("point".to_owned()).chain(names.iter().map(|arm| format!("best loss(valid) of {arm}")));
     let mut rows: Vec<Vec<String>> = vec![head.collect()];
@@ -102,49 +92,4 @@ pub fn text(input: &ReportInput, sweep: &Sweep) -> String {
         out.push_str(&format!("  {}\n", cells.concat().trim_end()));
     }
     out
-}
-
-/// The page of a sweep.
-pub fn html(input: &ReportInput, sweep: &Sweep) -> Result<String, ReportError> {
-    let points = &sweep.points;
-    let rows = rows(input, points);
-    let name = &input.record.name;
-    let mut figures = vec![];
-    for point in points {
-        let wanted = points.len() <= MAX_FIGURES;
-        figures.push(if wanted { plot::validation(&point.input, &point.findings)? } else { None });
-    }
-    let body = html! {
-        header {
-            h1 { (name) }
-            @if let Some(doc) = &input.record.doc { p.doc { (doc) } }
-            p.quiet { (points.len()) " points" }
-        }
-        (html_claims::render(input, &sweep.verdicts)?)
-        section #points {
-            h2 { "Points" }
-            div.wide { table {
-                @for (i, row) in rows.iter().enumerate() {
-                    tr {
-                        @for (j, cell) in row.iter().enumerate() {
-                            @if i == 0 { th { (cell) } }
-                            @else if j == 0 {
-                                th scope="row" { a href={ "#point-" (i) } { (cell) } }
-                            }
-                            @else { td.number { (cell) } }
-                        }
-                    }
-                }
-            } }
-        }
-        @for (i, (point, figure_of)) in points.iter().zip(figures).enumerate() {
-            section id={ "point-" (i + 1) } {
-                h2 { (point.point) }
-                p.quiet { a href={ "points/" (point.folder_name()) "/report.html" } { "all of this point" } }
-                (arms(&point.input, &point.findings))
-                @if figure_of.is_some() { (figure(figure_of, "Validation loss with a band of one standard error over documents.")) }
-            }
-        }
-    };
-    Ok(page(name, body))
 }

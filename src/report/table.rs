@@ -1,7 +1,7 @@
 //! The verdict in the terminal, and the curves as CSV.
 
 use super::findings::{Findings, Verdicts};
-use super::html_claims::few_seeds;
+use super::page::few_seeds;
 use super::words::{self, count};
 use super::{ReportInput, RunRecord, evidence};
 use crate::claims::{ClaimResult, Completion, Evidence, PlaceResult, Point, Series, Verdict};
@@ -98,39 +98,6 @@ fn best(verdicts: &Verdicts) -> String {
     }
     best.splice(0..0, seeds);
     best.iter().map(|line| format!("        {line}\n")).collect()
-}
-
-/// One row an evaluation, for whoever wants to plot it elsewhere.
-pub fn curves_csv(input: &ReportInput) -> String {
-    let mut out =
-        String::from("experiment,arm,point,run,step,tokens,epoch,loss,se,bits_per_byte,exact,in_decay,documents\n");
-    for run in &input.runs {
-        let Some(series) = run.series() else { continue };
-        for p in &series.points {
-            out.push_str(&format!(
-                "{},{},{},{},{},{},{},{},{},{},{},{},{}\n",
-                input.record.name,
-                run.arm,
-                quoted(&run.point),
-                quoted(&run.name()),
-                p.step,
-                p.tokens,
-                p.epoch,
-                p.value,
-                p.se,
-                p.bits_per_byte.map_or(String::new(), |b| b.to_string()),
-                series.exact,
-                p.in_decay,
-                p.items.len()
-            ));
-        }
-    }
-    out
-}
-
-/// A cell that may hold commas.
-fn quoted(text: &str) -> String {
-    if text.contains([',', '"']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }
 
 /// `quickstart: 2 arms, 40 epochs of 100,000 unique tokens`

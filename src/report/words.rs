@@ -161,8 +161,3 @@ pub fn best_against_best(best: &BestAgainstBest) -> String {
         format!("{} and {} cannot be told apart: {gap} {range}{so_far}", best.of.arm, best.than.arm)
     }
 }
-
-/// An axis label on a logarithmic scale: `0.05`, `20`, `1e-5`.
-pub fn plain_small(x: f64) -> String {
-    if (1e-3..1e5).contains(&x.abs()) { format!("{}", (x * 1e6).round() / 1e6) } else { format!("{x:.0e}") }
-}

@@ -1,13 +1,18 @@
 //! A whole report from synthetic runs, written with the store and read back from disk.
 //! `DLMC_EXAMPLE_REPORT=folder cargo test report` leaves the pages there to look at.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-use super::frame::{clip, ticks};
 use super::*;
 use crate::check::claims::{Claim, types};
 use crate::store::experiment::EXPERIMENT_VERSION;
+use crate::store::metrics::Measured;
 use crate::store::metrics::{Checkpoint, EndReason, Eval};
 use crate::store::{LockField, lock::LOCK_VERSION};
 use std::f64::consts::PI;
+
+mod browser;
+mod charts;
+mod html;
+mod sweep;
 
 const TOKENS_PER_STEP: u64 = 4096;
 const UNIQUE: u64 = 100_000;
@@ -20,6 +25,11 @@ struct Arm {
     train: fn(f64) -> f64,
     /// Where it ends, and how.
     end: Option<(u64, EndReason)>,
+    /// Where in a sweep, and how much unique data there is.
+    point: &'static str,
+    unique: u64,
+    /// Whether evaluations measure more than the loss on the validation documents.
+    measured: bool,
 }
 
 const AR: Arm = Arm {
@@ -29,12 +39,18 @@ const AR: Arm = Arm {
     },
     train: |e| 0.25 + 3.2 * (-e / 5.0).exp(),
     end: Some((N_STEPS, EndReason::Finished)),
+    point: "",
+    unique: UNIQUE,
+    measured: false,
 };
 const MDM: Arm = Arm {
     name: "mdm",
     valid: |e| 2.22 + 1.5 * (-e / 7.0).exp() + 0.4 * (-e / 1.0).exp(),
     train: |e| 2.05 + 1.6 * (-e / 7.0).exp(),
     end: Some((N_STEPS, EndReason::Finished)),
+    point: "",
+    unique: UNIQUE,
+    measured: false,
 };
 
 /// A fixed wobble between -1 and 1.
@@ -42,8 +58,31 @@ fn wobble(a: f64, b: f64) -> f64 {
     ((a * 12.9898 + b * 78.233).sin() * 43758.5453).fract()
 }
 
-fn epoch(step: u64) -> f64 {
-    (step * TOKENS_PER_STEP) as f64 / UNIQUE as f64
+fn epoch(step: u64, unique: u64) -> f64 {
+    (step * TOKENS_PER_STEP) as f64 / unique as f64
+}
+
+/// A noise-free training loss and a task.
+fn measures(arm: &Arm, e: f64) -> Vec<Measured> {
+    if !arm.measured {
+        return vec![];
+    }
+    let skill = 0.25 + 0.2 * (1.0 - (-e / 10.0).exp());
+    let all = [
+        ("loss(train)", (arm.train)(e)),
+        ("quiz.acc_norm", if arm.name == "ar" { 0.9 * skill } else { skill }),
+        ("quiz.nll_right", 2.0 + (arm.valid)(e) / 4.0),
+        ("quiz.nll_wrong", 2.2 + (arm.valid)(e) / 3.0),
+        ("quiz.nll_gap", 0.2 + (arm.valid)(e) / 12.0),
+    ];
+    let measured = |(metric, value): &(&str, f64)| Measured {
+        metric: (*metric).into(),
+        value: *value,
+        se: 0.02,
+        set: "77aa".into(),
+        items: vec![[*value, 1.0]; 50],
+    };
+    all.iter().map(measured).collect()
 }
 
 fn start(arm: &Arm, from_step: u64) -> Record {
@@ -51,14 +90,14 @@ fn start(arm: &Arm, from_step: u64) -> Record {
         run: format!("{}-0123456789abcdef", arm.name),
         experiment: "quickstart".into(),
         arm: arm.name.into(),
-        point: String::new(),
+        point: arm.point.into(),
         objective: if arm.name == "ar" { "next_token" } else { "masked_diffusion" }.into(),
         exact: arm.name == "ar",
         from_step,
         steps: N_STEPS,
         decay_from_step: DECAY_FROM,
         tokens_per_step: TOKENS_PER_STEP,
-        unique_tokens: UNIQUE,
+        unique_tokens: arm.unique,
         params: 873_728,
         flops_per_step: if arm.name == "ar" { 2.41e10 } else { 2.03e10 },
         init_hash: "b1946ac92492d234".into(),
@@ -78,7 +117,7 @@ fn records(arm: &Arm) -> Vec<Record> {
     let mut records = vec![start(arm, 0)];
     let last = arm.end.map_or(N_STEPS / 3, |(step, _)| step);
     for step in 1..=last {
-        let (s, e) = (step as f64, epoch(step));
+        let (s, e) = (step as f64, epoch(step, arm.unique));
         let loss = (arm.train)(e) * (1.0 + 0.08 * wobble(s, 1.0));
         let decile = |i: usize| {
             let x = i as f64 / 9.0;
@@ -104,7 +143,7 @@ fn records(arm: &Arm) -> Vec<Record> {
             memory_bytes: 412 << 20,
             batch_hash: format!("{:016x}", step * 0x9e37_79b9),
         }));
-        let boundary = epoch(step).floor() > epoch(step - 1).floor();
+        let boundary = epoch(step, arm.unique).floor() > epoch(step - 1, arm.unique).floor();
         if boundary || step == N_STEPS {
             let documents: Vec<[f64; 2]> = (0..128)
                 .map(|i| {
@@ -129,7 +168,7 @@ fn records(arm: &Arm) -> Vec<Record> {
                 loss_by_decile: vec![],
                 in_decay,
                 documents,
-                measures: vec![],
+                measures: measures(arm, e),
                 seconds: 0.8,
             }));
         }
@@ -158,7 +197,7 @@ fn lock(arm: &Arm) -> Lock {
         version: LOCK_VERSION,
         experiment: "quickstart".into(),
         arm: arm.name.into(),
-        point: String::new(),
+        point: arm.point.into(),
         run: format!("{}-0123456789abcdef", arm.name),
         data_hash: "591785b794601e21".into(),
         valid_hash: "2cf24dba5fb0a30e".into(),
@@ -213,7 +252,8 @@ fn record(arms: &[&str]) -> ExperimentRecord {
 fn input(runs: &Path, arms: &[Arm], missing: &[&str]) -> ReportInput {
     let mut loaded = vec![];
     for arm in arms {
-        let folder = RunFolder::create(runs, "quickstart", arm.name, "0123456789abcdef").unwrap();
+        let name = if arm.point.is_empty() { arm.name.to_owned() } else { format!("{}-{}", arm.name, arm.point) };
+        let folder = RunFolder::create(runs, "quickstart", &name, "0123456789abcdef").unwrap();
         let _ = std::fs::remove_file(folder.metrics_path());
         folder.write_lock(&lock(arm)).unwrap();
         let mut log = folder.open_log().unwrap();
@@ -260,23 +300,36 @@ fn a_finished_experiment_reads_from_verdict_to_environment() {
     insta::assert_snapshot!("costs", lines.collect::<String>());
 
     let html = std::fs::read_to_string(&page).unwrap();
-    let sections =
-        ["claims", "curves", "arms", "best", "matched", "cost", "training", "samples", "locks", "environment"];
+    html::check(&html);
+    let sections = [
+        "claims",
+        "curves",
+        "arms",
+        "best",
+        "mask-rate",
+        "matched",
+        "training",
+        "cost",
+        "samples",
+        "locks",
+        "environment",
+    ];
     let mut from = 0;
     for section in sections {
         let at = html[from..].find(&format!("<section id=\"{section}\">"));
         from += at.unwrap_or_else(|| panic!("no section `{section}` after byte {from}"));
     }
-    assert_eq!(html.matches("<svg").count(), 4);
+    for figure in ["loss", "race-1", "loss-by-mask-rate", "conduct"] {
+        assert!(html.contains(&format!("<figure id=\"{figure}\">")), "no figure `{figure}`");
+    }
     assert!(html.contains("held in this run") && html.contains("self.&lt;module&gt;(x) &amp; mask"));
     assert!(!html.contains("id=\"problems\""));
-    // Nothing is fetched: no script, no link, and no address but the name space of SVG.
-    assert!(!html.contains("<script") && !html.contains("<link") && !html.contains("src="));
-    assert_eq!(html.matches("http").count(), html.matches("http://www.w3.org/2000/svg").count());
 
     let csv = std::fs::read_to_string(runs.join("quickstart/curves.csv")).unwrap();
-    assert_eq!(csv.lines().count(), 1 + 2 * 40);
-    let svg = std::fs::read_to_string(runs.join("quickstart/valid_loss.svg")).unwrap();
+    assert!(csv.starts_with(export::COLUMNS));
+    assert_eq!(csv.matches(",loss(valid),").count(), 2 * 40);
+    assert_eq!(csv.matches(",bits_per_byte,").count(), 2 * 40);
+    let svg = std::fs::read_to_string(runs.join("quickstart/figures/loss-by-epochs.svg")).unwrap();
     assert!(svg.starts_with("<svg") && svg.contains("prefers-color-scheme") && svg.trim_end().ends_with("</svg>"));
     assert!(!svg.contains("NaN") && !svg.contains("inf"));
 }
@@ -300,6 +353,7 @@ fn what_is_not_complete_is_shown_and_decides_nothing() {
     insta::assert_snapshot!("broken", table::render(&input, &findings, None));
     insta::assert_snapshot!("broken_matched", findings.matched.to_text());
     let html = std::fs::read_to_string(page).unwrap();
+    html::check(&html);
     for name in ["sedd", "gidd-0000000000000000", "mdm_half", "loss is NaN in batch 1f3a"] {
         assert!(html.contains(name), "{name} is dropped");
     }
@@ -313,7 +367,7 @@ fn an_experiment_without_runs_has_a_report_too() {
     let page = write(&runs.join("quickstart"), &input, &Findings::of(&input)).unwrap();
     insta::assert_snapshot!("empty", table::render(&input, &Findings::of(&input), None));
     assert!(std::fs::read_to_string(page).unwrap().contains("missing: no run yet"));
-    assert!(!runs.join("quickstart/valid_loss.svg").exists());
+    assert_eq!(std::fs::read_dir(runs.join("quickstart/figures")).unwrap().count(), 0);
 }
 
 #[test]
@@ -349,13 +403,4 @@ fn numbers_are_worded_for_people() {
     assert_eq!(words::epoch_interval(18.0, 15.6, 20.4, 1.0, 40.0), "epoch 18 [16, 20]");
     assert_eq!(words::epoch_interval(18.04, 17.5, f64::INFINITY, 1.0, 36.0), "epoch 18 [18, after 36]");
     assert_eq!(words::epoch_interval(2.0, f64::NEG_INFINITY, 3.0, 1.0, 36.0), "epoch 2 [before 1, 3]");
-}
-
-#[test]
-fn axes_have_round_ticks_and_lines_stop_at_them() {
-    assert_eq!(ticks((0.0, 40.0), 8), (vec![0.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0], 0));
-    assert_eq!(ticks((1.93, 2.31), 4).1, 1);
-    let cut = clip(&[(0.0, 0.0), (1.0, 2.0), (2.0, f64::NAN), (3.0, 0.5), (4.0, 0.5)], (0.0, 1.0));
-    assert_eq!(cut, vec![vec![(0.0, 0.0), (0.5, 1.0)], vec![(3.0, 0.5), (4.0, 0.5)]]);
-    assert!(clip(&[(0.0, 5.0), (1.0, 6.0)], (0.0, 1.0)).is_empty());
 }

@@ -1,71 +1,35 @@
-//! `report.html`: one page that needs nothing else, no script, no font, no picture from outside.
-//! The claim and its verdict first, then what they rest on.
+//! The sections of a page that are tables and text.
 
-use super::findings::Findings;
-use super::matched::{Mark, Matched, Row, costs};
-use super::{ReportError, ReportInput, RunRecord, html_claims, plot, table, words};
+use super::{capital, ticked};
 use crate::claims::{Completion, Series};
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use crate::report::findings::Findings;
+use crate::report::matched::{Mark, Matched, Row, costs};
+use crate::report::{ReportInput, RunRecord, table, words};
+use crate::store::ExperimentRecord;
+use maud::{Markup, html};
 
-const STYLE: &str = include_str!("report.css");
+/// Runs beside each other in a table; more stand below each other.
+const MAX_COLUMNS: usize = 4;
 
-/// A page around its body.
-pub(super) fn page(name: &str, body: Markup) -> String {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (name) " - dlmc" }
-                style { (PreEscaped(STYLE)) }
-            }
-            body { (body) }
-        }
-    };
-    page.into_string()
+pub fn title(record: &ExperimentRecord) -> Markup {
+    html! {
+        h1 { (record.name) }
+        @if let Some(doc) = &record.doc { p.doc { (doc) } }
+        @if let Some(cite) = &record.cite { p.quiet { "After " (cite) } }
+    }
 }
 
-pub fn render(input: &ReportInput, findings: &Findings) -> Result<String, ReportError> {
-    let record = &input.record;
-    let body = html! {
-        header {
-            h1 { (record.name) }
-            @if let Some(doc) = &record.doc { p.doc { (doc) } }
-            p.quiet { (table::headline(input).trim_end().trim_start_matches(&record.name).trim_start_matches(": ")) }
-        }
-        (html_claims::render(input, &findings.verdicts)?)
-        (problems(input))
-        section #curves {
-            h2 { "Loss" }
-            (figure(plot::validation(input, findings)?, "Validation loss with a band of one standard error over documents; the mean training loss is the thin line."))
-        }
-        (arms(input, findings))
-        (best(findings))
-        (matched(&findings.matched, input))
-        (cost(input, findings))
-        section #training {
-            h2 { "Training" }
-            (figure(plot::deciles(input, findings)?, "Loss of the last evaluation by tenths of how much of the input is noise (masked share, or chance of noise); a next-token arm by position in the sequence: the two axes are not the same thing."))
-            (figure(plot::gradient_norm(input, findings)?, "Gradient norm before clipping."))
-        }
-        (samples(input, findings))
-        (locks(input, findings))
-        (environment(input, findings))
-    };
-    Ok(page(&record.name, body))
-}
-
-fn problems(input: &ReportInput) -> Markup {
+/// What is missing, failed or unfinished, and what cannot be read.
+pub fn problems(input: &ReportInput) -> Markup {
     let unfinished: Vec<&RunRecord> =
         input.runs.iter().filter(|r| r.completion() != Completion::Finished || !r.problems.is_empty()).collect();
+    let at = |point: &str| if point.is_empty() { String::new() } else { format!(" at {point}") };
     html! {
         @if !unfinished.is_empty() || !input.missing.is_empty() {
             section #problems {
                 h2 { "Not complete" }
                 ul {
-                    @for (arm, _) in &input.missing { li { b { (arm) } ": missing, no run yet" } }
+                    @for (arm, point) in &input.missing { li { b { (arm) (at(point)) } ": missing, no run yet" } }
                     @for run in unfinished {
                         @if run.completion() != Completion::Finished { li { b { (run.name()) } ": " (run.completion().words()) } }
                         @for problem in &run.problems { li { b { (run.name()) } ": " (problem) } }
@@ -76,10 +40,12 @@ fn problems(input: &ReportInput) -> Markup {
     }
 }
 
-pub(super) fn arms(input: &ReportInput, findings: &Findings) -> Markup {
+pub fn arms(input: &ReportInput, findings: &Findings) -> Markup {
+    html! { section #arms { h2 { "Arms" } (arms_table(input, findings)) } }
+}
+
+pub fn arms_table(input: &ReportInput, findings: &Findings) -> Markup {
     html! {
-        section #arms {
-            h2 { "Arms" }
             p.quiet { (table::legend(input)) }
             div.wide { table {
                 thead { tr { th { "arm" } th { "objective" } th.number { "best loss(valid)" } th.number { "last loss(valid)" } th.number { "last, bits/byte" } th { "note" } } }
@@ -102,14 +68,15 @@ pub(super) fn arms(input: &ReportInput, findings: &Findings) -> Markup {
             @if findings.series.iter().flatten().any(|s| !s.exact) {
                 p.quiet { "A diffusion figure is an upper bound on the loss, an autoregressive figure is exact: where the bound is the higher of the two, the true gap is at most the one shown." }
             }
-        }
     }
 }
 
-fn best(findings: &Findings) -> Markup {
+pub fn best(findings: &Findings) -> Markup {
+    html! { section #best { h2 { "Best against best" } (best_tables(findings)) } }
+}
+
+pub fn best_tables(findings: &Findings) -> Markup {
     html! {
-        section #best {
-            h2 { "Best against best" }
             p.quiet { "Each arm's best checkpoint, chosen on one half of the validation documents and reported on the other." }
             @if findings.verdicts.best.is_empty() { p { "There are not two arms to compare." } }
             @for finding in &findings.verdicts.best {
@@ -140,15 +107,21 @@ fn best(findings: &Findings) -> Markup {
                     }
                 }
             }
-        }
     }
 }
 
-fn matched(matched: &Matched, input: &ReportInput) -> Markup {
+pub fn matched(matched: &Matched, input: &ReportInput) -> Markup {
     html! {
         section #matched {
             h2 { "Matched arms" }
             p.quiet { "Compared from the runs' own logs and locks, not from what the spec promises." }
+            (matched_tables(matched, input))
+        }
+    }
+}
+
+pub fn matched_tables(matched: &Matched, input: &ReportInput) -> Markup {
+    html! {
             @if matched.rows.is_empty() {
                 p { "There are not two runs to compare." }
             } @else {
@@ -163,7 +136,6 @@ fn matched(matched: &Matched, input: &ReportInput) -> Markup {
                     @else { (rows_table(&matched.runs, &matched.fields, false)) }
                 }
             }
-        }
     }
 }
 
@@ -188,57 +160,57 @@ fn rows_table(runs: &[String], rows: &[Row], marks: bool) -> Markup {
     }
 }
 
-fn cost(input: &ReportInput, findings: &Findings) -> Markup {
+/// A line a run, where a column each would be too many.
+fn turned_table(runs: &[String], rows: &[Row]) -> Markup {
+    html! {
+        div.wide { table {
+            thead { tr { th {} @for row in rows { th { (row.name) } } } }
+            tbody {
+                @for (i, run) in runs.iter().enumerate() {
+                    tr {
+                        th scope="row" { (run) }
+                        @for row in rows { td.value { (row.values.get(i).and_then(Option::as_deref).unwrap_or("-")) } }
+                    }
+                }
+            }
+        } }
+    }
+}
+
+pub fn cost(input: &ReportInput, names: &[String]) -> Markup {
     html! {
         section #cost {
             h2 { "Cost and conduct" }
             @if input.runs.is_empty() { p { "No run." } }
-            @else { (rows_table(&findings.names, &costs(&input.runs), false)) }
+            @else if input.runs.len() <= MAX_COLUMNS { (rows_table(names, &costs(&input.runs), false)) }
+            @else { (turned_table(names, &costs(&input.runs))) }
         }
     }
 }
 
-fn samples(input: &ReportInput, findings: &Findings) -> Markup {
+pub fn samples(input: &ReportInput, names: &[String]) -> Markup {
     html! {
         section #samples {
             h2 { "Samples" }
             @if input.runs.iter().all(|run| run.samples.is_none()) { p.quiet { "No run has written any." } }
-            @for (run, name) in input.runs.iter().zip(&findings.names) {
+            @for (run, name) in input.runs.iter().zip(names) {
                 @if let Some(samples) = &run.samples {
-                    h3 { (name) }
-                    pre.samples { (samples) }
+                    @if input.runs.len() <= MAX_COLUMNS { h3 { (name) } pre.samples { (samples) } }
+                    @else { details { summary { (name) } pre.samples { (samples) } } }
                 }
             }
         }
     }
 }
 
-fn locks(input: &ReportInput, findings: &Findings) -> Markup {
-    html! {
-        section #locks {
-            h2 { "Locks" }
-            @for (run, name) in input.runs.iter().zip(&findings.names) {
-                @if let Some(lock) = &run.lock {
-                    details {
-                        summary { (name) " (" (run.name()) ")" }
-                        pre { (lock.to_text()) }
-                    }
-                } @else {
-                    p { (name) ": no readable lock" }
-                }
-            }
-        }
-    }
-}
-
-fn environment(input: &ReportInput, findings: &Findings) -> Markup {
+pub fn environment(input: &ReportInput, names: &[String]) -> Markup {
     html! {
         section #environment {
             h2 { "Environment" }
             div.wide { table {
                 thead { tr { th { "arm" } th { "run" } th { "dlmc" } th { "libtorch" } th { "device" } th { "threads" } th { "precision" } } }
                 tbody {
-                    @for (run, name) in input.runs.iter().zip(&findings.names) {
+                    @for (run, name) in input.runs.iter().zip(names) {
                         tr {
                             th scope="row" { (name) }
                             td.value { (run.name()) }
@@ -256,33 +228,10 @@ fn environment(input: &ReportInput, findings: &Findings) -> Markup {
     }
 }
 
-pub(super) fn figure(svg: Option<String>, caption: &str) -> Markup {
-    html! {
-        @match svg {
-            Some(svg) => figure { (PreEscaped(svg)) figcaption { (caption) } },
-            None => p.quiet { "Nothing to draw yet." },
-        }
-    }
-}
-
 fn mark_class(mark: Mark) -> &'static str {
     match mark {
         Mark::Equal => "equal",
         Mark::Different => "different",
         Mark::Unknown => "unknown",
     }
-}
-
-/// Names between backticks in the typewriter face.
-pub(super) fn ticked(text: &str) -> Markup {
-    html! {
-        @for (i, part) in text.split('`').enumerate() {
-            @if i % 2 == 1 { code { (part) } } @else { (part) }
-        }
-    }
-}
-
-pub(super) fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
 }
