@@ -18,6 +18,7 @@ pub mod program;
 pub mod reference;
 pub mod report;
 pub mod resolve;
+pub mod runner;
 pub mod store;
 pub mod syntax;
 

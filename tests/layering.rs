@@ -25,6 +25,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("store", &["check"]),
     ("lower", &["program", "graph", "check", "objective", "store"]),
     ("claims", &["check", "store"]),
+    ("runner", &["check", "store"]),
     ("report", &["check", "store", "claims"]),
     ("train", &["lower", "program", "graph", "analyze", "data", "objective", "check", "store", "eval"]),
     ("eval", &["lower", "program", "graph", "data", "objective", "check", "store"]),

@@ -4,6 +4,7 @@
 pub mod allow;
 pub mod assumed;
 pub mod budget;
+pub mod checkpoint;
 pub mod claims;
 pub mod data;
 pub mod eval;

@@ -82,6 +82,8 @@ pub fn read(reader: &mut Reader, batch: (u64, u64), budget: &Budget, replicate: 
             Some(n)
         }),
     };
+    let checkpoint_keep = super::checkpoint::read_keep(reader, budget, cx);
+    let start = super::checkpoint::read_start(reader, cx);
     Some(Train {
         batch_seqs: batch.0,
         micro_batch_seqs: batch.1,
@@ -93,6 +95,8 @@ pub fn read(reader: &mut Reader, batch: (u64, u64), budget: &Budget, replicate: 
         weight_noise: weight_noise?.unwrap_or(0.0),
         seeds: seeds?,
         checkpoint_every_steps: checkpoint?,
+        checkpoint_keep: checkpoint_keep?,
+        start: start?,
     })
 }
 

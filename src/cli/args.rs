@@ -29,7 +29,7 @@ pub enum Command {
     Snapshot(SnapshotArgs),
     /// What a spec would run: parameters, tokens, steps, FLOPs, what is matched
     Plan(PlanArgs),
-    /// Train every arm and write the report
+    /// Train every arm at every point, one process for each run, and write the report
     Run(RunArgs),
     /// Generate text from a run's last checkpoint
     Sample(SampleArgs),
@@ -39,6 +39,9 @@ pub enum Command {
     Bench(BenchArgs),
     /// Write a run's batches, masks and initial weights for another trainer
     Export(ExportArgs),
+    /// One run, as `dlmc run` starts it: the job comes on standard input
+    #[command(hide = true)]
+    Worker,
 }
 
 /// Which spec, with which values set.
@@ -216,7 +219,26 @@ pub struct RunArgs {
     /// Only these points of the sweep: `axis=value,...`, any part of a point's name
     #[arg(long, value_name = "POINT")]
     pub point: Option<String>,
-    /// Stop each arm after this many steps in all (the schedule stays that of the spec)
+    /// Start from this state instead of the initial weights: a checkpoint, a run's folder (its last one), or an
+    /// experiment (the run of the same arm and point); as `train.start` of the spec
+    #[arg(long, value_name = "CHECKPOINT")]
+    pub from: Option<PathBuf>,
+    /// Runs at a time; they share the threads
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = at_least_one)]
+    pub jobs: usize,
+    /// Threads of each run, instead of an equal share
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub threads: Option<usize>,
+    /// Let the others go on when a run fails; the default
+    #[arg(long, conflicts_with = "fail_fast")]
+    pub keep_going: bool,
+    /// End all when a run fails, those at work with a checkpoint
+    #[arg(long)]
+    pub fail_fast: bool,
+    /// Let interrupted runs go on although this changed since they began; they then need not end as they would have
+    #[arg(long, value_enum, value_name = "CHANGE")]
+    pub accept: Vec<Accepted>,
+    /// Stop each run after this many steps in all (the schedule stays that of the spec)
     #[arg(long)]
     pub steps: Option<u64>,
     /// Stop after this long, with a checkpoint: 90s, 9m, 2h
@@ -231,6 +253,25 @@ pub struct RunArgs {
     /// Exit with 1 unless every claim held
     #[arg(long)]
     pub strict: bool,
+}
+
+/// What may have changed between the beginning of a run and its continuation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Accepted {
+    /// Another dlmc or libtorch
+    Code,
+    /// Another number of threads
+    Threads,
+    /// Another device
+    Device,
+    All,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(n) if n >= 1 => Ok(n),
+        _ => Err("a whole number of at least 1 is wanted".into()),
+    }
 }
 
 fn parse_duration(text: &str) -> Result<f64, String> {
@@ -289,8 +330,18 @@ pub struct SampleArgs {
 
 #[derive(Args, Debug)]
 pub struct ReportArgs {
-    /// A spec file, or the folder of an experiment's runs
-    pub what: PathBuf,
+    /// A spec file, or the folder of an experiment's runs; several, and single runs, with `--csv` or `--page`
+    #[arg(required = true, value_name = "FILE|DIR")]
+    pub what: Vec<PathBuf>,
+    /// Write all metrics of all runs named into one CSV file, and no report
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["strict", "json"])]
+    pub csv: Option<PathBuf>,
+    /// Write one page that lays the runs named over each other, and no report
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["strict", "json"])]
+    pub page: Option<PathBuf>,
+    /// Copy the runs without their checkpoints into this folder, small enough to keep beside a spec, and report there
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["csv", "page"])]
+    pub archive: Option<PathBuf>,
     /// Where run folders are
     #[arg(long, default_value = "runs", value_name = "DIR")]
     pub out: PathBuf,

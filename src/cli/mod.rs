@@ -13,6 +13,7 @@ pub mod fmt;
 pub mod front;
 pub mod graph;
 pub mod handover;
+pub mod overlay;
 pub mod plan;
 mod plan_text;
 mod plan_time;
@@ -45,7 +46,9 @@ pub fn main() -> ExitCode {
         Command::Snapshot(args) => snapshot::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Report(args) => report::run(&args),
-        Command::Run(_) | Command::Sample(_) | Command::Bench(_) | Command::Export(_) => handover::exec(),
+        Command::Run(_) | Command::Sample(_) | Command::Bench(_) | Command::Export(_) | Command::Worker => {
+            handover::exec()
+        }
     }
 }
 

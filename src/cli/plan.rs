@@ -6,12 +6,12 @@ use super::{RUN_FAILED, assumptions, fail, front, graph, plan_text, print};
 use crate::analyze::cost::Conventions;
 use crate::analyze::{ParamCount, count_params, flops_conventions};
 use crate::check::CheckedSpec;
+use crate::check::spec::CheckpointKeep;
 use crate::check::spec::{Amount, Arm, AxisKind, Objective, Precision, TextSet};
 use crate::graph::ops::dropout::Drops;
 use crate::graph::training::{TrainingError, loss_graph, training_graph};
 use crate::graph::{DimSizes, Elem, Op, ValidGraph};
 use crate::objective::{self, Loss, Shape};
-use crate::store::checkpoint::KEPT_CHECKPOINTS;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -124,8 +124,13 @@ fn evaluated_rows(arm: &Arm) -> f64 {
 
 /// Checkpoints that a run has on disk at its end.
 pub fn n_checkpoints(arm: &Arm) -> u64 {
-    let written = arm.budget.steps.div_ceil(arm.train.checkpoint_every_steps.max(1));
-    written.min(KEPT_CHECKPOINTS as u64)
+    let steps = arm.budget.steps;
+    let written = steps.div_ceil(arm.train.checkpoint_every_steps.max(1));
+    match &arm.train.checkpoint_keep {
+        CheckpointKeep::All => written,
+        // Those that are kept by their step may be among the newest.
+        CheckpointKeep::Newest { n, at_steps } => (n + at_steps.len() as u64).min(written + at_steps.len() as u64),
+    }
 }
 
 fn model_facts(arm: &Arm, model: &ValidGraph, key: Key) -> Result<ModelFacts, TrainingError> {

@@ -169,6 +169,9 @@ fn shared(spec: &CheckedSpec, points: &[&[Planned<'_>]], out: &mut Lines) {
     for (i, (text, arms)) in grouped_by(first, &noise_text).iter().enumerate() {
         out.line(format!("  {:<11} {arms}: {text}", if i == 0 { "noise" } else { "" }));
     }
+    for (i, (text, arms)) in grouped_by(first, &start_text).iter().enumerate() {
+        out.line(format!("  {:<11} {arms}: {text}", if i == 0 { "start" } else { "" }));
+    }
     for (label, n) in spec.collapsed() {
         out.line(format!("  {:<11} `{label}` is set by --set, so its axis of {n} values falls away", "sweep"));
     }
@@ -186,6 +189,15 @@ fn grouped_by(arms: &[Planned<'_>], of: &dyn Fn(&Arm, &ArmPlan) -> Option<String
     }
     let names = |names: Vec<&str>| if names.len() == arms.len() { "every arm".into() } else { names.join(", ") };
     all.into_iter().map(|(text, of)| (text, names(of))).collect()
+}
+
+/// Where a run starts, if not at its initial weights.
+fn start_text(arm: &Arm, _: &ArmPlan) -> Option<String> {
+    let start = arm.train.start.as_ref()?;
+    let step =
+        start.step.map_or("the last checkpoint".into(), |step| format!("the checkpoint of step {}", count(step)));
+    let moments = if start.keeps_optimizer { "with" } else { "without" };
+    Some(format!("{step} of `{}`, {moments} the optimizer's moments; steps, schedule and data begin anew", start.from))
 }
 
 /// Noise of training that is no part of the objective.

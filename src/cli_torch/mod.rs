@@ -4,17 +4,24 @@ pub mod bench;
 pub mod export;
 pub mod run;
 pub mod sample;
+pub mod worker;
 
+use crate::base::source::Memory;
 use crate::check::spec::{Arm, FlatField};
 use crate::cli::args::{Cli, Command};
-use crate::cli::front::Compiled;
-use crate::cli::{RUN_FAILED, SPEC_ERRORS, USAGE, check, diff, env, explain, fail, fmt, graph, plan, report, snapshot};
+use crate::cli::front::{self, Compiled};
+use crate::cli::{
+    RUN_FAILED, SPEC_ERRORS, USAGE, check, diff, env, explain, fail, fmt, graph, plan, render, report, snapshot,
+};
 use crate::data::{Prepared, prepare};
 use crate::graph::ValidGraph;
 use crate::lower::device;
+use crate::resolve::Override;
+use crate::store::SpecSource;
 use crate::train::Setup;
 use crate::train::setup::graph_hash;
 use clap::Parser;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use tch::Device;
@@ -35,6 +42,7 @@ pub fn main() -> ExitCode {
         Command::Sample(args) => sample::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Worker => worker::run(),
     }
 }
 
@@ -54,6 +62,19 @@ fn read_data(arm: &Arm) -> Result<Arc<Prepared>, ExitCode> {
         diagnostic.notes.iter().for_each(|note| eprintln!("  = note: {note}"));
         diagnostic.help.iter().for_each(|help| eprintln!("  = help: {help}"));
         ExitCode::from(SPEC_ERRORS)
+    })
+}
+
+/// A spec as it was run: the texts of its files and every value that was set.
+fn compile_source(source: &SpecSource, experiment: &str) -> Result<Compiled, String> {
+    let files = source.files.iter().map(|(name, text)| (PathBuf::from(name), text.clone())).collect();
+    let Some((main, _)) = source.files.first() else { return Err("there is no spec".into()) };
+    let set: Vec<Override> =
+        source.set.iter().map(|(path, value)| Override { path: path.clone(), value: value.clone() }).collect();
+    let outcome = front::compile(Path::new(main), &Memory(files), Some(experiment), &set, None);
+    outcome.compiled.ok_or_else(|| {
+        let shown = render::human(&outcome.diagnostics, &outcome.sources, false);
+        format!("the spec does not compile with this dlmc\n{shown}")
     })
 }
 

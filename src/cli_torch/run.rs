@@ -1,21 +1,26 @@
-//! `dlmc run`
+//! `dlmc run`: which runs there are to be, which of them exist, a process for each of the others, and the report.
 
 use super::sample::{newest_weights, special};
 use super::{open_device, read_data, with_graph};
-use crate::check::CheckedSpec;
-use crate::check::spec::Arm;
-use crate::cli::args::RunArgs;
-use crate::cli::{RUN_FAILED, fail, graph, report};
+use crate::base::number::grouped;
+use crate::check::spec::{Arm, FlatField};
+use crate::cli::args::{Accepted, RunArgs, SpecArgs};
+use crate::cli::front::Compiled;
+use crate::cli::{RUN_FAILED, SPEC_ERRORS, fail, graph, report};
 use crate::data::Prepared;
 use crate::decode::Request;
 use crate::graph::ValidGraph;
-use crate::lower::device;
+use crate::lower::{device, hash_tensors};
+use crate::resolve::Override;
+use crate::runner::{Job, Outcome, Policy, Pool, Table, Task, threads_each};
 use crate::sample::Trained;
-use crate::store::metrics::EndReason;
-use crate::store::{ExperimentRecord, Lock, RunEntry, RunFolder, SpecSource, StoreError, run_id, run_name};
-use crate::train::{self, Limits, Setup};
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use crate::store::{
+    Accept, ExperimentRecord, Parent, RunEntry, RunFolder, SpecSource, StoreError, hold_experiment, parent, run_id,
+    run_name,
+};
+use crate::train::checkpoint::MODEL;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -28,166 +33,275 @@ pub fn run(args: &RunArgs) -> ExitCode {
     }
 }
 
-fn run_all(args: &RunArgs) -> Result<ExitCode, ExitCode> {
-    let device = open_device(&args.device)?;
-    let compiled = graph::compiled(&args.spec)?;
-    let spec = &compiled.spec;
-    let chosen: Vec<(Arm, &ValidGraph)> = graph::select(&compiled, args.arm.as_deref(), args.point.as_deref())?
-        .into_iter()
-        .filter_map(|i| Some((spec.variants().get(i)?, compiled.models.get(i)?)))
-        .map(|(arm, model)| (with_graph(arm, model), model.as_ref()))
-        .collect();
-    let limits = limits(args)?;
-    // Every corpus is read before anything is written.
-    let corpora = read_corpora(&chosen)?;
-    let folder = args.out.join(spec.name());
-    let store_failed = |error: StoreError| fail(&error.to_string(), RUN_FAILED);
-    let runs: Vec<(RunFolder, String)> =
-        folders(&args.out, &folder, spec.name(), &chosen, &corpora).map_err(store_failed)?;
-    let entry = |((arm, _), (run, _)): (&(Arm, &ValidGraph), &(RunFolder, String))| RunEntry {
-        arm: arm.name.clone(),
-        point: arm.point.name(),
-        folder: run.name(),
-    };
-    let mut experiment = ExperimentRecord::of(spec);
-    let earlier = ExperimentRecord::read(&folder).ok();
-    experiment.note_runs(chosen.iter().zip(&runs).map(entry).collect(), earlier.as_ref());
-    experiment.write(&folder).map_err(store_failed)?;
-    eprintln!("{}", headline(spec, &chosen, device));
-    let set = args.spec.set.iter().map(|over| (over.path.clone(), over.value.clone())).collect();
-    let source = SpecSource { files: compiled.files.clone(), set };
-    let mut stopped = false;
-    let mut done: BTreeSet<&str> = BTreeSet::new();
-    for (((arm, model), data), (run, id)) in chosen.iter().zip(corpora).zip(&runs) {
-        // Variants that come out the same are one run.
-        if !done.insert(id) {
-            continue;
-        }
-        match one(arm, model, data, run, &experiment.name, &source, &limits, device) {
-            Ok(EndReason::Finished) => {}
-            Ok(reason) => {
-                stopped = true;
-                eprintln!("{:>8}  stopped: {}; `dlmc run` again goes on from here", arm.title(), reason.words());
-                if reason == EndReason::Interrupted {
-                    break;
-                }
-            }
-            Err(message) => {
-                // A failed arm is shown in the report beside the others.
-                fail(&message, RUN_FAILED);
-                report::report(&folder, &experiment, false, false);
-                return Err(ExitCode::from(RUN_FAILED));
-            }
-        }
-    }
-    let strict = args.strict && !stopped;
-    Ok(report::report(&folder, &experiment, strict, false))
+/// A variant with the run that it is.
+struct Chosen {
+    arm: Arm,
+    parent: Option<Parent>,
+    run: RunFolder,
+    id: String,
 }
 
-/// `quickstart: ar and mdm on cpu, 2 threads`, `e: 2 arms x 5 points = 10 runs on cpu, 2 threads`
-fn headline(spec: &CheckedSpec, chosen: &[(Arm, &ValidGraph)], device: Device) -> String {
-    let first = chosen.first().map(|(arm, _)| &arm.point);
-    let what = if chosen.iter().all(|(arm, _)| Some(&arm.point) == first) {
-        let names: Vec<&str> = chosen.iter().map(|(arm, _)| arm.name.as_str()).collect();
+fn run_all(args: &RunArgs) -> Result<ExitCode, ExitCode> {
+    let started = Instant::now();
+    let device = open_device(&args.device)?;
+    let spec_args = with_start(args);
+    let compiled = graph::compiled(&spec_args)?;
+    let indices = graph::select(&compiled, args.arm.as_deref(), args.point.as_deref())?;
+    let interrupted = signals().map_err(|message| fail(&message, RUN_FAILED))?;
+    // Everything that a run is made of is read before anything is written.
+    let chosen = choose(args, &compiled, &indices)?;
+    let folder = args.out.join(compiled.spec.name());
+    let store_failed = |error: StoreError| fail(&error.with_help(), RUN_FAILED);
+    let experiment = note_experiment(&compiled, &folder, &chosen).map_err(store_failed)?;
+    let tasks = tasks(args, &spec_args, &compiled, &chosen, device).map_err(store_failed)?;
+    eprintln!("{}", headline(&compiled, &chosen, args, device));
+    let n_distinct = chosen.iter().map(|one| &one.id).collect::<BTreeSet<_>>().len();
+    if n_distinct > tasks.len() {
+        eprintln!("{:>8}  {} of {n_distinct} finished before", "", n_distinct - tasks.len());
+    }
+    let pool = Pool {
+        program: this_program(),
+        arguments: vec!["worker".into()],
+        policy: Policy {
+            jobs: args.jobs,
+            fail_fast: args.fail_fast,
+            deadline: args.time_limit.map(|seconds| started + Duration::from_secs_f64(seconds)),
+            interrupted,
+        },
+    };
+    let mut table = Table::new(&tasks);
+    let outcomes = pool.run(&tasks, &mut table);
+    drop(table);
+    let stopped = outcomes.iter().any(|outcome| *outcome != Outcome::Finished);
+    let code = report::report(&folder, &experiment, args.strict && !stopped, false);
+    let failed: Vec<&str> = tasks
+        .iter()
+        .zip(&outcomes)
+        .filter_map(|(task, outcome)| matches!(outcome, Outcome::Failed(_)).then_some(task.title.as_str()))
+        .collect();
+    if !failed.is_empty() {
+        return Err(fail(
+            &format!("{} of {} runs failed: {}", failed.len(), n_distinct, failed.join("; ")),
+            RUN_FAILED,
+        ));
+    }
+    let left = outcomes.iter().filter(|outcome| **outcome == Outcome::NotStarted).count();
+    if left > 0 {
+        eprintln!("{left} of {n_distinct} runs not begun; `dlmc run` again begins them");
+    }
+    Ok(code)
+}
+
+/// `--from` is `train.start` by another door.
+fn with_start(args: &RunArgs) -> SpecArgs {
+    let mut spec = args.spec.clone();
+    if let Some(from) = &args.from {
+        let value = format!("checkpoint({:?})", from.display().to_string());
+        spec.set.insert(0, Override { path: "train.start".into(), value });
+    }
+    spec
+}
+
+/// The variants, each with its data read, its parent found and its folder known.
+fn choose(args: &RunArgs, compiled: &Compiled, indices: &[usize]) -> Result<Vec<Chosen>, ExitCode> {
+    let spec = &compiled.spec;
+    let variants = indices.iter().filter_map(|i| Some((spec.variants().get(*i)?, compiled.models.get(*i)?)));
+    let arms: Vec<Arm> = variants.map(|(arm, model)| with_graph(arm, model)).collect();
+    let hashes = data_hashes(&arms)?;
+    let mut by_id = RunFolder::by_id(&args.out);
+    let mut chosen = vec![];
+    for (arm, data_hash) in arms.into_iter().zip(hashes) {
+        let parent = match &arm.train.start {
+            Some(start) => {
+                let found = parent_of(&args.out, start, &arm);
+                Some(found.map_err(|error| fail(&format!("{}: {}", arm.title(), error.with_help()), SPEC_ERRORS))?)
+            }
+            None => None,
+        };
+        let (arm, id) = identity(arm, parent.as_ref(), &data_hash);
+        let new = || RunFolder::of(&args.out, spec.name(), &run_name(&arm), &id);
+        // One run serves every experiment that contains it.
+        let run = by_id.entry(id.clone()).or_insert_with(new).clone();
+        chosen.push(Chosen { arm, parent, run, id });
+    }
+    Ok(chosen)
+}
+
+/// What makes the run this run and no other: the arm with the state it starts from among its fields, and the id.
+pub fn identity(mut arm: Arm, parent: Option<&Parent>, data_hash: &str) -> (Arm, String) {
+    if let Some(parent) = parent {
+        let optimizer = if parent.keeps_optimizer { "keep" } else { "reset" };
+        let fields = [
+            ("start.run", parent.run.clone()),
+            ("start.step", parent.step.to_string()),
+            ("start.weights", parent.weights_hash.clone()),
+            ("start.optimizer", optimizer.to_string()),
+        ];
+        arm.flat.extend(fields.map(|(path, value)| FlatField::new(path, value, "derived")));
+        arm.flat.sort_by(|a, b| a.path.cmp(&b.path));
+    }
+    let id = run_id(&arm, data_hash);
+    (arm, id)
+}
+
+/// The state that an arm starts from, and that its tokens mean there what they mean here.
+fn parent_of(runs: &Path, start: &crate::check::spec::StartFrom, arm: &Arm) -> Result<Parent, StoreError> {
+    let found = parent::find(runs, start, arm)?;
+    for path in ["data.tokenizer", "vocab.end_of_document"] {
+        let theirs = found.lock.fields.iter().find(|field| field.path == path).map(|field| field.value.as_str());
+        let ours = arm.flat.iter().find(|field| field.path == path).map(|field| field.value.as_str());
+        if theirs != ours {
+            let word = |value: Option<&str>| value.unwrap_or("(nothing)").to_string();
+            let run = found.run.path().display();
+            let message =
+                format!("`{run}` has other tokens: its {path} is {}, here it is {}", word(theirs), word(ours));
+            return Err(StoreError::Parent(message));
+        }
+    }
+    let tensors = found.saved.files.get(MODEL).map(Vec::as_slice).unwrap_or_default();
+    let weights_hash = hash_tensors(tensors).map_err(|error| StoreError::Parent(error.to_string()))?;
+    Ok(Parent { run: found.run.id(), step: found.saved.step, weights_hash, keeps_optimizer: start.keeps_optimizer })
+}
+
+/// Writes down which folder holds which run; what others wrote meanwhile stays.
+fn note_experiment(compiled: &Compiled, folder: &Path, chosen: &[Chosen]) -> Result<ExperimentRecord, StoreError> {
+    let entry = |one: &Chosen| {
+        let name = one.run.name();
+        let is_here = one.run.path().parent() == Some(folder);
+        let elsewhere = one.run.path().parent().and_then(Path::file_name).map(|e| e.to_string_lossy().into_owned());
+        let folder = match elsewhere {
+            Some(other) if !is_here => format!("../{other}/{name}"),
+            _ => name,
+        };
+        RunEntry { arm: one.arm.name.clone(), point: one.arm.point.name(), folder }
+    };
+    let _hold = hold_experiment(folder)?;
+    let mut experiment = ExperimentRecord::of(&compiled.spec);
+    let earlier = ExperimentRecord::read(folder).ok();
+    experiment.note_runs(chosen.iter().map(entry).collect(), earlier.as_ref());
+    experiment.write(folder)?;
+    Ok(experiment)
+}
+
+/// The runs that are not there yet, whole. Variants that come out the same are one run.
+fn tasks(
+    args: &RunArgs,
+    spec_args: &SpecArgs,
+    compiled: &Compiled,
+    chosen: &[Chosen],
+    device: Device,
+) -> Result<Vec<Task>, StoreError> {
+    let set = spec_args.set.iter().map(|over| (over.path.clone(), over.value.clone())).collect();
+    let source = SpecSource { files: compiled.files.clone(), set };
+    let threads = args.threads.unwrap_or_else(|| threads_each(device::n_threads(), args.jobs));
+    let mut known: BTreeSet<&str> = BTreeSet::new();
+    let mut tasks = vec![];
+    for one in chosen {
+        let lacks_samples = one.arm.eval.sample_tokens > 0 && !one.run.samples_path().exists();
+        if !known.insert(&one.id) || (one.run.is_finished()? && !lacks_samples) {
+            continue;
+        }
+        let job = Job {
+            source: source.clone(),
+            experiment: compiled.spec.name().into(),
+            arm: one.arm.name.clone(),
+            point: one.arm.point.name(),
+            folder: one.run.path().to_owned(),
+            id: one.id.clone(),
+            runs: args.out.clone(),
+            parent: one.parent.clone(),
+            device: device::name(device),
+            threads,
+            steps: args.steps,
+            seconds: None,
+            accept: accept(&args.accept),
+        };
+        let budget = &one.arm.budget;
+        let steps = args.steps.map_or(budget.steps, |steps| steps.min(budget.steps));
+        tasks.push(Task {
+            title: one.arm.title(),
+            job,
+            total_tokens: steps * budget.tokens_per_step,
+            tokens_per_step: budget.tokens_per_step,
+        });
+    }
+    Ok(tasks)
+}
+
+fn accept(given: &[Accepted]) -> Accept {
+    given.iter().fold(Accept::default(), |all, one| match one {
+        Accepted::Code => Accept { code: true, ..all },
+        Accepted::Threads => Accept { threads: true, ..all },
+        Accepted::Device => Accept { device: true, ..all },
+        Accepted::All => Accept::ALL,
+    })
+}
+
+/// This very executable, also when another one was built over it meanwhile.
+fn this_program() -> PathBuf {
+    let running = PathBuf::from("/proc/self/exe");
+    if running.exists() { running } else { std::env::current_exe().unwrap_or(running) }
+}
+
+/// `quickstart: ar and mdm on cpu, 2 threads`, `e: 10 runs on cpu, 2 at a time, 1 thread each`
+fn headline(compiled: &Compiled, chosen: &[Chosen], args: &RunArgs, device: Device) -> String {
+    let spec = &compiled.spec;
+    let first = chosen.first().map(|one| &one.arm.point);
+    let what = if chosen.iter().all(|one| Some(&one.arm.point) == first) {
+        let names: Vec<&str> = chosen.iter().map(|one| one.arm.name.as_str()).collect();
         let at = first.filter(|p| !p.is_only()).map_or(String::new(), |p| format!(" at {p}"));
         format!("{}{at}", names.join(" and "))
     } else {
-        format!("{} runs", chosen.len())
+        format!("{} runs", grouped(chosen.len() as u64))
     };
-    format!("{}: {what} on {}, {} threads", spec.name(), device::name(device), device::n_threads())
+    let threads = args.threads.unwrap_or_else(|| threads_each(device::n_threads(), args.jobs));
+    let s = if threads == 1 { "" } else { "s" };
+    let at_a_time = if args.jobs > 1 { format!("{} at a time, ", args.jobs) } else { String::new() };
+    let each = if args.jobs > 1 { " each" } else { "" };
+    format!("{}: {what} on {}, {at_a_time}{threads} thread{s}{each}", spec.name(), device::name(device))
 }
 
-/// One corpus for all variants that read the same.
-fn read_corpora(chosen: &[(Arm, &ValidGraph)]) -> Result<Vec<Arc<Prepared>>, ExitCode> {
-    let mut distinct: Vec<(&Arm, Arc<Prepared>)> = vec![];
-    let mut corpora = vec![];
-    for (arm, _) in chosen {
-        let same = |(other, _): &&(&Arm, Arc<Prepared>)| {
+/// One reading for all variants that read the same.
+fn data_hashes(arms: &[Arm]) -> Result<Vec<String>, ExitCode> {
+    let mut distinct: Vec<(&Arm, String)> = vec![];
+    let mut hashes = vec![];
+    for arm in arms {
+        let same = |(other, _): &&(&Arm, String)| {
             let (a, b) = (&other.train.seeds, &arm.train.seeds);
             other.data == arm.data && other.vocab == arm.vocab && (a.split, a.subset) == (b.split, b.subset)
         };
-        let data = match distinct.iter().find(same) {
-            Some((_, data)) => data.clone(),
+        let hash = match distinct.iter().find(same) {
+            Some((_, hash)) => hash.clone(),
             None => {
-                let data = read_data(arm)?;
-                distinct.push((arm, data.clone()));
-                data
+                let hash = read_data(arm)?.data_hash.clone();
+                distinct.push((arm, hash.clone()));
+                hash
             }
         };
-        corpora.push(data);
+        hashes.push(hash);
     }
-    Ok(corpora)
+    Ok(hashes)
 }
 
-/// The folder and the id of each variant's run; a run that is there under another name is that run.
-fn folders(
-    out: &Path,
-    experiment: &Path,
-    name: &str,
-    chosen: &[(Arm, &ValidGraph)],
-    corpora: &[Arc<Prepared>],
-) -> Result<Vec<(RunFolder, String)>, StoreError> {
-    let id_of = |run: &RunFolder| run.name().rsplit_once('-').map_or(String::new(), |(_, id)| id.to_string());
-    let mut by_id: BTreeMap<String, RunFolder> =
-        RunFolder::list(experiment).into_iter().map(|run| (id_of(&run), run)).collect();
-    let mut all = vec![];
-    for ((arm, _), data) in chosen.iter().zip(corpora) {
-        let id = run_id(arm, &data.data_hash);
-        let run = match by_id.get(&id) {
-            Some(run) => run.clone(),
-            None => RunFolder::create(out, name, &run_name(arm), &id)?,
-        };
-        by_id.insert(id.clone(), run.clone());
-        all.push((run, id));
-    }
-    Ok(all)
-}
-
-fn limits(args: &RunArgs) -> Result<Limits, ExitCode> {
+/// Set by the first Ctrl-C or SIGTERM, so that what is at work ends in order; the second ends the process at once.
+pub fn signals() -> Result<Arc<AtomicBool>, String> {
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        // The second signal ends the process at once; the first lets the step finish.
         signal_hook::flag::register_conditional_shutdown(signal, i32::from(RUN_FAILED), interrupted.clone())
             .and_then(|_| signal_hook::flag::register(signal, interrupted.clone()))
-            .map_err(|error| fail(&format!("cannot listen for signals: {error}"), RUN_FAILED))?;
+            .map_err(|error| format!("cannot listen for signals: {error}"))?;
     }
-    let deadline = args.time_limit.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds));
-    Ok(Limits { steps: args.steps, deadline, interrupted })
-}
-
-/// Trains one arm and writes its samples. An error is the message of a failed run.
-fn one(
-    arm: &Arm,
-    model: &ValidGraph,
-    data: Arc<Prepared>,
-    run: &RunFolder,
-    experiment: &str,
-    source: &SpecSource,
-    limits: &Limits,
-    device: Device,
-) -> Result<EndReason, String> {
-    let wants_samples = arm.eval.sample_tokens > 0 && !run.samples_path().exists();
-    if !wants_samples && train::is_finished(run).map_err(|e| e.to_string())? {
-        return Ok(EndReason::Finished);
-    }
-    let mut setup = Setup::new(arm, model, data.clone(), device).map_err(|e| e.to_string())?;
-    let mut lock = Lock::of_arm(experiment, arm, &run.name());
-    lock.source = source.clone();
-    lock.data_hash = data.data_hash.clone();
-    lock.valid_hash = data.valid_hash.clone();
-    lock.code = crate::train::setup::code_version();
-    lock.libtorch = device::libtorch_version();
-    lock.threads = device::n_threads() as u64;
-    let result = train::run(&mut setup, experiment, run, &mut lock, limits).map_err(|e| e.to_string())?;
-    if result.reason == EndReason::Finished && arm.eval.sample_tokens > 0 && !run.samples_path().exists() {
-        let text = samples(arm, model, run, &data, device)?;
-        run.write_samples(&text).map_err(|e| e.to_string())?;
-    }
-    Ok(result.reason)
+    Ok(interrupted)
 }
 
 /// A few texts from the final weights, as the arm's sampler draws them.
-fn samples(arm: &Arm, model: &ValidGraph, run: &RunFolder, data: &Prepared, device: Device) -> Result<String, String> {
+pub fn samples(
+    arm: &Arm,
+    model: &ValidGraph,
+    run: &RunFolder,
+    data: &Prepared,
+    device: Device,
+) -> Result<String, String> {
     const N_TEXTS: u32 = 2;
     let Some((_, tensors)) = newest_weights(run).map_err(|e| e.to_string())? else { return Ok(String::new()) };
     let trained = Trained::new(arm, model, &tensors, device).map_err(|e| e.to_string())?;

@@ -25,7 +25,7 @@ pub use cache::Cache;
 pub use error::{Fault, LowerError};
 pub use execute::{Executable, Outputs};
 pub use optimizer::{AdamWState, Ema, GradBuffer, StepStats};
-pub use weights::Weights;
+pub use weights::{Weights, hash_tensors};
 
 use crate::check::spec::Precision;
 use tch::Kind;

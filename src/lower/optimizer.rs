@@ -25,7 +25,8 @@ impl GradBuffer {
     pub fn new(weights: &Weights) -> Result<GradBuffer, LowerError> {
         let flat = weights.flat.f_zeros_like()?;
         let views = weights.layout.views(&flat)?;
-        Ok(GradBuffer { flat, views, is_stale: false })
+        // So that the first step of a process does what every other does, down to the sign of a zero.
+        Ok(GradBuffer { flat, views, is_stale: true })
     }
 
     /// Adds one micro-batch's gradients (`Outputs::grads`). The first after a step replaces.

@@ -153,7 +153,7 @@ impl Weights {
 
     /// Over paths, shapes and bytes in the order of paths.
     pub fn hash(&self) -> Result<String, LowerError> {
-        hash(&self.export()?)
+        hash_tensors(&self.export()?)
     }
 
     /// By path.
@@ -272,7 +272,8 @@ pub(super) fn import(layout: &Layout, flat: &Tensor, tensors: &[TensorData]) -> 
     Ok(())
 }
 
-fn hash(tensors: &[TensorData]) -> Result<String, LowerError> {
+/// Over paths, shapes and bytes, in the order given.
+pub fn hash_tensors(tensors: &[TensorData]) -> Result<String, LowerError> {
     let mut hasher = CanonicalHasher::new("weights");
     for tensor in tensors {
         hasher.put_str(&tensor.name).put_u64s(&tensor.shape).put_u64(tensor.dtype.n_bytes() as u64);

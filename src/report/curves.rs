@@ -143,6 +143,13 @@ pub fn metric_label(metric: &Metric, unit: &str) -> String {
     }
 }
 
+/// What losses are counted in; of runs that differ in it, all of them.
 pub fn unit<'a>(runs: impl IntoIterator<Item = &'a RunRecord>) -> String {
-    runs.into_iter().find_map(RunRecord::start).map_or("nats".into(), |start| start.loss_unit.clone())
+    let mut units: Vec<&str> = vec![];
+    for start in runs.into_iter().filter_map(RunRecord::start) {
+        if !units.contains(&start.loss_unit.as_str()) {
+            units.push(&start.loss_unit);
+        }
+    }
+    if units.is_empty() { "nats".into() } else { units.join(" or ") }
 }

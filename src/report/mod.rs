@@ -1,6 +1,7 @@
 //! What the runs of an experiment say: a table for the terminal, one self-contained HTML page, curves
 //! as SVG and CSV. Reads run folders only; missing, failed and unfinished runs are shown as such.
 pub mod chart;
+pub mod compare;
 pub mod curves;
 pub mod document;
 pub mod evidence;
@@ -49,7 +50,7 @@ impl ReportInput {
         for point in record.points.iter().map(|point| record.point_name(point)) {
             for arm in &record.arms {
                 let entry = record.runs.iter().find(|run| run.arm == *arm && run.point == point);
-                let named = entry.and_then(|entry| runs.iter().find(|run| run.name() == entry.folder));
+                let named = entry.and_then(|entry| runs.iter().find(|run| run.name() == entry.name()));
                 let newest = || runs.iter().find(|run| run.arm == *arm && run.point == point);
                 match named.or_else(newest) {
                     Some(run) => {

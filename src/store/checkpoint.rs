@@ -3,7 +3,7 @@
 
 use super::error::{At, Result, StoreError};
 use super::run_folder::sync_folder;
-use safetensors::tensor::{Dtype, SafeTensors, View};
+use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,8 +11,8 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// How many checkpoints stay; the final one is the newest and so always among them.
-pub const KEPT_CHECKPOINTS: usize = 2;
+pub use crate::check::spec::CheckpointKeep as Kept;
+
 const STATE_FILE: &str = "state.json";
 const STATE_VERSION: u32 = 1;
 
@@ -83,14 +83,15 @@ struct StateFile {
 }
 
 /// Writes `step-<step>` into `dir` (a run's `checkpoints`), atomically: all files go to a temporary
-/// folder beside it, are synced, and the folder is renamed. Then prunes: the newest
-/// [`KEPT_CHECKPOINTS`] up to this step stay; those past it belong to a continuation that was given
-/// up (a resume had to go back before them) and go too.
+/// folder beside it, are synced, and the folder is renamed. Then prunes: the newest up to this step stay, this one
+/// among them, and those that `kept` names; those past it belong to a continuation that was given up (a resume
+/// had to go back before them) and go too.
 pub fn write_checkpoint(
     dir: &Path,
     step: u64,
     tensors: &[(&str, Vec<TensorData>)],
     state: &serde_json::Value,
+    kept: &Kept,
 ) -> Result<PathBuf> {
     fs::create_dir_all(dir).at(dir)?;
     let temporary = tempfile::Builder::new().prefix(".writing-").tempdir_in(dir).at(dir)?;
@@ -123,7 +124,7 @@ pub fn write_checkpoint(
     fs::rename(temporary.path(), &target).at(&target)?;
     let _ = temporary.keep();
     sync_folder(dir)?;
-    prune(dir, step)?;
+    prune(dir, step, kept)?;
     Ok(target)
 }
 
@@ -169,16 +170,52 @@ pub fn latest_checkpoint(dir: &Path) -> Option<(u64, PathBuf)> {
     checkpoints(dir).into_iter().rev().find(|(_, path)| verify_checkpoint(path).is_ok())
 }
 
+/// What [`newest_checkpoint`] found.
+#[derive(Debug, Default)]
+pub struct Newest {
+    pub saved: Option<SavedCheckpoint>,
+    /// Newer ones that cannot be used, the newest first.
+    pub broken: Vec<StoreError>,
+}
+
+/// The state of the newest checkpoint that is whole, and what is wrong with those after it.
+pub fn newest_checkpoint(dir: &Path) -> Newest {
+    let mut newest = Newest::default();
+    for (_, path) in checkpoints(dir).into_iter().rev() {
+        match read_checkpoint(&path) {
+            Ok(saved) => {
+                newest.saved = Some(saved);
+                break;
+            }
+            Err(error) => newest.broken.push(error),
+        }
+    }
+    newest
+}
+
+/// Takes away the checkpoints past a step: a run goes on from there, so they are damaged ones that were passed over, and
+/// must not count among those that are kept.
+pub fn drop_checkpoints_after(dir: &Path, step: u64) -> Result<()> {
+    for (_, path) in checkpoints(dir).into_iter().filter(|(found, _)| *found > step) {
+        fs::remove_dir_all(&path).at(&path)?;
+    }
+    Ok(())
+}
+
+/// Where the checkpoint of a step stands, or would.
+pub fn checkpoint_path(dir: &Path, step: u64) -> PathBuf {
+    dir.join(folder_name(step))
+}
+
 fn folder_name(step: u64) -> String {
     format!("step-{step:08}")
 }
 
-fn prune(dir: &Path, written: u64) -> Result<()> {
+fn prune(dir: &Path, written: u64, kept: &Kept) -> Result<()> {
     let all = checkpoints(dir);
     let n_up_to = all.iter().filter(|(step, _)| *step <= written).count();
-    let first_kept = n_up_to.saturating_sub(KEPT_CHECKPOINTS);
-    for (i, (_, path)) in all.iter().enumerate() {
-        if i < first_kept || i >= n_up_to {
+    for (i, (step, path)) in all.iter().enumerate() {
+        if i >= n_up_to || !kept.keeps(*step, n_up_to - 1 - i) {
             fs::remove_dir_all(path).at(path)?;
         }
     }
@@ -234,7 +271,10 @@ pub fn write_tensors(path: &Path, tensors: &[TensorData]) -> Result<()> {
             return Err(refused("is there twice"));
         }
     }
-    safetensors::serialize_to_file(views, None, path).map_err(|e| StoreError::checkpoint(path, e.to_string()))?;
+    safetensors::serialize_to_file(views, None, path).map_err(|error| match error {
+        SafeTensorError::IoError(source) => StoreError::Io { path: path.to_owned(), source },
+        other => StoreError::checkpoint(path, other.to_string()),
+    })?;
     File::open(path).and_then(|f| f.sync_all()).at(path)
 }
 

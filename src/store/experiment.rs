@@ -46,8 +46,15 @@ pub struct RunEntry {
     pub arm: String,
     /// The point's name; empty without a sweep.
     pub point: String,
-    /// In the experiment's folder.
+    /// In the experiment's folder; `../other/mdm-0123` where the run began under another experiment that contains it too.
     pub folder: String,
+}
+
+impl RunEntry {
+    /// Of the run's folder itself.
+    pub fn name(&self) -> &str {
+        self.folder.rsplit('/').next().unwrap_or(&self.folder)
+    }
 }
 
 impl ExperimentRecord {

@@ -27,10 +27,43 @@ pub struct Lock {
     pub code: String,
     pub libtorch: String,
     pub threads: u64,
+    /// `cpu`, `cuda:0`; empty in locks of before it was noted.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub device: String,
+    /// What trained the steps before this environment did, the first first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Environment>,
+    /// The state that the run started from, where that is not the initial weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
     /// What was compiled, whole: a run can be compiled again when its files have moved on.
     pub source: SpecSource,
     /// Sorted by path.
     pub fields: Vec<LockField>,
+}
+
+/// What can change a result besides the spec and the data. The rest of a run that goes on in another one is accepted, and
+/// said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Environment {
+    /// The last step that was kept of it.
+    pub until_step: u64,
+    pub code: String,
+    pub libtorch: String,
+    pub threads: u64,
+    pub device: String,
+}
+
+/// The checkpoint that a run started from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    /// The id of its run.
+    pub run: String,
+    pub step: u64,
+    /// Of its weights by path.
+    pub weights_hash: String,
+    /// Whether the optimizer's moments came along.
+    pub keeps_optimizer: bool,
 }
 
 /// The text of a spec and of all files it uses, and what was set on the command line.
@@ -90,6 +123,9 @@ impl Lock {
             code: String::new(),
             libtorch: String::new(),
             threads: 0,
+            device: String::new(),
+            earlier: vec![],
+            parent: None,
             source: SpecSource::default(),
             fields,
         }
@@ -120,6 +156,30 @@ impl Lock {
         compare(&self.values(), &other.values())
     }
 
+    /// Differences in what the run is: fields of the spec, data, parent.
+    pub fn identity_differences(&self, other: &Lock) -> Vec<LockDifference> {
+        let identity = |lock: &Lock| {
+            let mut all = lock.values();
+            all.insert("(data hash)".into(), lock.data_hash.clone());
+            all.insert("(valid hash)".into(), lock.valid_hash.clone());
+            if let Some(parent) = &lock.parent {
+                all.insert("(parent)".into(), parent.to_string());
+            }
+            all
+        };
+        compare(&identity(self), &identity(other))
+    }
+
+    pub fn environment(&self) -> Environment {
+        Environment {
+            until_step: 0,
+            code: self.code.clone(),
+            libtorch: self.libtorch.clone(),
+            threads: self.threads,
+            device: self.device.clone(),
+        }
+    }
+
     /// Everything that differs: spec fields, hashes, code, libtorch, threads.
     pub fn differences(&self, other: &Lock) -> Vec<LockDifference> {
         let with_environment = |lock: &Lock| {
@@ -133,6 +193,12 @@ impl Lock {
             all.insert("(code)".into(), lock.code.clone());
             all.insert("(libtorch)".into(), lock.libtorch.clone());
             all.insert("(threads)".into(), lock.threads.to_string());
+            if !lock.device.is_empty() {
+                all.insert("(device)".into(), lock.device.clone());
+            }
+            if let Some(parent) = &lock.parent {
+                all.insert("(parent)".into(), parent.to_string());
+            }
             all
         };
         compare(&with_environment(self), &with_environment(other))
@@ -140,6 +206,29 @@ impl Lock {
 
     fn values(&self) -> BTreeMap<String, String> {
         self.fields.iter().map(|f| (f.path.clone(), f.value.clone())).collect()
+    }
+}
+
+impl Environment {
+    /// In the names of [`Lock::differences`].
+    pub fn differences(&self, other: &Environment) -> Vec<LockDifference> {
+        let values = |it: &Environment| {
+            BTreeMap::from([
+                ("(code)".to_string(), it.code.clone()),
+                ("(libtorch)".to_string(), it.libtorch.clone()),
+                ("(threads)".to_string(), it.threads.to_string()),
+                ("(device)".to_string(), it.device.clone()),
+            ])
+        };
+        compare(&values(self), &values(other))
+    }
+}
+
+impl std::fmt::Display for Parent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let moments = if self.keeps_optimizer { "with" } else { "without" };
+        let weights = self.weights_hash.get(..12).unwrap_or(&self.weights_hash);
+        write!(f, "step {} of run {}, weights {weights}, {moments} its optimizer's moments", self.step, self.run)
     }
 }
 

@@ -1,8 +1,9 @@
 //! `metrics.jsonl`: appended line by line, each line handed to the system before training goes on,
 //! so a kill costs at most the line being written.
 
+use super::archive::read_log;
 use super::error::{At, Result, StoreError};
-use super::metrics::Record;
+use super::metrics::{End, Record};
 use super::run_folder::write_atomic;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -49,32 +50,60 @@ impl MetricsLog {
         self.file.sync_data().at(&self.path)
     }
 
-    /// Drops every record past `step`: those steps are about to be done again.
-    pub fn truncate_after(&mut self, step: u64) -> Result<()> {
-        truncate_after(&self.path, step)?;
+    /// Drops every record past `step`, those steps being about to be done again, and starts that led nowhere; returns
+    /// what stays.
+    pub fn truncate_after(&mut self, step: u64) -> Result<Vec<Record>> {
+        let kept = truncate_after(&self.path, step)?;
         self.file = OpenOptions::new().append(true).open(&self.path).at(&self.path)?;
-        Ok(())
+        Ok(kept)
+    }
+
+    /// Drops everything: the run begins anew.
+    pub fn clear(&mut self) -> Result<()> {
+        self.file.set_len(0).at(&self.path)
     }
 }
 
 /// All records of a log. One torn line at the very end is the trace of a kill and is left out; an
 /// unreadable line anywhere else is an error that names it. A log that is not there is an error.
+/// In an archive it is compressed.
 pub fn read_metrics(path: &Path) -> Result<Vec<Record>> {
-    let bytes = std::fs::read(path).at(path)?;
+    let bytes = read_log(path)?;
     Ok(parse(path, &bytes)?.into_iter().map(|(record, _)| record).collect())
 }
 
-/// Rewrites the log without the records past `step`. The lines that stay keep every byte.
-pub fn truncate_after(path: &Path, step: u64) -> Result<()> {
+/// Rewrites the log without the records past `step`, and without starts from there: what followed them is gone, and
+/// the one that is about to be written takes their place. The lines that stay keep every byte. Returns their records.
+pub fn truncate_after(path: &Path, step: u64) -> Result<Vec<Record>> {
     let bytes = std::fs::read(path).at(path)?;
     let mut kept = Vec::with_capacity(bytes.len());
+    let mut records = vec![];
     for (record, line) in parse(path, &bytes)? {
-        if record.step() <= step {
+        let led_nowhere = matches!(&record, Record::Start(start) if start.from_step >= step);
+        if record.step() <= step && !led_nowhere {
             kept.extend_from_slice(line);
             kept.push(b'\n');
+            records.push(record);
         }
     }
-    if kept == bytes { Ok(()) } else { write_atomic(path, &kept) }
+    if kept != bytes {
+        write_atomic(path, &kept)?;
+    }
+    Ok(records)
+}
+
+/// Every end that a log tells of, without a look at its other lines; none where there is no log.
+pub fn read_ends(path: &Path) -> Result<Vec<End>> {
+    let bytes = match read_log(path) {
+        Ok(bytes) => bytes,
+        Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
+        Err(error) => return Err(error),
+    };
+    let ends = whole_lines(&bytes).split(|b| *b == b'\n').filter(|line| line.starts_with(b"{\"kind\":\"end\""));
+    Ok(ends
+        .filter_map(|line| serde_json::from_slice(line).ok())
+        .filter_map(|r| if let Record::End(end) = r { Some(end) } else { None })
+        .collect())
 }
 
 fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<Vec<(Record, &'a [u8])>> {

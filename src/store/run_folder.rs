@@ -4,7 +4,9 @@
 use super::error::{At, Result};
 use super::lock::Lock;
 use super::log::MetricsLog;
+use super::metrics::EndReason;
 use crate::check::spec::{Arm, FlatField};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -22,7 +24,10 @@ const NOT_IN_ID: &[&str] = &[
     "data.files",
     "data.valid_source",
     "data.tokenizer.file",
-    "train.checkpoint",
+    "train.checkpoint_every",
+    "train.checkpoint_keep",
+    // Which state that is, `start.*` says.
+    "train.start",
     "eval.times",
     "objective.sampler",
 ];
@@ -58,7 +63,7 @@ pub(super) fn id_of_fields(flat: &[FlatField], data_hash: &str) -> String {
     hasher.finalize().to_hex().chars().take(ID_DIGITS).collect()
 }
 
-fn is_in_id(path: &str) -> bool {
+pub(super) fn is_in_id(path: &str) -> bool {
     !NOT_IN_ID.iter().any(|out| path.strip_prefix(out).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
 }
 
@@ -82,12 +87,28 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
+    /// Where the folder of a run is to stand.
+    pub fn of(runs: &Path, experiment: &str, name: &str, id: &str) -> RunFolder {
+        RunFolder { path: runs.join(experiment).join(format!("{name}-{id}")) }
+    }
+
     /// The folder of a run, made if it is not there.
     pub fn create(runs: &Path, experiment: &str, name: &str, id: &str) -> Result<RunFolder> {
-        let path = runs.join(experiment).join(format!("{name}-{id}"));
-        let checkpoints = path.join("checkpoints");
-        fs::create_dir_all(&checkpoints).at(&checkpoints)?;
-        Ok(RunFolder { path })
+        let run = RunFolder::of(runs, experiment, name, id);
+        run.make()?;
+        Ok(run)
+    }
+
+    /// Makes the folder if it is not there.
+    pub fn make(&self) -> Result<()> {
+        let checkpoints = self.checkpoints_path();
+        fs::create_dir_all(&checkpoints).at(&checkpoints)
+    }
+
+    /// Whether the run reached its budget, so that there is nothing left to train.
+    pub fn is_finished(&self) -> Result<bool> {
+        let ends = super::log::read_ends(&self.metrics_path())?;
+        Ok(ends.iter().any(|end| end.reason == EndReason::Finished))
     }
 
     /// An existing folder, taken as it is.
@@ -108,10 +129,30 @@ impl RunFolder {
         found.into_iter().next().map(RunFolder::at)
     }
 
+    /// Whether a folder holds what a run writes.
+    pub fn is_run(path: &Path) -> bool {
+        path.join("metrics.jsonl").exists() || path.join("spec.lock.ron").exists()
+    }
+
+    /// All runs under all experiments by id, looked through once; of several with one id the first by name.
+    pub fn by_id(runs: &Path) -> BTreeMap<String, RunFolder> {
+        let mut all: Vec<PathBuf> = sub_folders(runs).iter().flat_map(|experiment| sub_folders(experiment)).collect();
+        all.sort();
+        let mut found = BTreeMap::new();
+        for run in all.into_iter().map(RunFolder::at) {
+            let id = run.id();
+            let is_id = id.len() == ID_DIGITS && id.chars().all(|c| c.is_ascii_hexdigit());
+            if is_id {
+                found.entry(id).or_insert(run);
+            }
+        }
+        found
+    }
+
     /// Every run of an experiment's folder, by name.
     pub fn list(experiment: &Path) -> Vec<RunFolder> {
-        let is_run = |path: &PathBuf| path.join("metrics.jsonl").exists() || path.join("spec.lock.ron").exists();
-        let mut all: Vec<PathBuf> = sub_folders(experiment).into_iter().filter(is_run).collect();
+        let mut all: Vec<PathBuf> =
+            sub_folders(experiment).into_iter().filter(|path| RunFolder::is_run(path)).collect();
         all.sort();
         all.into_iter().map(RunFolder::at).collect()
     }
@@ -123,6 +164,12 @@ impl RunFolder {
     /// `<arm>-<point>-<id>`
     pub fn name(&self) -> String {
         self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    /// What the name ends in.
+    pub fn id(&self) -> String {
+        let name = self.name();
+        name.rsplit_once('-').map_or(name.clone(), |(_, id)| id.to_owned())
     }
 
     pub fn lock_path(&self) -> PathBuf {

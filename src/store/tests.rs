@@ -65,7 +65,7 @@ fn save(dir: &Path, step: u64) -> std::path::PathBuf {
     let wide = TensorData { name: "w".into(), dtype: DType::F64, shape: vec![0, 4], bytes: vec![] };
     let files =
         [("model.safetensors", vec![tensor("z", 0), tensor("a", 1), half]), ("state.safetensors", vec![count, wide])];
-    write_checkpoint(dir, step, &files, &serde_json::json!({ "step": step, "lr": 0.1 })).unwrap()
+    write_checkpoint(dir, step, &files, &serde_json::json!({ "step": step, "lr": 0.1 }), &Kept::DEFAULT).unwrap()
 }
 
 #[test]
@@ -106,6 +106,9 @@ fn a_lock_comes_back_as_it_was_and_says_what_changed() {
         code: "0.1.0".into(),
         libtorch: "2.11.0".into(),
         threads: 2,
+        device: String::new(),
+        earlier: vec![],
+        parent: None,
         source: Default::default(),
         fields: vec![LockField {
             path: "data.seq".into(),
@@ -281,7 +284,7 @@ fn a_refused_checkpoint_leaves_nothing() {
         vec![("state.json", vec![])],
         vec![("m", vec![]), ("m", vec![])],
     ] {
-        assert!(write_checkpoint(folder.path(), 1, &files, &none).is_err());
+        assert!(write_checkpoint(folder.path(), 1, &files, &none, &Kept::DEFAULT).is_err());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

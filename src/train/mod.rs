@@ -7,6 +7,7 @@ pub mod run;
 pub mod setup;
 pub mod step;
 
-pub use run::{Limits, RunResult, is_finished, run};
+pub use progress::Watch;
+pub use run::{From, Limits, RunResult, run};
 pub use setup::{Setup, SetupError};
 pub use step::{StepError, Stepper};

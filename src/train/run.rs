@@ -1,13 +1,14 @@
 //! A whole run: steps, evaluations, log, checkpoints, and every way to end.
 
 use super::checkpoint::{self, CheckpointError};
-use super::progress::Progress;
+use super::progress::Watch;
 use super::setup::Setup;
 use super::step::{StepError, Stepper};
 use crate::eval::Evaluator;
 use crate::lower::{LowerError, device};
+use crate::store::checkpoint::{checkpoint_path, drop_checkpoints_after};
 use crate::store::metrics::{Checkpoint, End, EndReason, Eval, Record, Start};
-use crate::store::{Lock, MetricsLog, RunFolder, StoreError, latest_checkpoint, read_checkpoint, read_metrics};
+use crate::store::{Lock, MetricsLog, RunFolder, SavedCheckpoint, StoreError, latest_checkpoint};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -22,6 +23,23 @@ pub enum RunError {
     Checkpoint(#[from] CheckpointError),
     #[error("{broken}\n  = note: the last good checkpoint is {checkpoint}")]
     Broken { broken: Box<StepError>, checkpoint: String },
+    #[error(
+        "{path} ends at step {last}, before the checkpoint of step {step}\n  = note: nothing was changed\n  = help: move the \
+         run's folder away to begin anew, or put its log back"
+    )]
+    LogGap { path: String, step: u64, last: u64 },
+}
+
+impl RunError {
+    /// The message, and what can be done, where that is known.
+    pub fn with_help(&self) -> String {
+        match self {
+            RunError::Store(error) | RunError::Checkpoint(CheckpointError::Store(error)) => error.with_help(),
+            RunError::Lower(_) | RunError::Checkpoint(_) | RunError::Broken { .. } | RunError::LogGap { .. } => {
+                self.to_string()
+            }
+        }
+    }
 }
 
 /// When to stop before the budget's end.
@@ -42,45 +60,74 @@ pub struct RunResult {
     pub eval_seconds: f64,
 }
 
-/// Trains the arm in its run folder: from the last checkpoint if there is one, to the end of the
-/// budget or to a limit. A finished run is not repeated.
+/// The state that a run takes its first step from.
+#[derive(Debug)]
+pub enum From {
+    Initial,
+    /// A checkpoint of its own: it was interrupted.
+    Own(SavedCheckpoint),
+    /// The checkpoint of another run; steps, schedule and data begin anew.
+    Parent {
+        saved: SavedCheckpoint,
+        keeps_optimizer: bool,
+    },
+}
+
+/// Trains the arm in its run folder to the end of the budget or to a limit. The caller holds the folder and knows that
+/// `lock` may stand there.
 pub fn run(
     setup: &mut Setup,
-    experiment: &str,
     folder: &RunFolder,
     lock: &mut Lock,
+    from: From,
     limits: &Limits,
+    watch: &mut dyn Watch,
 ) -> Result<RunResult, RunError> {
     let steps = setup.arm.budget.steps;
-    let start = start_record(setup, experiment, folder);
-    lock.init_hash = start.init_hash.clone();
-    if let Some(done) = finished(folder)? {
-        return Ok(done);
-    }
+    let start = start_record(setup, lock, folder);
     let data = setup.data.clone();
     let mut stepper = Stepper::new(setup, &data)?;
-    let saved = latest_checkpoint(&folder.checkpoints_path());
-    match &saved {
-        Some((_, path)) => checkpoint::restore(&mut stepper, &read_checkpoint(path)?)?,
-        None => folder.write_lock(lock)?,
+    let is_own = matches!(from, From::Own(_));
+    match from {
+        From::Initial => {}
+        From::Own(saved) => checkpoint::restore(&mut stepper, &saved)?,
+        From::Parent { saved, keeps_optimizer } => checkpoint::start_from(&mut stepper, &saved, keeps_optimizer)?,
     }
     let mut log = folder.open_log()?;
-    log.truncate_after(stepper.step)?;
-    log.append(&Record::Start(Start { from_step: stepper.step, ..start }))?;
-    let mut progress = Progress::new(&stepper.setup.arm.title(), stepper.step, steps);
-    if stepper.step > 0 {
-        progress.line(&format!("{:>8}  continues from step {}", stepper.setup.arm.title(), stepper.step));
+    if is_own {
+        let kept = log.truncate_after(stepper.step)?;
+        goes_on(&kept, &stepper, folder, &mut log)?;
+    } else {
+        log.clear()?;
+        lock.init_hash = stepper.setup.weights.hash()?;
     }
-    let outcome = steps_loop(&mut stepper, folder, &mut log, &mut progress, limits);
-    progress.finish();
-    outcome
+    drop_checkpoints_after(&folder.checkpoints_path(), stepper.step)?;
+    folder.write_lock(lock)?;
+    log.append(&Record::Start(Start { from_step: stepper.step, init_hash: lock.init_hash.clone(), ..start }))?;
+    watch.starts(stepper.step, steps);
+    steps_loop(&mut stepper, folder, &mut log, watch, limits)
+}
+
+/// A checkpoint is written after the lines of its steps and before its own. So where a kill came between, that one line
+/// is missing; and where others are, the log is not this run's.
+fn goes_on(kept: &[Record], stepper: &Stepper<'_>, folder: &RunFolder, log: &mut MetricsLog) -> Result<(), RunError> {
+    let last = kept.iter().rev().find_map(|r| if let Record::Step(step) = r { Some(step.step) } else { None });
+    if last != Some(stepper.step) {
+        let path = folder.metrics_path().display().to_string();
+        return Err(RunError::LogGap { path, step: stepper.step, last: last.unwrap_or(0) });
+    }
+    let is_noted = kept.iter().any(|r| matches!(r, Record::Checkpoint(c) if c.step == stepper.step));
+    if !is_noted {
+        note_checkpoint(stepper, folder, log)?;
+    }
+    Ok(())
 }
 
 fn steps_loop(
     stepper: &mut Stepper<'_>,
     folder: &RunFolder,
     log: &mut MetricsLog,
-    progress: &mut Progress,
+    watch: &mut dyn Watch,
     limits: &Limits,
 ) -> Result<RunResult, RunError> {
     let arm = stepper.setup.arm.clone();
@@ -109,7 +156,7 @@ fn steps_loop(
             Err(broken) => return Err(stop_broken(broken, folder, log, train_time, eval_time)?),
         };
         train_time += started.elapsed();
-        progress.step(&record);
+        watch.step(&record);
         log.append(&Record::Step(record))?;
         if arm.eval.at_steps.binary_search(&stepper.step).is_ok() {
             let started = Instant::now();
@@ -132,10 +179,11 @@ fn steps_loop(
                 measures,
                 seconds: started.elapsed().as_secs_f64(),
             };
-            progress.eval(&record);
+            watch.eval(&record);
             log.append(&Record::Eval(record))?;
         }
-        if stepper.step.is_multiple_of(arm.train.checkpoint_every_steps) {
+        let (every, keep) = (arm.train.checkpoint_every_steps, &arm.train.checkpoint_keep);
+        if stepper.step.is_multiple_of(every) || keep.names(stepper.step) {
             save(stepper, folder, log)?;
             saved_at = Some(stepper.step);
         }
@@ -166,14 +214,16 @@ fn end_of(result: &RunResult, message: Option<String>) -> End {
 
 fn save(stepper: &Stepper<'_>, folder: &RunFolder, log: &mut MetricsLog) -> Result<(), RunError> {
     log.sync()?;
-    let path = checkpoint::save(stepper, &folder.checkpoints_path())?;
+    checkpoint::save(stepper, &folder.checkpoints_path())?;
+    note_checkpoint(stepper, folder, log)
+}
+
+fn note_checkpoint(stepper: &Stepper<'_>, folder: &RunFolder, log: &mut MetricsLog) -> Result<(), RunError> {
+    let path = checkpoint_path(&folder.checkpoints_path(), stepper.step);
     let shown = path.strip_prefix(folder.path()).unwrap_or(&path);
-    log.append(&Record::Checkpoint(Checkpoint {
-        step: stepper.step,
-        path: shown.display().to_string(),
-        weights_hash: stepper.setup.weights.hash()?,
-    }))?;
-    Ok(())
+    let weights_hash = stepper.setup.weights.hash()?;
+    let path = shown.display().to_string();
+    Ok(log.append(&Record::Checkpoint(Checkpoint { step: stepper.step, path, weights_hash }))?)
 }
 
 /// Logs a step that broke; the weights on disk are those of the last good checkpoint.
@@ -204,33 +254,11 @@ fn stop_broken(
     Ok(RunError::Broken { broken: Box::new(broken), checkpoint })
 }
 
-/// Whether the run reached its budget, so that there is nothing left to train.
-pub fn is_finished(folder: &RunFolder) -> Result<bool, RunError> {
-    Ok(finished(folder)?.is_some())
-}
-
-/// The end of a run that reached its budget.
-fn finished(folder: &RunFolder) -> Result<Option<RunResult>, RunError> {
-    if !folder.metrics_path().exists() {
-        return Ok(None);
-    }
-    let ends: Vec<End> = read_metrics(&folder.metrics_path())?
-        .into_iter()
-        .filter_map(|r| if let Record::End(end) = r { Some(end) } else { None })
-        .collect();
-    Ok(ends.iter().any(|e| e.reason == EndReason::Finished).then(|| RunResult {
-        reason: EndReason::Finished,
-        step: ends.last().map_or(0, |e| e.step),
-        train_seconds: ends.iter().map(|e| e.train_seconds).sum(),
-        eval_seconds: ends.iter().map(|e| e.eval_seconds).sum(),
-    }))
-}
-
-fn start_record(setup: &Setup, experiment: &str, folder: &RunFolder) -> Start {
+fn start_record(setup: &Setup, lock: &Lock, folder: &RunFolder) -> Start {
     let arm = &setup.arm;
     Start {
         run: folder.name(),
-        experiment: experiment.into(),
+        experiment: lock.experiment.clone(),
         arm: arm.name.clone(),
         point: arm.point.name(),
         objective: arm.objective.name().into(),
@@ -242,7 +270,7 @@ fn start_record(setup: &Setup, experiment: &str, folder: &RunFolder) -> Start {
         unique_tokens: setup.data.train.len() as u64,
         params: setup.training.program().params.iter().map(|p| p.n_elements()).sum(),
         flops_per_step: setup.flops_per_step,
-        init_hash: setup.init_hash.clone(),
+        init_hash: lock.init_hash.clone(),
         data_hash: setup.data.data_hash.clone(),
         valid_hash: setup.data.valid_hash.clone(),
         n_valid_documents: u64::from(setup.data.n_valid_documents),
@@ -251,6 +279,6 @@ fn start_record(setup: &Setup, experiment: &str, folder: &RunFolder) -> Start {
         device: device::name(setup.device),
         threads: device::n_threads() as u64,
         libtorch: device::libtorch_version(),
-        code: super::setup::code_version(),
+        code: lock.code.clone(),
     }
 }

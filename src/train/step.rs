@@ -28,6 +28,8 @@ pub struct Stepper<'a> {
     /// Finished updates.
     pub step: u64,
     pub clipped_steps: u64,
+    /// Updates that the moments had seen before the first step of this run.
+    pub earlier_updates: u64,
     /// Seconds by operation, where they are asked for.
     pub timings: Option<Timings>,
 }
@@ -40,7 +42,18 @@ impl<'a> Stepper<'a> {
         let grads = GradBuffer::new(&setup.weights)?;
         let optimizer = AdamWState::new(&setup.weights)?;
         let ema = arm.train.ema.map(|decay| Ema::new(&setup.weights, decay)).transpose()?;
-        Ok(Stepper { batches, corruptor, grads, optimizer, ema, step: 0, clipped_steps: 0, timings: None, setup })
+        Ok(Stepper {
+            batches,
+            corruptor,
+            grads,
+            optimizer,
+            ema,
+            step: 0,
+            clipped_steps: 0,
+            earlier_updates: 0,
+            timings: None,
+            setup,
+        })
     }
 
     pub fn epoch(&self) -> f64 {
@@ -88,7 +101,7 @@ impl<'a> Stepper<'a> {
             &arm.train.optimizer,
             lr,
             arm.train.clip,
-            self.step + 1,
+            self.earlier_updates + self.step + 1,
         )?;
         let sound = loss.is_finite() && stats.finite;
         if sound && let Some(ema) = &mut self.ema {

@@ -245,6 +245,66 @@ pub struct Train {
     pub weight_noise: f64,
     pub seeds: Seeds,
     pub checkpoint_every_steps: u64,
+    /// Which checkpoints stay.
+    pub checkpoint_keep: CheckpointKeep,
+    /// `None`: the initial weights.
+    pub start: Option<StartFrom>,
+}
+
+/// Which checkpoints of a run stay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CheckpointKeep {
+    All,
+    /// The newest `n`, at least one, and those of `at_steps` (ascending), which are written whatever the cadence.
+    Newest {
+        n: u64,
+        at_steps: Vec<u64>,
+    },
+}
+
+impl CheckpointKeep {
+    /// Two: should the newest be damaged, there is the one before it.
+    pub const DEFAULT: CheckpointKeep = CheckpointKeep::Newest { n: 2, at_steps: vec![] };
+
+    /// Whether one stays of which `n_newer` newer ones exist.
+    pub fn keeps(&self, step: u64, n_newer: usize) -> bool {
+        match self {
+            CheckpointKeep::All => true,
+            CheckpointKeep::Newest { n, at_steps } => {
+                (n_newer as u64) < (*n).max(1) || at_steps.binary_search(&step).is_ok()
+            }
+        }
+    }
+
+    /// Whether one has to be written here for its own sake.
+    pub fn names(&self, step: u64) -> bool {
+        matches!(self, CheckpointKeep::Newest { at_steps, .. } if at_steps.binary_search(&step).is_ok())
+    }
+}
+
+impl std::fmt::Display for CheckpointKeep {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            CheckpointKeep::All => f.write_str("all"),
+            CheckpointKeep::Newest { n, at_steps } if at_steps.is_empty() => write!(f, "last({n})"),
+            CheckpointKeep::Newest { n, at_steps } => {
+                let steps: Vec<String> = at_steps.iter().map(u64::to_string).collect();
+                write!(f, "last({n}) and steps {}", steps.join(", "))
+            }
+        }
+    }
+}
+
+/// `checkpoint("coder_constant", step: 319_456, optimizer: keep)`: the state of another run, where this one starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartFrom {
+    /// An experiment (whose run of the same arm and point is meant), a run's folder or a checkpoint's.
+    pub from: String,
+    /// The last one, where it is not given.
+    pub step: Option<u64>,
+    /// Whether the optimizer's moments come along; otherwise they start at zero.
+    pub keeps_optimizer: bool,
+    pub span: Span,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,16 +1,13 @@
 //! A run from its folder: the spec of its lock compiled again, its last weights, its tokenizer.
 
-use super::super::read_data;
-use crate::base::source::Memory;
+use super::super::{compile_source, read_data};
 use crate::check::spec::Objective;
-use crate::cli::{RUN_FAILED, USAGE, env, fail, front, graph, render};
+use crate::cli::{RUN_FAILED, USAGE, fail, graph};
 use crate::data::Codec;
-use crate::resolve::Override;
 use crate::sample::Trained;
 use crate::store::{Lock, RunFolder, StoreError, TensorData, latest_checkpoint, read_checkpoint};
 use crate::train::checkpoint::{AVERAGE, MODEL};
-use crate::train::is_finished;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use tch::Device;
 
@@ -32,7 +29,7 @@ pub fn load(path: &Path, device: Device) -> Result<Run, ExitCode> {
     let Some((step, tensors)) = newest_weights(&folder).map_err(|e| failed(&e))? else {
         return Err(fail(&format!("`{}` has no checkpoint yet", path.display()), RUN_FAILED));
     };
-    let compiled = compile_lock(&lock)?;
+    let compiled = compile_source(&lock.source, &lock.experiment).map_err(|message| fail(&message, RUN_FAILED))?;
     let point = (!lock.point.is_empty()).then_some(lock.point.as_str());
     let (arm, model) = graph::choose(&compiled, Some(&lock.arm), point)?;
     let codec = read_data(arm)?.codec.clone();
@@ -59,7 +56,7 @@ pub fn judge(path: &Path, judged: &Run, device: Device) -> Result<Run, ExitCode>
         let message = format!("--judge: the tokens of `{shown}` are not those of `{}`", judged.name);
         return Err(fail(&message, USAGE));
     }
-    if !is_finished(&folder).map_err(|error| fail(&error.to_string(), RUN_FAILED))? {
+    if !folder.is_finished().map_err(|error| fail(&error.to_string(), RUN_FAILED))? {
         return Err(fail(&format!("--judge: `{shown}` has not finished"), USAGE));
     }
     Ok(judge)
@@ -71,19 +68,4 @@ pub fn newest_weights(folder: &RunFolder) -> Result<Option<(u64, Vec<TensorData>
     let mut files = read_checkpoint(&path)?.files;
     let tensors = files.remove(AVERAGE).or_else(|| files.remove(MODEL)).unwrap_or_default();
     Ok(Some((step, tensors)))
-}
-
-/// The spec as it was run: the texts in the lock and every value that was set.
-fn compile_lock(lock: &Lock) -> Result<front::Compiled, ExitCode> {
-    let files = lock.source.files.iter().map(|(name, text)| (PathBuf::from(name), text.clone())).collect();
-    let Some((main, _)) = lock.source.files.first() else {
-        return Err(fail("the lock holds no spec", RUN_FAILED));
-    };
-    let set: Vec<Override> =
-        lock.source.set.iter().map(|(path, value)| Override { path: path.clone(), value: value.clone() }).collect();
-    let outcome = front::compile(Path::new(main), &Memory(files), Some(&lock.experiment), &set, None);
-    outcome.compiled.ok_or_else(|| {
-        eprint!("{}", render::human(&outcome.diagnostics, &outcome.sources, env::color()));
-        fail("the spec in the lock does not compile with this dlmc", RUN_FAILED)
-    })
 }

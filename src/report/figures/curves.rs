@@ -50,12 +50,13 @@ fn loss_chart(group: &Group<'_>, along: Along, unit: &str) -> Chart {
     let valid = lines(group, Look::Main, "", |run| curves::curve(run, &Metric::valid_loss(), along));
     let named = |line: Line| Line { name: valid_name(group, &line.name), ..line };
     drawn.extend(valid.into_iter().map(named));
-    chart(group, along, format!("loss, {unit}"), drawn)
+    chart(group, along, Some(&Metric::valid_loss()), format!("loss, {unit}"), drawn)
 }
 
 /// `mdm: validation, upper bound`
 fn valid_name(group: &Group<'_>, name: &str) -> String {
-    let start = group.runs.iter().filter(|drawn| name.starts_with(&drawn.name)).find_map(|drawn| drawn.run.start());
+    let whose = name.split(", ").next().unwrap_or(name);
+    let start = group.runs.iter().filter(|drawn| drawn.name == whose).find_map(|drawn| drawn.run.start());
     let kind = start.map_or("", |start| if start.exact { ", exact" } else { ", upper bound" });
     match (group.with_training, name.split_once(", ")) {
         (true, None) => format!("{name}: validation{kind}"),
@@ -64,10 +65,13 @@ fn valid_name(group: &Group<'_>, name: &str) -> String {
     }
 }
 
-/// Lines against progress with the decay and, for the validation loss, the crossings.
-fn chart(group: &Group<'_>, along: Along, label: String, lines: Vec<Line>) -> Chart {
+/// Lines against progress with the decay and, of one metric, the crossings and where arms begin to overfit.
+fn chart(group: &Group<'_>, along: Along, metric: Option<&Metric>, label: String, lines: Vec<Line>) -> Chart {
     let mut marks: Vec<_> = marks::decay(group, along).into_iter().collect();
-    marks.extend(marks::crossings(group, along, &lines));
+    if let Some(metric) = metric {
+        marks.extend(marks::crossings(group, metric, along, &lines));
+        marks.extend(marks::onsets(group, metric, along, &lines));
+    }
     let mut chart = Chart {
         heading: group.heading.clone(),
         notes: group.notes.clone(),
@@ -142,9 +146,8 @@ fn metric_chart(group: &Group<'_>, along: Along, panel: &[&Metric], label: Strin
         let look = if i == 0 { Look::Main } else { Look::Dashed };
         drawn.extend(lines(group, look, what, |run| curves::curve(run, metric, along)));
     }
-    let plain =
-        Group { heading: group.heading.clone(), notes: vec![], runs: vec![], races: vec![], with_training: false };
-    let mut chart = chart(&plain, along, label, drawn);
-    chart.marks.extend(marks::decay(group, along));
+    let only = if let [only] = panel { Some(*only) } else { None };
+    let mut chart = chart(group, along, only, label, drawn);
+    chart.notes.clear();
     chart
 }

@@ -4,16 +4,18 @@ use super::{arm_colour, marks};
 use crate::claims::{Crossover, Side};
 use crate::report::ReportInput;
 use crate::report::chart::{Axis, Chart, Colour, Figure, Line, Look, Mark, Numbers, Spot, View};
-use crate::report::curves::{Along, unit};
+use crate::report::curves::{Along, metric_label, unit};
 
-const CAPTION: &str = "Paired difference on the same documents, with its 95% bootstrap interval. The crossover is the last \
+const CAPTION: &str = "Paired difference on the same documents (or items of the task), with its 95% bootstrap \
+                       interval. The crossover is the last \
                        change of sign before the learning rate falls, if every evaluation from there on is clear.";
 
 /// The races of a claim, a panel for each (place, race).
 pub fn figure(id: &str, input: &ReportInput, races: &[(String, &Crossover)]) -> Figure {
     let mut panels: Vec<Chart> = races.iter().map(|(place, race)| chart(input, place, race)).collect();
     crate::report::chart::share_scales(&mut panels);
-    let title = races.first().map_or(String::new(), |(_, race)| format!("{} against {}", race.of, race.than));
+    let title =
+        races.first().map_or(String::new(), |(_, race)| format!("{}: {} against {}", race.metric, race.of, race.than));
     Figure { id: id.into(), title, caption: CAPTION.into(), views: vec![View { along: None, panels }] }
 }
 
@@ -52,7 +54,8 @@ fn chart(input: &ReportInput, place: &str, race: &Crossover) -> Chart {
     };
     let lines =
         vec![curve, dots(Side::Neither, None), dots(Side::Of, Some(&race.of)), dots(Side::Than, Some(&race.than))];
-    let unit = unit(&input.runs);
+    let label = metric_label(&race.metric, &unit(&input.runs));
+    let unit = label.split_once(", ").map_or("", |(_, unit)| unit);
     let mut chart = Chart {
         heading: place.to_owned(),
         notes: if place.is_empty() { vec![] } else { vec![marks::words(race)] },

@@ -1,20 +1,22 @@
 //! Marks behind curves: the decay of the learning rate, and where arms cross.
 
 use super::Group;
-use crate::claims::{Crossover, Verdict};
+use crate::check::spec::Metric;
+use crate::claims::{Crossover, Onset, Verdict};
 use crate::report::chart::{Colour, Line, Look, Mark, Spot};
 use crate::report::curves::Along;
 use crate::report::{RunRecord, words};
 
 /// Whether two races are one.
 pub fn same(a: &Crossover, b: &Crossover) -> bool {
-    (&a.of, &a.than, a.under) == (&b.of, &b.than, b.under)
+    (&a.metric, &a.of, &a.than, a.under) == (&b.metric, &b.of, &b.than, b.under)
 }
 
-/// `mdm under ar: epoch 18 [16, 20]`
+/// `mdm under ar: epoch 18 [16, 20]`, with the metric where it is another than the page is about.
 pub fn words(race: &Crossover) -> String {
     let side = if race.under { "under" } else { "over" };
-    format!("{} {side} {}: {}", race.of, race.than, words::finding(race, false).replace('`', ""))
+    let metric = if race.metric == Metric::valid_loss() { String::new() } else { format!("{}, ", race.metric) };
+    format!("{metric}{} {side} {}: {}", race.of, race.than, words::finding(race, false).replace('`', ""))
 }
 
 pub fn decided(race: &Crossover) -> bool {
@@ -55,9 +57,9 @@ pub fn decay(group: &Group<'_>, along: Along) -> Option<Mark> {
 
 /// Where the group's arms cross. At the same FLOPs arms stand at different tokens, so there each curve is marked where it
 /// was at the crossing.
-pub fn crossings(group: &Group<'_>, along: Along, curves: &[Line]) -> Vec<Mark> {
+pub fn crossings(group: &Group<'_>, metric: &Metric, along: Along, curves: &[Line]) -> Vec<Mark> {
     let mut marks = vec![];
-    for race in &group.races {
+    for race in group.races.iter().filter(|race| race.metric == *metric) {
         let Some((epoch, low, high, inside)) = crossing(race) else { continue };
         let key = key_of(inside).to_owned();
         for drawn in group.runs.iter().filter(|drawn| drawn.run.arm == race.of || drawn.run.arm == race.than) {
@@ -76,6 +78,19 @@ pub fn crossings(group: &Group<'_>, along: Along, curves: &[Line]) -> Vec<Mark> 
         }
     }
     marks
+}
+
+/// Where arms of the group begin to overfit, on their curves.
+pub fn onsets(group: &Group<'_>, metric: &Metric, along: Along, curves: &[Line]) -> Vec<Mark> {
+    let mark = |onset: &&Onset| {
+        let from = onset.from.filter(|_| onset.metric == *metric)?;
+        let drawn = group.runs.iter().find(|drawn| drawn.run.arm == onset.arm)?;
+        let curve = curves.iter().find(|line| line.colour == drawn.colour && line.look == Look::Main)?;
+        let x = along.of_epoch(drawn.run, from.epoch)?;
+        let y = interpolated(&curve.spots, x)?;
+        Some(Mark::Ring { x, y, colour: drawn.colour, key: format!("{}: overfitting sets in", drawn.name) })
+    };
+    group.onsets.iter().filter_map(mark).collect()
 }
 
 fn interpolated(spots: &[Spot], x: f64) -> Option<f64> {

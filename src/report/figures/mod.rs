@@ -2,6 +2,7 @@
 pub mod conduct;
 pub mod curves;
 pub mod deciles;
+pub mod decline;
 pub mod difference;
 pub mod marks;
 
@@ -10,7 +11,7 @@ use super::curves::Along;
 use super::findings::{Findings, Verdicts};
 use super::points::Sweep;
 use super::{ReportInput, RunRecord};
-use crate::claims::{Completion, Crossover, Evidence};
+use crate::claims::{Completion, Crossover, Evidence, Onset};
 
 /// Runs that are drawn together: those of an experiment, of one place of a sweep, or of one arm over all places.
 pub struct Group<'a> {
@@ -19,6 +20,8 @@ pub struct Group<'a> {
     pub runs: Vec<Drawn<'a>>,
     /// Races between arms of the group.
     pub races: Vec<&'a Crossover>,
+    /// From when on its arms overfit.
+    pub onsets: Vec<&'a Onset>,
     /// Whether training curves are drawn too; beside many runs they would hide them.
     pub with_training: bool,
 }
@@ -42,6 +45,7 @@ pub fn single<'a>(input: &'a ReportInput, findings: &'a Findings) -> Group<'a> {
         notes: vec![],
         runs: input.runs.iter().zip(&findings.names).enumerate().map(drawn).collect(),
         races: findings.crossovers(),
+        onsets: onsets(&findings.verdicts, None),
         with_training: true,
     }
 }
@@ -66,7 +70,14 @@ pub fn by_place<'a>(input: &'a ReportInput, sweep: &'a Sweep) -> Vec<Group<'a>> 
         };
         let heading = if place.is_empty() { "all replicates".to_owned() } else { place.clone() };
         let runs = runs.iter().enumerate().map(drawn).collect();
-        Group { heading, notes, runs, races: races(&sweep.verdicts, place), with_training: true }
+        Group {
+            heading,
+            notes,
+            runs,
+            races: races(&sweep.verdicts, place),
+            onsets: onsets(&sweep.verdicts, Some(place)),
+            with_training: true,
+        }
     };
     places(input).iter().map(of_place).collect()
 }
@@ -85,7 +96,7 @@ pub fn by_arm<'a>(input: &'a ReportInput) -> Vec<Group<'a>> {
         let mut notes: Vec<String> = missing.map(|(_, point)| format!("{point}: missing, no run yet")).collect();
         notes.extend(runs.iter().filter_map(|run| unfinished(run, &run.point)));
         let runs = runs.into_iter().filter_map(drawn).collect();
-        Group { heading: arm.clone(), notes, runs, races: vec![], with_training: false }
+        Group { heading: arm.clone(), notes, runs, races: vec![], onsets: vec![], with_training: false }
     };
     input.record.arms.iter().map(of_arm).collect()
 }
@@ -122,6 +133,12 @@ fn races<'a>(verdicts: &'a Verdicts, place: &str) -> Vec<&'a Crossover> {
         }
     }
     races
+}
+
+/// What was found at a place, or at all.
+fn onsets<'a>(verdicts: &'a Verdicts, place: Option<&str>) -> Vec<&'a Onset> {
+    let here = verdicts.readings.iter().filter(|reading| place.is_none_or(|place| reading.place == place));
+    here.filter_map(|reading| reading.onset.as_ref().ok()).collect()
 }
 
 /// An arm has one colour on the whole page; a run of no arm of the spec takes its own.

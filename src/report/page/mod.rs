@@ -1,13 +1,15 @@
 //! `report.html`: one page that needs nothing else, no font, no picture, no script from outside. The claim and its
 //! verdict first, then what they rest on.
+mod assumptions;
 mod claims;
 mod locks;
+mod readings;
 mod sections;
 mod single;
 mod sweep;
 
 pub use claims::few_seeds;
-pub use single::single;
+pub use single::{comparison, single};
 pub use sweep::sweep;
 
 use super::chart::Figure;

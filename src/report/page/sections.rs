@@ -85,7 +85,7 @@ pub fn best_tables(findings: &Findings) -> Markup {
                     Ok(result) => {
                         p { (words::best_against_best(result)) ", on " (result.n_items) " " (result.metric.item_word()) "." }
                         div.wide { table {
-                            thead { tr { th { "arm" } th.number { "epoch" } th.number { "step" } th.number { "loss on the other half" } th.number { "95% interval" } } }
+                            thead { tr { th { "arm" } th.number { "epoch" } th.number { "step" } th.number { "on the other half" } th.number { "95% interval" } } }
                             tbody {
                                 @for best in [&result.of, &result.than] {
                                     tr {

@@ -2,11 +2,11 @@
 //! the page of an experiment says.
 
 use super::sections::{self, problems};
-use super::{Page, claims, locks, page, switch};
+use super::{Page, assumptions, claims, locks, page, readings, switch};
 use crate::claims::series::title;
 use crate::report::chart::{Figure, embed::embed};
 use crate::report::curves::{Along, other_metrics, unit};
-use crate::report::figures::{self, Group, conduct, curves, deciles};
+use crate::report::figures::{self, Group, conduct, curves, deciles, decline};
 use crate::report::points::{PointReport, Sweep, rows};
 use crate::report::{ReportInput, RunRecord};
 use maud::{Markup, html};
@@ -21,6 +21,7 @@ pub fn sweep(input: &ReportInput, sweep: &Sweep) -> Page {
     let mut drawn: Vec<Figure> = vec![];
     let mut places = figures::by_place(input, sweep);
     places.truncate(MAX_PANELS);
+    let decline = decline::figure(input, &sweep.verdicts.readings);
     let by_rate = deciles::figure(&places, &unit(&input.runs));
     let body = html! {
         header {
@@ -37,6 +38,11 @@ pub fn sweep(input: &ReportInput, sweep: &Sweep) -> Page {
             @for figure in &over_training { (embed(figure)) }
         }
         (points(input, sweep))
+        section #readings {
+            h2 { "Best, last, overfitting" }
+            (readings::table(&sweep.verdicts.readings))
+            (embed(&decline))
+        }
         section #mask-rate { h2 { "Where in the noise" } (embed(&by_rate)) }
         section #matched {
             h2 { "Matched arms" }
@@ -46,11 +52,12 @@ pub fn sweep(input: &ReportInput, sweep: &Sweep) -> Page {
         @for (i, point) in sweep.points.iter().enumerate() { (details(i, point)) }
         (sections::cost(input, &names))
         (sections::samples(input, &names))
+        (assumptions::render(input))
         (locks::render(input, &names))
         (sections::environment(input, &names))
     };
     drawn.splice(0..0, over_training);
-    drawn.push(by_rate);
+    drawn.extend([decline, by_rate]);
     drawn.retain(|figure| !figure.is_empty());
     Page { html: page(&record.name, body), figures: drawn }
 }

@@ -205,6 +205,9 @@ fn lock(arm: &Arm) -> Lock {
         code: "0.1.0+e745639".into(),
         libtorch: "2.11.0".into(),
         threads: 2,
+        device: String::new(),
+        earlier: vec![],
+        parent: None,
         source: Default::default(),
         fields: vec![
             field("data.seq", "128", "quickstart.dlm:14"),
@@ -214,7 +217,7 @@ fn lock(arm: &Arm) -> Lock {
                 "quickstart.dlm:33",
             ),
             field("train.batch", "32 seqs", "quickstart.dlm:24"),
-            field("train.clip", "1", "quickstart.dlm:27"),
+            LockField { assumed: vec!["not published".into()], ..field("train.clip", "1", "quickstart.dlm:27") },
         ],
     }
 }
@@ -305,12 +308,14 @@ fn a_finished_experiment_reads_from_verdict_to_environment() {
         "claims",
         "curves",
         "arms",
+        "readings",
         "best",
         "mask-rate",
         "matched",
         "training",
         "cost",
         "samples",
+        "assumptions",
         "locks",
         "environment",
     ];
@@ -319,11 +324,13 @@ fn a_finished_experiment_reads_from_verdict_to_environment() {
         let at = html[from..].find(&format!("<section id=\"{section}\">"));
         from += at.unwrap_or_else(|| panic!("no section `{section}` after byte {from}"));
     }
-    for figure in ["loss", "race-1", "loss-by-mask-rate", "conduct"] {
+    for figure in ["loss", "race-1", "decline", "loss-by-mask-rate", "conduct"] {
         assert!(html.contains(&format!("<figure id=\"{figure}\">")), "no figure `{figure}`");
     }
     assert!(html.contains("held in this run") && html.contains("self.&lt;module&gt;(x) &amp; mask"));
     assert!(!html.contains("id=\"problems\""));
+    assert!(html.contains("train.clip = 1") && html.contains("not published"));
+    assert!(html.contains("ar: overfitting sets in"));
 
     let csv = std::fs::read_to_string(runs.join("quickstart/curves.csv")).unwrap();
     assert!(csv.starts_with(export::COLUMNS));

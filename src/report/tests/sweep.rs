@@ -44,7 +44,9 @@ fn a_sweep_is_one_page_with_small_multiples() {
     let html = std::fs::read_to_string(&page).unwrap();
     super::html::check(&html);
     let mut from = 0;
-    for section in ["claims", "problems", "curves", "points", "mask-rate", "matched", "cost", "samples", "locks"] {
+    for section in
+        ["claims", "problems", "curves", "points", "readings", "mask-rate", "matched", "cost", "samples", "locks"]
+    {
         let at = html[from..].find(&format!("<section id=\"{section}\">"));
         from += at.unwrap_or_else(|| panic!("no section `{section}` after byte {from}"));
     }
@@ -52,6 +54,7 @@ fn a_sweep_is_one_page_with_small_multiples() {
         "race-1",
         "loss-by-point",
         "loss-by-arm",
+        "decline",
         "loss-train",
         "quiz-acc_norm",
         "quiz-nll_gap",
@@ -99,4 +102,20 @@ fn replicates_stand_in_one_panel_with_their_mean() {
     let names: Vec<&str> = panels[0].lines.iter().map(|line| line.name.as_str()).collect();
     assert_eq!(names.iter().filter(|name| name.contains("validation") && name.contains("each replicate")).count(), 4);
     assert_eq!(names.iter().filter(|name| name.contains("validation") && name.contains("mean of")).count(), 2);
+}
+
+#[test]
+fn runs_that_share_no_spec_are_told_apart_by_name() {
+    let (runs, _keep) = folder("comparison");
+    let all = sweep_input(&runs).runs;
+    let input = compare::input([all.clone(), vec![all[0].clone()]].concat());
+    assert_eq!(input.record.arms.len(), 6, "the same run given twice is there twice");
+    let input = compare::input(all);
+    assert_eq!(input.record.arms[..2], ["ar at unique=25K", "ar at unique=50K"]);
+    let page = page::comparison(&input, &Findings::of(&input));
+    super::html::check(&page.html);
+    assert!(!page.html.contains("id=\"claims\""));
+    for figure in ["loss", "metrics", "conduct"] {
+        assert!(page.html.contains(&format!("<figure id=\"{figure}\">")), "no figure `{figure}`");
+    }
 }
