@@ -23,7 +23,7 @@ const STAGES: &[&str] = &["syntax", "resolve", "check", "graph", "data"];
 
 /// `{torch}` of the cases is a small folder of ours, so that they say the same on every machine.
 fn env() -> CorpusEnv {
-    CorpusEnv { torch: Some("tests/fixtures/torch".into()) }
+    CorpusEnv { torch: Some("tests/fixtures/torch".into()), ..CorpusEnv::default() }
 }
 
 /// Paths are relative to the crate, where cargo runs tests.
@@ -125,6 +125,9 @@ const INLINE: &[(Code, &str)] = &[
     (code::BAD_OVERRIDE, "an_override_names_a_part_of_an_arm"),
     (code::BAD_POINT, "a_point_is_one_of_the_sweep"),
     (code::UNTOKENIZABLE, "a_corpus_fits_its_tokenizer"),
+    (code::MALFORMED_ROWS, "rows_and_ids_are_whole"),
+    (code::DAMAGED_TOKENS, "rows_and_ids_are_whole"),
+    (code::BAD_TOKENIZER, "rows_and_ids_are_whole"),
     (code::CLAIM_LEFT_OUT, "a_claim_about_an_axis_waits_for_the_axis"),
 ];
 
@@ -322,6 +325,29 @@ fn a_corpus_fits_its_tokenizer() {
     said.push(error.diagnose(&arm.data));
     assert!(said.iter().all(|d| d.code == code::UNTOKENIZABLE));
     insta::assert_snapshot!("untokenizable", render::human(&said, &chars.sources, false));
+}
+
+/// What is wrong with the content of a corpus is said at the source, as soon as the data is read.
+#[test]
+fn rows_and_ids_are_whole() {
+    let jsonl = "jsonl(\"tests/fixtures/corpora/malformed.jsonl\", text: \"text\")";
+    let cut = "tokens(\"tests/fixtures/corpora/cut.bin\", u16)";
+    let rows: &[(&str, &str)] = &[("data.source", jsonl)];
+    let ids: &[(&str, &str)] = &[("data.source", cut), ("data.tokenizer", "ids(100)")];
+    let tokenizer = "tokenizer(\"tests/fixtures/corpora/tokenizer.json\", vocab: 50257, eod: \"<|endoftext|>\")";
+    let few: &[(&str, &str)] = &[("data.tokenizer", tokenizer)];
+    let mut shown = vec![];
+    for (set, code) in [(rows, code::MALFORMED_ROWS), (ids, code::DAMAGED_TOKENS), (few, code::BAD_TOKENIZER)] {
+        let outcome = front_with(QUICKSTART, set);
+        let compiled = outcome.compiled.expect("sound");
+        let arm = &compiled.spec.variants()[0];
+        let error = data::prepare(&arm.data, &arm.vocab, &arm.train.seeds, &env()).expect_err("damaged");
+        let mut said = Diagnostics::default();
+        said.push(error.diagnose(&arm.data));
+        assert!(said.iter().all(|d| d.code == code), "{error}");
+        shown.push(render::human(&said, &outcome.sources, false));
+    }
+    insta::assert_snapshot!("damaged_corpora", shown.join("\n"));
 }
 
 #[test]

@@ -19,7 +19,7 @@ use std::path::Path;
 
 const PAGES: &str = include_str!("../grammar/codes.md");
 /// Codes whose mistake no text alone can show: the data has to be read.
-const WITHOUT_EXAMPLES: &[&str] = &["E0503"];
+const WITHOUT_EXAMPLES: &[&str] = &["E0503", "E0505", "E0506", "E0507", "E0510"];
 
 /// The spec that the examples change.
 fn base() -> &'static str {
@@ -130,7 +130,7 @@ fn is_about_the_base(diagnostic: &dlmc::base::Diagnostic) -> bool {
 
 fn compiled(text: &str) -> Outcome {
     let sources = Memory([("e.dlm".into(), text.to_string())].into());
-    let env = CorpusEnv { torch: Some("tests/fixtures/torch".into()) };
+    let env = CorpusEnv { torch: Some("tests/fixtures/torch".into()), ..CorpusEnv::default() };
     compile(Path::new("e.dlm"), &sources, None, &[], Some(&env))
 }
 

@@ -277,6 +277,8 @@ codes! {
     UNFIT_SAMPLER = "E0337";
     /// blocks or steps of a sampler that do not divide the text
     SAMPLER_SPLIT = "E0338";
+    /// a task under an objective that gives answers no likelihood
+    UNFIT_TASK = "E0339";
     // E034.: claims
     /// a `let` of claims that is used before it is defined, or by itself
     LET_ORDER = "E0340";
@@ -332,6 +334,14 @@ codes! {
     UNTOKENIZABLE = "E0503";
     /// a tokenizer that makes no ids of such a source
     UNFIT_TOKENIZER = "E0504";
+    /// rows of jsonl that hold no text
+    MALFORMED_ROWS = "E0505";
+    /// a file of ids that is not what the source says
+    DAMAGED_TOKENS = "E0506";
+    /// a tokenizer's file that holds other ids than declared
+    BAD_TOKENIZER = "E0507";
+    /// rows that are no items of a task
+    BAD_ITEMS = "E0510";
     // W..: odd but allowed
     /// a schedule whose ends miss 1 or 0 by a little
     SCHEDULE_NEAR_ENDS = "W0301";

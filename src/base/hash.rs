@@ -42,6 +42,19 @@ impl CanonicalHasher {
         self.put_slice(b'u', values, |v| v.to_le_bytes())
     }
 
+    /// What [`CanonicalHasher::put_u32s`] does with all `len` values at once, for values that come in stretches: `give`
+    /// hands them over one stretch at a time.
+    pub fn put_u32s_in_parts(&mut self, len: usize, give: impl FnOnce(&mut dyn FnMut(&[u32]))) -> &mut Self {
+        self.put_raw(b'u', len, &[]);
+        let (inner, scratch) = (&mut self.inner, &mut self.scratch);
+        give(&mut |stretch| {
+            scratch.clear();
+            stretch.iter().for_each(|value| scratch.extend_from_slice(&value.to_le_bytes()));
+            inner.update(scratch);
+        });
+        self
+    }
+
     pub fn put_u64s(&mut self, values: &[u64]) -> &mut Self {
         self.put_slice(b'U', values, |v| v.to_le_bytes())
     }
@@ -126,6 +139,10 @@ mod tests {
         let long: Vec<u32> = (0..40_000).collect();
         let mut other = long.clone();
         assert_eq!(of(|h| _ = h.put_u32s(&long)), of(|h| _ = h.put_u32s(&other)));
+        let in_parts = of(|h| {
+            h.put_u32s_in_parts(long.len(), |put| long.chunks(777).for_each(put));
+        });
+        assert_eq!(in_parts, of(|h| _ = h.put_u32s(&long)));
         other.swap(20_000, 20_001);
         assert_ne!(of(|h| _ = h.put_u32s(&long)), of(|h| _ = h.put_u32s(&other)));
     }

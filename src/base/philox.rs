@@ -44,6 +44,10 @@ pub enum Purpose {
     Points = 16,
     /// Noise on weights; counted by parameter and step.
     WeightNoise = 17,
+    /// Where the fit of a scaling law starts, and which runs a resample of it holds.
+    Fit = 18,
+    /// Which items of a task are asked.
+    TaskItems = 19,
 }
 
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];

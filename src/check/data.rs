@@ -155,6 +155,16 @@ pub fn read(name: &str, reader: &mut Reader, cx: &mut Cx<'_>) -> (Option<Data>, 
                 .help("take one of the two out"),
         );
     }
+    if let (Some(Split::Tail), Some(Tokenizer::Bpe { .. }), Some(node)) = (split, &tokenizer, reader.get("tokenizer")) {
+        cx.out.push(
+            Diagnostic::error(
+                code::UNFIT_TOKENIZER,
+                "`bpe` learns from training documents, and a tail cuts one in two",
+            )
+            .at(node.span, "what is validated on would teach it")
+            .help("take `split: documents`, or a `tokenizer(\"tokenizer.json\", ...)`"),
+        );
+    }
     if let Some(source) = source.as_ref().filter(|source| source.is_random()) {
         without_effect_on_random(reader, unique, source, cx);
     }

@@ -21,6 +21,7 @@ mod same;
 pub mod schedule;
 pub mod source;
 pub mod spec;
+mod tasks;
 pub mod tokenizer;
 pub mod train;
 
@@ -275,6 +276,9 @@ fn read_arm(
     let mut eval_reader = record("eval", "{ every: 1 epoch, loss: valid }", cx);
     let micro = batch.map_or(1, |(_, micro)| micro);
     let eval = eval_reader.as_mut().and_then(|reader| eval::read(reader, micro, drawn, &used, cx));
+    if let (Some(Some(data)), Some(eval)) = (data.as_ref().map(|(data, _)| data), &eval) {
+        eval::check_fit(eval, data, cx);
+    }
     let sample_span = eval_reader.as_mut().and_then(|reader| reader.get("sample")).map(|node| node.span);
     if let Some(reader) = eval_reader {
         reader.finish(cx);
@@ -355,6 +359,7 @@ fn finish_arm(draft: Draft, masked: Option<&str>, cx: &mut Cx<'_>) -> Option<Arm
         Some((declared, _)) => declared,
     };
     arm.vocab = Vocab { n_ids, eod, mask: masked.map(|_| n_predictable), size };
+    tasks::check_fit(&arm, cx);
     cx.note_derived("vocab.size", size);
     let eod = match &arm.data.tokenizer {
         spec::Tokenizer::File { eod: Some(spec::Eod::Named(token)), .. } => format!("the id of {token:?}"),

@@ -26,7 +26,7 @@ fn example(form: &str) -> &'static str {
 }
 
 /// Reads the source that stands at `path` and notes it there.
-pub fn read(node: &Node, path: &'static str, cx: &mut Cx<'_>) -> Option<Source> {
+pub fn read(node: &Node, path: &str, cx: &mut Cx<'_>) -> Option<Source> {
     let Value::Call { name, name_span, args } = &node.value else {
         cx.wrong_type(node, path, "a source such as `files(\"pattern\", ...)`");
         return None;

@@ -5,6 +5,7 @@ pub mod bootstrap;
 pub mod crossover;
 pub mod estimate;
 pub mod evaluate;
+pub mod fit;
 pub mod judge;
 pub mod onset;
 pub mod outcome;

@@ -29,12 +29,16 @@ pub enum Command {
     Snapshot(SnapshotArgs),
     /// What a spec would run: parameters, tokens, steps, FLOPs, what is matched
     Plan(PlanArgs),
+    /// Tokenize a spec's corpora; look into them, or into a token store
+    Data(DataArgs),
     /// Train every arm at every point, one process for each run, and write the report
     Run(RunArgs),
     /// Generate text from a run's last checkpoint
     Sample(SampleArgs),
     /// Tables, curves and the verdict of finished runs
     Report(ReportArgs),
+    /// Fit a scaling law for repeated data to finished runs
+    Fit(FitArgs),
     /// Measure training steps of one arm
     Bench(BenchArgs),
     /// Write a run's batches, masks and initial weights for another trainer
@@ -210,6 +214,45 @@ fn parse_share(text: &str) -> Result<f64, String> {
 }
 
 #[derive(Args, Debug)]
+pub struct DataArgs {
+    #[command(subcommand)]
+    pub command: DataCommand,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum DataCommand {
+    /// Read, tokenize and split every corpus of a spec; token stores go to DLMC_CACHE, or runs/.cache
+    Prepare(PrepareArgs),
+    /// The same with samples of the text; or what is in a token store
+    Inspect(InspectArgs),
+}
+
+#[derive(Args, Debug)]
+pub struct PrepareArgs {
+    #[command(flatten)]
+    pub spec: SpecArgs,
+    /// Only these points of the sweep: `axis=value,...`, any part of a point's name
+    #[arg(long, value_name = "POINT")]
+    pub point: Option<String>,
+    /// One JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct InspectArgs {
+    /// A spec file, or a store `*.tokens`
+    #[command(flatten)]
+    pub spec: SpecArgs,
+    /// Only these points of the sweep: `axis=value,...`, any part of a point's name
+    #[arg(long, value_name = "POINT")]
+    pub point: Option<String>,
+    /// One JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
 pub struct RunArgs {
     #[command(flatten)]
     pub spec: SpecArgs,
@@ -351,6 +394,34 @@ pub struct ReportArgs {
     /// One JSON document instead of text
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct FitArgs {
+    /// The folder of an experiment's runs, or a CSV file with the columns params, tokens, unique and loss
+    /// (rows whose column in_fit_set is 0 are left out)
+    #[arg(value_name = "RUNS|FILE.csv")]
+    pub what: PathBuf,
+    #[arg(long, value_enum)]
+    pub law: LawName,
+    /// Only this arm; each has a fit of its own
+    #[arg(long)]
+    pub arm: Option<String>,
+    /// A parameter that is given and not fitted, as `alpha=0.35`; `c4` is all but R_D* and R_N* as published for C4
+    #[arg(long, value_name = "NAME=VALUE|c4")]
+    pub fix: Vec<String>,
+    /// One JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum LawName {
+    /// Muennighoff et al.: repeated data and excess parameters are worth less and less
+    DataConstrained,
+    /// Ni et al.: repeating helps up to a number of epochs and harms beyond
+    Epochs,
 }
 
 #[derive(Args, Debug)]

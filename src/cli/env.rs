@@ -15,7 +15,7 @@ pub fn corpus() -> CorpusEnv {
     CorpusEnv {
         torch: candidates.find(|path| path.is_dir()),
         data: variable("DLMC_DATA"),
-        cache: variable("DLMC_CACHE").unwrap_or_else(|| Path::new("runs").join(".cache")),
+        cache: variable("DLMC_CACHE").or_else(|| Some(Path::new("runs").join(".cache"))),
     }
 }
 

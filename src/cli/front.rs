@@ -3,7 +3,7 @@
 use crate::base::diag::code;
 use crate::base::number::grouped;
 use crate::base::{Diagnostic, Diagnostics, Severity, SourceMap, Sources};
-use crate::check::spec::Arm;
+use crate::check::spec::{Arm, TextSet};
 use crate::check::{self, CheckedSpec, Merged, Sketch};
 use crate::data::{self, CorpusEnv};
 use crate::graph::elaborate::{ModelInputs, build};
@@ -158,6 +158,7 @@ fn compile_loaded(loaded: &Loaded, choice: Choice<'_>, env: Option<&CorpusEnv>) 
         let models = if recursive { None } else { build_models(spec, &mut out) };
         if let Some(env) = env {
             probe(spec, env, &mut out);
+            probe_asked(spec, env, &mut out);
         }
         if models.is_none() && !out.has_errors() {
             let message = "dlmc gave up on a model without saying why, which is a mistake of dlmc";
@@ -200,6 +201,42 @@ fn probe_one(data: &check::spec::Data, env: &CorpusEnv, out: &mut Diagnostics) {
         Ok(elsewhere) => elsewhere.into_iter().for_each(|finding| out.push(finding)),
         Err(error) => out.push(error.diagnose(data)),
     }
+}
+
+/// Looks for what evaluations read besides the data. The items of tasks are read: they are small, and a malformed row
+/// should not be found out hours later.
+fn probe_asked(spec: &CheckedSpec, env: &CorpusEnv, out: &mut Diagnostics) {
+    let mut merged = Merged::default();
+    let mut seen: Vec<(&Arm, Diagnostics)> = vec![];
+    for (i, arm) in spec.variants().iter().enumerate() {
+        let asked = |arm: &Arm| (arm.train.seeds.eval, arm.data.seq, arm.data.tokenizer.form());
+        let same = |(other, _): &&(&Arm, Diagnostics)| {
+            other.eval.sets == arm.eval.sets && other.eval.tasks == arm.eval.tasks && asked(other) == asked(arm)
+        };
+        let found = match seen.iter().find(same) {
+            Some((_, found)) => found.clone(),
+            None => {
+                let mut found = Diagnostics::default();
+                for set in &arm.eval.sets {
+                    let TextSet::Corpus(corpus) = set else { continue };
+                    match data::probe_corpus(corpus, &arm.data, env) {
+                        Ok(elsewhere) => elsewhere.into_iter().for_each(|finding| found.push(finding)),
+                        Err(finding) => found.push(finding),
+                    }
+                }
+                for task in &arm.eval.tasks {
+                    let error = data::tasks::probe(task, arm, env).err();
+                    error.into_iter().for_each(|error| found.push(error.diagnose(task)));
+                }
+                seen.push((arm, found.clone()));
+                found
+            }
+        };
+        if !found.is_empty() {
+            merged.add(i / spec.arm_names().len().max(1), found);
+        }
+    }
+    merged.finish(spec.points(), out);
 }
 
 /// After a syntax error only those later findings count that a lost line cannot have caused, and

@@ -5,16 +5,19 @@
 pub mod args;
 mod assumptions;
 pub mod check;
+pub mod data;
 pub mod diff;
 pub mod differences;
 pub mod env;
 pub mod explain;
+pub mod fit;
 pub mod fmt;
 pub mod front;
 pub mod graph;
 pub mod handover;
 pub mod overlay;
 pub mod plan;
+mod plan_eval;
 mod plan_text;
 mod plan_time;
 pub mod render;
@@ -46,6 +49,8 @@ pub fn main() -> ExitCode {
         Command::Snapshot(args) => snapshot::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Data(args) => data::run(&args),
+        Command::Fit(args) => fit::run(&args),
         Command::Run(_) | Command::Sample(_) | Command::Bench(_) | Command::Export(_) | Command::Worker => {
             handover::exec()
         }

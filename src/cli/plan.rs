@@ -1,13 +1,13 @@
 //! `dlmc plan`: what a spec would run, before anything is booked. Facts and JSON here, `plan_text` words them.
 
 use super::args::PlanArgs;
+use super::plan_eval::{self, Part};
 use super::plan_time::Place;
 use super::{RUN_FAILED, assumptions, fail, front, graph, plan_text, print};
 use crate::analyze::cost::Conventions;
 use crate::analyze::{ParamCount, count_params, flops_conventions};
 use crate::check::CheckedSpec;
-use crate::check::spec::CheckpointKeep;
-use crate::check::spec::{Amount, Arm, AxisKind, Objective, Precision, TextSet};
+use crate::check::spec::{Arm, AxisKind, Objective, Precision};
 use crate::graph::ops::dropout::Drops;
 use crate::graph::training::{TrainingError, loss_graph, training_graph};
 use crate::graph::{DimSizes, Elem, Op, ValidGraph};
@@ -24,6 +24,8 @@ pub struct ArmPlan {
     pub conventions: Conventions,
     /// Matrix-product FLOPs of all evaluations of the run.
     pub evaluation_flops: f64,
+    /// What each evaluation is made of.
+    pub evaluation: Vec<Part>,
     /// Weights, both moments, and the average if there is one.
     pub state_bytes: u64,
     /// Of the checkpoints that a run keeps on disk.
@@ -44,6 +46,7 @@ pub struct Dropped {
 #[derive(Default)]
 pub struct Planner {
     by_model: BTreeMap<Key, ModelFacts>,
+    items: plan_eval::Reader,
 }
 
 /// What the facts of a model follow from: the model, the ids that can be predicted, what is computed of each position,
@@ -81,8 +84,10 @@ struct ModelFacts {
     params: ParamCount,
     /// Of one trained token.
     per_token: Conventions,
-    /// Of the forward pass over one sequence.
+    /// Of the forward pass over one sequence of validation.
     forward: f64,
+    /// Forward and loss.
+    loss: Arc<ValidGraph>,
     dropout: Arc<[Dropped]>,
 }
 
@@ -94,7 +99,9 @@ impl Planner {
             None => self.by_model.entry(key).or_insert(model_facts(arm, model, key)?).clone(),
         };
         let trained = (arm.budget.steps * arm.budget.tokens_per_step) as f64;
-        let rows: f64 = evaluated_rows(arm);
+        let forward = |time| crate::analyze::flops(&facts.loss, DimSizes { batch: 1, time }).total;
+        let evaluation = self.items.parts(arm, facts.forward, &forward);
+        let each: f64 = evaluation.iter().map(|part| part.flops).sum();
         let wide = if arm.train.precision == Precision::Fp64 { 8 } else { 4 };
         let copies = 3 + u64::from(arm.train.ema.is_some());
         Ok(ArmPlan {
@@ -104,7 +111,8 @@ impl Planner {
                 six_nd_with_head: facts.per_token.six_nd_with_head * trained,
                 counted: facts.per_token.counted * trained,
             },
-            evaluation_flops: facts.forward * rows * arm.eval.draws as f64 * arm.eval.at_steps.len() as f64,
+            evaluation_flops: each * arm.eval.at_steps.len() as f64,
+            evaluation,
             state_bytes: facts.params.total * wide * copies,
             checkpoint_bytes: facts.params.total * wide * copies * n_checkpoints(arm),
             dropout: facts.dropout,
@@ -112,25 +120,9 @@ impl Planner {
     }
 }
 
-/// Sequences that one evaluation goes through, for one draw; NaN where only a corpus that has not been read says so.
-fn evaluated_rows(arm: &Arm) -> f64 {
-    let Amount::Tokens(valid) = arm.data.valid else { return f64::NAN };
-    let valid = valid / arm.data.seq;
-    let of = |set: &TextSet| match set {
-        TextSet::Train => arm.budget.unique_tokens.map_or(valid, |unique| valid.min(unique / arm.data.seq)),
-    };
-    (valid + arm.eval.sets.iter().map(of).sum::<u64>()) as f64
-}
-
 /// Checkpoints that a run has on disk at its end.
 pub fn n_checkpoints(arm: &Arm) -> u64 {
-    let steps = arm.budget.steps;
-    let written = steps.div_ceil(arm.train.checkpoint_every_steps.max(1));
-    match &arm.train.checkpoint_keep {
-        CheckpointKeep::All => written,
-        // Those that are kept by their step may be among the newest.
-        CheckpointKeep::Newest { n, at_steps } => (n + at_steps.len() as u64).min(written + at_steps.len() as u64),
-    }
+    arm.train.checkpoint_keep.n_at_end(arm.budget.steps, arm.train.checkpoint_every_steps)
 }
 
 fn model_facts(arm: &Arm, model: &ValidGraph, key: Key) -> Result<ModelFacts, TrainingError> {
@@ -139,8 +131,9 @@ fn model_facts(arm: &Arm, model: &ValidGraph, key: Key) -> Result<ModelFacts, Tr
     let params = count_params(model);
     let sizes = |(batch, time)| DimSizes { batch, time };
     let per_token = flops_conventions(&training, params, head_params(model, arm), sizes(key.read), arm.data.seq, 1);
-    let forward = crate::analyze::flops(&loss_graph(model, key.live, loss)?, sizes(key.validated)).total;
-    Ok(ModelFacts { params, per_token, forward, dropout: dropout(model).into() })
+    let loss = loss_graph(model, key.live, loss)?;
+    let forward = crate::analyze::flops(&loss, sizes(key.validated)).total;
+    Ok(ModelFacts { params, per_token, forward, loss: Arc::new(loss), dropout: dropout(model).into() })
 }
 
 /// What the model drops in training, each place of a region's bodies once.
@@ -234,6 +227,7 @@ fn to_json(spec: &CheckedSpec, plans: &[Planned<'_>], place: Option<&Place>) -> 
                 "flops_6nd_with_head": plan.conventions.six_nd_with_head,
                 "flops_counted": plan.conventions.counted,
                 "evaluation_flops": plan.evaluation_flops.is_finite().then_some(plan.evaluation_flops),
+                "evaluation_parts": plan_eval::to_json(plan),
                 "state_bytes": plan.state_bytes,
                 "checkpoint_bytes": plan.checkpoint_bytes,
                 "hours_training": place.map(|place| place.hours(arm, plan).training),

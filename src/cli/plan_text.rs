@@ -2,6 +2,7 @@
 
 use super::assumptions;
 use super::plan::{ArmPlan, Planned, n_checkpoints};
+use super::plan_eval;
 use super::plan_time::{Place, hours_text};
 use crate::check::CheckedSpec;
 use crate::check::spec::{Arm, AxisKind, LrSchedule, Objective, Point, Precision, Targets};
@@ -24,6 +25,13 @@ pub fn text(spec: &CheckedSpec, plans: &[Planned<'_>], place: Option<&Place>) ->
             points.retain(|arms| arms.first().is_some_and(|(arm, _)| is_first_replicate(spec, &arm.point)));
             table(spec, &points, plans, place, &mut out);
         }
+    }
+    // Points differ in how often they are evaluated, and hardly in what each evaluation is.
+    let parts = plan_eval::rows(points.first().copied().unwrap_or_default());
+    if !parts.is_empty() {
+        out.line("");
+        out.table(&parts, 2);
+        out.line("");
     }
     if let Some(place) = place {
         out.line(format!("  {:<11} {}", "time", place.total_text(plans)));

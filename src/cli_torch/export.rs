@@ -28,7 +28,7 @@ fn export(args: &ExportArgs) -> Result<ExitCode, ExitCode> {
     let (seq, batch) = (arm.data.seq, arm.train.batch_seqs);
     let shape = shape(&arm.objective, seq);
     let mut all = Corrupted { seq: shape.time as usize, ..Corrupted::default() };
-    let mut batches = Batches::new(&setup.data, &arm.data, batch, arm.train.seeds.order);
+    let mut batches = Batches::new(&setup.data, &arm.data, batch, arm.budget.steps, arm.train.seeds.order);
     let corruptor = Corruptor::new(&arm.objective, &arm.vocab, seq as usize);
     for step in 0..steps {
         let clean = batches.batch(step);

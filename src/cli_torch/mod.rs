@@ -1,5 +1,6 @@
 //! The commands that need libtorch, and the entry of `dlmc-torch`.
 
+mod asked;
 pub mod bench;
 pub mod export;
 pub mod run;
@@ -11,9 +12,9 @@ use crate::check::spec::{Arm, FlatField};
 use crate::cli::args::{Cli, Command};
 use crate::cli::front::{self, Compiled};
 use crate::cli::{
-    RUN_FAILED, SPEC_ERRORS, USAGE, check, diff, env, explain, fail, fmt, graph, plan, render, report, snapshot,
+    RUN_FAILED, USAGE, check, data, diff, explain, fail, fit, fmt, graph, plan, render, report, snapshot,
 };
-use crate::data::{Prepared, prepare};
+use crate::data::Prepared;
 use crate::graph::ValidGraph;
 use crate::lower::device;
 use crate::resolve::Override;
@@ -38,6 +39,8 @@ pub fn main() -> ExitCode {
         Command::Snapshot(args) => snapshot::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Fit(args) => fit::run(&args),
+        Command::Data(args) => data::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Sample(args) => sample::run(&args),
         Command::Bench(args) => bench::run(&args),
@@ -53,16 +56,7 @@ fn open_device(name: &str) -> Result<Device, ExitCode> {
 
 /// Reads and splits an arm's corpus. What is wrong with it is a diagnostic of the spec.
 fn read_data(arm: &Arm) -> Result<Arc<Prepared>, ExitCode> {
-    prepare(&arm.data, &arm.vocab, &arm.train.seeds, &env::corpus()).map(Arc::new).map_err(|error| {
-        let diagnostic = error.diagnose(&arm.data);
-        eprintln!("error[{}]: {}", diagnostic.code, diagnostic.message);
-        for label in diagnostic.primary.iter().chain(&diagnostic.related).filter(|l| !l.text.is_empty()) {
-            eprintln!("  = note: {}", label.text);
-        }
-        diagnostic.notes.iter().for_each(|note| eprintln!("  = note: {note}"));
-        diagnostic.help.iter().for_each(|help| eprintln!("  = help: {help}"));
-        ExitCode::from(SPEC_ERRORS)
-    })
+    data::prepared(arm).map(Arc::new)
 }
 
 /// A spec as it was run: the texts of its files and every value that was set.
@@ -87,10 +81,20 @@ fn with_graph(arm: &Arm, model: &ValidGraph) -> Arm {
     arm
 }
 
+/// The arm with what only its data tells: which id ends a document, every hash, what was found.
+fn with_data(arm: &Arm, data: &Prepared) -> Arm {
+    let mut arm = arm.clone();
+    arm.vocab = data.vocab;
+    arm.flat.extend(data.lock_fields());
+    arm.flat.sort_by(|a, b| a.path.cmp(&b.path));
+    arm
+}
+
 /// The chosen variant, ready to step.
 fn set_up(compiled: &Compiled, arm: Option<&str>, point: Option<&str>, device: Device) -> Result<Setup, ExitCode> {
     let (arm, model) = graph::choose(compiled, arm, point)?;
     let arm = with_graph(arm, model);
     let data = read_data(&arm)?;
+    let arm = with_data(&arm, &data);
     Setup::new(&arm, model, data, device).map_err(|error| fail(&error.to_string(), RUN_FAILED))
 }

@@ -1,10 +1,11 @@
 //! `dlmc run`: which runs there are to be, which of them exist, a process for each of the others, and the report.
 
 use super::sample::{newest_weights, special};
-use super::{open_device, read_data, with_graph};
+use super::{asked, open_device, read_data, with_data, with_graph};
 use crate::base::number::grouped;
 use crate::check::spec::{Arm, FlatField};
 use crate::cli::args::{Accepted, RunArgs, SpecArgs};
+use crate::cli::data::same_data;
 use crate::cli::front::Compiled;
 use crate::cli::{RUN_FAILED, SPEC_ERRORS, fail, graph, report};
 use crate::data::Prepared;
@@ -107,10 +108,12 @@ fn choose(args: &RunArgs, compiled: &Compiled, indices: &[usize]) -> Result<Vec<
     let spec = &compiled.spec;
     let variants = indices.iter().filter_map(|i| Some((spec.variants().get(*i)?, compiled.models.get(*i)?)));
     let arms: Vec<Arm> = variants.map(|(arm, model)| with_graph(arm, model)).collect();
-    let hashes = data_hashes(&arms)?;
+    let corpora = read_corpora(&arms)?;
+    let arms = arms.iter().zip(&corpora).map(|(arm, data)| with_data(arm, data)).collect();
+    let arms = asked::read(arms, &corpora)?;
     let mut by_id = RunFolder::by_id(&args.out);
     let mut chosen = vec![];
-    for (arm, data_hash) in arms.into_iter().zip(hashes) {
+    for (arm, data) in arms.into_iter().zip(corpora) {
         let parent = match &arm.train.start {
             Some(start) => {
                 let found = parent_of(&args.out, start, &arm);
@@ -118,7 +121,7 @@ fn choose(args: &RunArgs, compiled: &Compiled, indices: &[usize]) -> Result<Vec<
             }
             None => None,
         };
-        let (arm, id) = identity(arm, parent.as_ref(), &data_hash);
+        let (arm, id) = identity(arm, parent.as_ref(), &data.data_hash);
         let new = || RunFolder::of(&args.out, spec.name(), &run_name(&arm), &id);
         // One run serves every experiment that contains it.
         let run = by_id.entry(id.clone()).or_insert_with(new).clone();
@@ -262,25 +265,21 @@ fn headline(compiled: &Compiled, chosen: &[Chosen], args: &RunArgs, device: Devi
 }
 
 /// One reading for all variants that read the same.
-fn data_hashes(arms: &[Arm]) -> Result<Vec<String>, ExitCode> {
-    let mut distinct: Vec<(&Arm, String)> = vec![];
-    let mut hashes = vec![];
+fn read_corpora(arms: &[Arm]) -> Result<Vec<Arc<Prepared>>, ExitCode> {
+    let mut distinct: Vec<(&Arm, Arc<Prepared>)> = vec![];
+    let mut corpora = vec![];
     for arm in arms {
-        let same = |(other, _): &&(&Arm, String)| {
-            let (a, b) = (&other.train.seeds, &arm.train.seeds);
-            other.data == arm.data && other.vocab == arm.vocab && (a.split, a.subset) == (b.split, b.subset)
-        };
-        let hash = match distinct.iter().find(same) {
-            Some((_, hash)) => hash.clone(),
+        let data = match distinct.iter().find(|(other, _)| same_data(other, arm)) {
+            Some((_, data)) => data.clone(),
             None => {
-                let hash = read_data(arm)?.data_hash.clone();
-                distinct.push((arm, hash.clone()));
-                hash
+                let data = read_data(arm)?;
+                distinct.push((arm, data.clone()));
+                data
             }
         };
-        hashes.push(hash);
+        corpora.push(data);
     }
-    Ok(hashes)
+    Ok(corpora)
 }
 
 /// Set by the first Ctrl-C or SIGTERM, so that what is at work ends in order; the second ends the process at once.

@@ -2,7 +2,7 @@
 //! happens goes out as events on standard output (`runner::job`).
 
 use super::run::{identity, samples};
-use super::with_graph;
+use super::{asked, with_data, with_graph};
 use crate::check::spec::{Arm, StartFrom};
 use crate::cli::{RUN_FAILED, env, graph};
 use crate::data::{Prepared, prepare};
@@ -60,6 +60,9 @@ fn work() -> Result<(EndReason, u64), String> {
         let diagnostic = error.diagnose(&arm.data);
         format!("{}: {}", diagnostic.code, diagnostic.message)
     })?;
+    let arm = with_data(&arm, &data);
+    let asked = asked::of_arm(&arm, &data).map_err(|wrong| format!("{}: {}", wrong.code, wrong.message))?;
+    let arm = asked::with_hashes(arm, &asked);
     let (arm, id) = identity(arm, job.parent.as_ref(), &data.data_hash);
     if id != job.id {
         return Err("the data changed after the runs were planned\n  = help: `dlmc run` again plans anew".into());
@@ -76,6 +79,7 @@ fn work() -> Result<(EndReason, u64), String> {
     } else {
         let (from, mut lock) = state(&job, &arm, &folder, found, wanted).map_err(failed)?;
         let mut setup = Setup::new(&arm, model, data.clone(), device).map_err(|e| e.to_string())?;
+        setup.asked = asked;
         let result = train::run(&mut setup, &folder, &mut lock, from, &limits, &mut Teller::default())
             .map_err(|error| error.with_help())?;
         (result.reason, result.step)
@@ -161,7 +165,7 @@ impl Watch for Teller {
     fn eval(&mut self, record: &Eval) {
         let finite = |x: f64| Some(x).filter(|x| x.is_finite());
         let (loss, se) = (finite(record.loss), finite(record.se));
-        let others = record.measures.iter().map(|m| (m.metric.clone(), finite(m.value))).collect();
+        let others = record.measures.iter().map(|m| (m.metric.to_string(), finite(m.value))).collect();
         tell(&Event::Eval { step: record.step, epoch: record.epoch, loss, se, others });
     }
 

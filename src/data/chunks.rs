@@ -1,8 +1,9 @@
 //! The chunks that a loss is measured on, whatever text they are of: rows of `seq` tokens, each with the document that
 //! resampling takes it with.
 
-use super::Prepared;
+use super::{HeldOut, Prepared};
 use crate::base::hash::CanonicalHasher;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Rows of some text, looked up where they lie.
@@ -20,6 +21,8 @@ enum Rows {
     Valid,
     /// Which of the training chunks.
     Train(Vec<usize>),
+    /// Of another corpus.
+    HeldOut(Arc<HeldOut>),
 }
 
 impl Chunks {
@@ -36,7 +39,7 @@ impl Chunks {
         let all = data.n_train_chunks();
         let n = data.n_valid_rows().min(all);
         let rows: Vec<usize> = (0..n).map(|i| i * all / n).collect();
-        let begins_in = |chunk: &usize| data.train_documents.partition_point(|d| d.start <= chunk * data.seq);
+        let begins_in = |chunk: &usize| data.train.document_at(chunk * data.seq);
         let mut documents = vec![];
         let (mut last, mut label) = (None, 0);
         for document in rows.iter().map(begins_in) {
@@ -47,9 +50,15 @@ impl Chunks {
         let mut chunks = Chunks { data: data.clone(), rows: Rows::Train(rows), documents, hash: String::new() };
         let mut hasher = CanonicalHasher::new("train slice");
         hasher.put_u64(data.seq as u64).put_u32s(&chunks.documents);
-        (0..n).for_each(|row| _ = hasher.put_u32s(chunks.row(row)));
+        (0..n).for_each(|row| _ = hasher.put_u32s(&chunks.row(row)));
         chunks.hash = hasher.finish();
         chunks
+    }
+
+    /// All rows of a named corpus.
+    pub fn held_out(data: &Arc<Prepared>, rows: &Arc<HeldOut>) -> Chunks {
+        let (documents, hash) = (rows.row_document.clone(), rows.hash.clone());
+        Chunks { data: data.clone(), rows: Rows::HeldOut(rows.clone()), documents, hash }
     }
 
     pub fn n_rows(&self) -> usize {
@@ -57,13 +66,11 @@ impl Chunks {
     }
 
     /// The tokens of a row; empty beyond the last.
-    pub fn row(&self, row: usize) -> &[u32] {
+    pub fn row(&self, row: usize) -> Cow<'_, [u32]> {
         match &self.rows {
-            Rows::Valid => self.data.valid_row(row),
-            Rows::Train(chunks) => chunks.get(row).map_or(&[], |chunk| {
-                let start = chunk * self.data.seq;
-                self.data.train.get(start..start + self.data.seq).unwrap_or(&[])
-            }),
+            Rows::Valid => Cow::Borrowed(self.data.valid_row(row)),
+            Rows::Train(chunks) => Cow::Owned(chunks.get(row).map_or(vec![], |chunk| self.data.train_chunk(*chunk))),
+            Rows::HeldOut(rows) => Cow::Borrowed(rows.row(row)),
         }
     }
 
@@ -83,16 +90,17 @@ impl Chunks {
 
     /// Bytes of text in all targets: each row but its first token.
     pub fn n_bytes(&self) -> u64 {
-        let targets = |row: usize| self.row(row).get(1..).unwrap_or(&[]);
-        (0..self.n_rows()).flat_map(targets).map(|id| self.data.codec.n_bytes(*id)).sum()
+        let of = |row: usize| -> u64 { self.row(row).iter().skip(1).map(|id| self.data.codec.n_bytes(*id)).sum() };
+        (0..self.n_rows()).map(of).sum()
     }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::{Codec, Stats};
+    use super::super::{Codec, SourceHashes, Stats, TokenStream};
     use super::*;
+    use crate::check::spec::Vocab;
 
     /// Documents of the given lengths, every token another, and so many validation rows.
     fn made(lengths: &[usize], seq: usize, valid: usize) -> Arc<Prepared> {
@@ -100,19 +108,22 @@ mod tests {
             *end += length;
             Some(*end)
         });
-        let train_documents: Vec<_> = ends.zip(lengths).map(|(end, length)| end - length..end).collect();
-        let total = train_documents.last().unwrap().end as u32;
+        let documents: Vec<_> = ends.zip(lengths).map(|(end, length)| end - length..end).collect();
+        let total = documents.last().unwrap().end as u32;
         Arc::new(Prepared {
             seq,
-            train: (0..total).collect(),
-            train_documents,
+            train: TokenStream::of_ids((0..total).collect(), &documents),
             valid_rows: vec![7; valid * seq],
             valid_row_document: (0..valid as u32).collect(),
             n_valid_documents: valid as u32,
             data_hash: String::new(),
             valid_hash: "v".into(),
+            sources: SourceHashes::default(),
+            vocab: Vocab { n_ids: 256, eod: 256, mask: None, size: 320 },
             codec: Codec::Bytes,
             stats: Stats::default(),
+            stores: vec![],
+            not_stored: None,
         })
     }
 
@@ -123,7 +134,7 @@ mod tests {
         let slice = Chunks::train(&data);
         let firsts: Vec<u32> = (0..slice.n_rows()).map(|row| slice.row(row).first().copied().unwrap()).collect();
         assert_eq!(firsts, [0, 8, 16, 24, 32]);
-        assert_eq!(slice.row(4), [32, 33, 34, 35]);
+        assert_eq!(*slice.row(4), [32, 33, 34, 35]);
         assert_eq!(slice.documents(), [0, 1, 1, 1, 2]);
         assert_eq!(slice.n_documents(), 3);
         assert!(slice.row(5).is_empty());
@@ -136,6 +147,6 @@ mod tests {
         assert_eq!(slice.hash(), Chunks::train(&made(&[5, 25, 3, 7], 4, 5)).hash());
         assert_ne!(slice.hash(), Chunks::train(&made(&[5, 28, 1, 6], 4, 5)).hash());
         let valid = Chunks::valid(&data);
-        assert_eq!((valid.n_rows(), valid.n_documents(), valid.hash(), valid.row(0)), (5, 5, "v", &[7; 4][..]));
+        assert_eq!((valid.n_rows(), valid.n_documents(), valid.hash(), &*valid.row(0)), (5, 5, "v", &[7; 4][..]));
     }
 }

@@ -15,8 +15,8 @@ pub struct CorpusEnv {
     pub torch: Option<PathBuf>,
     /// What `{data}` stands for: the folder of `DLMC_DATA`.
     pub data: Option<PathBuf>,
-    /// Where token stores are kept.
-    pub cache: PathBuf,
+    /// Where token stores are kept; without one, ids are made each time and kept in memory.
+    pub cache: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,11 +52,15 @@ pub fn list_files(source: &Source, env: &CorpusEnv) -> Result<Vec<CorpusFile>, D
 
 /// The one file that a tokenizer's path means.
 pub(super) fn tokenizer_file(file: &TokenizerFile, env: &CorpusEnv) -> Result<PathBuf, Missing> {
-    let pattern = Pattern::new(&file.path, &file.base, env)?;
-    let found = pattern.collect()?;
+    one_file(&file.path, &file.base, env)
+}
+
+/// The one file that a path means.
+pub(super) fn one_file(path: &str, base: &Path, env: &CorpusEnv) -> Result<PathBuf, Missing> {
+    let found = Pattern::new(path, base, env)?.collect()?;
     match found.as_slice() {
         [one] => Ok(one.path.clone()),
-        many => Err(Missing::Several { pattern: file.path.clone(), n: many.len() }),
+        many => Err(Missing::Several { pattern: path.into(), n: many.len() }),
     }
 }
 

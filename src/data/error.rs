@@ -1,8 +1,10 @@
 //! What can be wrong with a corpus: facts here, words in [`DataError::diagnose`].
 
+use super::jsonl::BadRow;
+use crate::base::Span;
 use crate::base::diag::{Diagnostic, code};
 use crate::base::number::grouped;
-use crate::check::spec::{Data, Split, Tokenizer};
+use crate::check::spec::{Data, SourceKind, Split, Tokenizer};
 use std::path::PathBuf;
 
 /// A pattern that leads nowhere.
@@ -59,7 +61,7 @@ pub struct Shortfall {
     pub need: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum DataError {
     #[error("{} of the source's patterns cannot be read", .0.len())]
     Missing(Vec<Missing>),
@@ -73,6 +75,27 @@ pub enum DataError {
     Alphabet { declared: u64, found: u64, extra: Vec<char> },
     #[error("the tokenizer does not know {character:?}")]
     UnknownCharacter { character: char, position: u64 },
+    /// Rows of jsonl that hold no text: the first few, of `n_bad`.
+    #[error("{n_bad} rows of the corpus are malformed")]
+    BadRows { rows: Vec<(PathBuf, BadRow)>, n_bad: u64 },
+    /// A file of ids, or its index, that is not what the source says.
+    #[error("{}: {reason}", path.display())]
+    Damaged { path: PathBuf, reason: String, help: Option<String> },
+    /// Not a tokenizer, or one with other ids than declared.
+    #[error("{}: {reason}", path.display())]
+    BadTokenizer { path: PathBuf, reason: String },
+    /// The tokenizer gave up on a text.
+    #[error("the tokenizer refuses a text: {reason}")]
+    Tokenizer { reason: String },
+    /// A token beyond those that are declared as used.
+    #[error("the tokenizer makes id {id} of {token:?}, and {n_ids} ids are used")]
+    UnusedToken { id: u32, token: String, n_ids: u64 },
+    /// Text is asked of ids, or ids of text, where only ids are known.
+    #[error("the text of these ids is not known")]
+    NoText,
+    /// Something is wrong with another source than the training documents'; `Data` as if it were that.
+    #[error("{1}")]
+    Of(Box<Data>, Box<DataError>),
     /// An id that no data may have: the mask, padding, or one beyond the vocabulary.
     #[error("token id {id} is in the data")]
     ReservedId { id: u32, first_reserved: u64 },
@@ -126,17 +149,63 @@ impl DataError {
             )
             .at(span, "its characters are those of this corpus")
             .help("use characters of the corpus, or `tokenizer: bytes`"),
+            DataError::BadRows { rows, n_bad } => bad_rows(span, rows, *n_bad),
+            DataError::Damaged { path, reason, help } => {
+                let message = format!("{} cannot be used: {reason}", path.display());
+                let d = Diagnostic::error(code::DAMAGED_TOKENS, message).at(span, "the corpus of this data");
+                help.iter().fold(d, |d, help| d.help(help.clone()))
+            }
+            DataError::BadTokenizer { path, reason } => {
+                let at = if let Tokenizer::File { file, .. } = &data.tokenizer { file.span } else { span };
+                Diagnostic::error(code::BAD_TOKENIZER, format!("{} cannot be used: {reason}", path.display()))
+                    .at(at, "the tokenizer of this data")
+                    .help("`tokenizer(\"tokenizer.json\", vocab: N, eod: \"TOKEN\")` declares what the file holds")
+            }
+            DataError::Tokenizer { .. } => {
+                Diagnostic::error(code::UNTOKENIZABLE, self.to_string()).at(span, "the corpus of this data")
+            }
+            DataError::UnusedToken { id, token, n_ids } => Diagnostic::error(
+                code::UNTOKENIZABLE,
+                format!("the tokenizer makes id {id} ({token:?}) of a text, and {n_ids} ids are declared"),
+            )
+            .at(span, "the corpus of this data")
+            .help("raise `vocab` of the tokenizer to all ids that are used"),
+            DataError::NoText => {
+                Diagnostic::error(code::UNTOKENIZABLE, "the text of these ids is not known".to_string())
+                    .at(span, "`ids(N)` says how many there are, and nothing of their text")
+                    .help("name the tokenizer that made them: `tokenizer(\"tokenizer.json\", vocab: N)`")
+            }
+            DataError::Of(other, error) => error.diagnose(other),
             DataError::ReservedId { id, first_reserved } => Diagnostic::error(
                 code::UNTOKENIZABLE,
                 format!("token id {id} is in the data, but ids from {first_reserved} on are the mask and padding"),
             )
             .at(span, "the corpus of this data")
-            .help("the vocabulary is smaller than the tokenizer's: check what `tokenizer` declares"),
+            .help(if data.source.is_tokens() {
+                "check that the ids are as wide as the source says, and how many `tokenizer` declares"
+            } else {
+                "the vocabulary is smaller than the tokenizer's: check what `tokenizer` declares"
+            }),
         }
     }
 }
 
-fn what_is_missing(missing: &Missing) -> String {
+fn bad_rows(span: Span, rows: &[(PathBuf, BadRow)], n_bad: u64) -> Diagnostic {
+    let message = match rows {
+        [(path, row)] => format!("{}:{}: {}", path.display(), row.line, row.reason),
+        _ => format!("{} rows of the corpus are malformed", grouped(n_bad)),
+    };
+    let mut d = Diagnostic::error(code::MALFORMED_ROWS, message).at(span, "the corpus of this data");
+    if rows.len() > 1 {
+        d = rows.iter().fold(d, |d, (path, row)| d.note(format!("{}:{}: {}", path.display(), row.line, row.reason)));
+    }
+    if n_bad > rows.len() as u64 {
+        d = d.note(format!("and {} more", grouped(n_bad - rows.len() as u64)));
+    }
+    d.help("a row is one JSON object on one line, with its text in the field that `text` names")
+}
+
+pub(super) fn what_is_missing(missing: &Missing) -> String {
     match missing {
         Missing::NoTorch { pattern } => format!("`{pattern}` needs the libtorch wheel's folder, and there is none"),
         Missing::NoData { pattern } => format!("`{pattern}` is in the folder of DLMC_DATA, which is not set"),
@@ -163,6 +232,9 @@ fn how_to_mend(missing: &Missing, data: &Data) -> String {
         }
         Missing::Several { .. } => "name the one file".into(),
         Missing::BadPattern { .. } => "`*` is any part of a name, `**` any folders, `[ab]` a choice".into(),
+        Missing::NoSuchPath { pattern, .. } if matches!(data.source.kind, SourceKind::Megatron { .. }) => {
+            format!("a prefix stands for two files, .bin and .idx: `{}`", pattern.trim_end_matches(".idx"))
+        }
         Missing::NoSuchPath { .. } => {
             format!("patterns are relative to {}, where the spec file is", shown(&data.source.base))
         }
@@ -178,6 +250,15 @@ fn shown(base: &std::path::Path) -> String {
     if base.as_os_str().is_empty() { "the current folder".into() } else { base.display().to_string() }
 }
 
+fn n_documents(n: u64) -> String {
+    match n {
+        // How many a file of ids holds is known once it is read.
+        0 => "the corpus of this data".into(),
+        1 => "1 document".into(),
+        n => format!("{} documents", grouped(n)),
+    }
+}
+
 fn too_small(
     data: &Data,
     unique: Option<Shortfall>,
@@ -190,8 +271,7 @@ fn too_small(
     let parts: Vec<String> =
         unique.map(|s| asked("unique", s)).into_iter().chain(valid.map(|s| asked("valid", s))).collect();
     let message = format!("the corpus of `{}` is too small: {}", data.name, parts.join("; "));
-    let mut d = Diagnostic::error(code::CORPUS_TOO_SMALL, message)
-        .at(data.source.span, format!("{} documents", grouped(documents)));
+    let mut d = Diagnostic::error(code::CORPUS_TOO_SMALL, message).at(data.source.span, n_documents(documents));
     if valid.is_some() && data.split == Split::Documents {
         if let Some(cap) = data.max_valid_per_document.filter(|cap| *cap < data.seq) {
             let text =
@@ -212,12 +292,15 @@ fn too_small(
     if let (Some(_), Some(cap)) = (unique, data.max_unique_per_document.filter(|_| data.split == Split::Documents)) {
         d = d.note(format!("training takes at most {} tokens of a document (max_per_document.unique)", grouped(cap)));
     }
-    let chars = matches!(data.tokenizer, Tokenizer::Chars { .. });
-    let unit = if chars { "a character is a token" } else { "a byte is a token" };
+    let unit = match data.tokenizer {
+        Tokenizer::Chars { .. } => " (a character is a token)",
+        Tokenizer::Bytes => " (a byte is a token)",
+        Tokenizer::File { .. } | Tokenizer::Bpe { .. } | Tokenizer::Ids { .. } => "",
+    };
     if let Some(s) = unique.filter(|s| s.have >= data.seq) {
-        d = d.help(format!("ask for unique: {} tokens or fewer, or add files ({unit})", s.have / data.seq * data.seq));
+        d = d.help(format!("ask for unique: {} tokens or fewer, or add files{unit}", s.have / data.seq * data.seq));
     } else {
-        d = d.help(format!("add files to the source ({unit}), or ask for fewer tokens"));
+        d = d.help(format!("add files to the source{unit}, or ask for fewer tokens"));
     }
     d
 }

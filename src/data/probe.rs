@@ -9,7 +9,7 @@ use super::split::{train_share, valid_share, valid_tokens};
 use crate::base::Diagnostic;
 use crate::base::diag::code;
 use crate::base::source::normalize;
-use crate::check::spec::{Amount, Data, Source, SourceKind, Split, Tokenizer};
+use crate::check::spec::{Amount, Corpus, Data, Source, SourceKind, Split, Tokenizer};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -47,6 +47,27 @@ pub fn probe(data: &Data, env: &CorpusEnv) -> Result<Option<Diagnostic>, DataErr
     }
     sums.iter().try_for_each(Sum::verdict)?;
     if elsewhere.is_empty() { Ok(None) } else { Ok(Some(elsewhere_warning(data, &elsewhere))) }
+}
+
+/// The same of a named corpus of `eval`, of whose documents none are trained on.
+pub fn probe_corpus(corpus: &Corpus, data: &Data, env: &CorpusEnv) -> Result<Option<Diagnostic>, Diagnostic> {
+    // Random ids stand for the training tokens that are not asked for: they have no files and are always enough.
+    let nothing = Source { kind: SourceKind::Random { vocab: 2 }, ..corpus.source.clone() };
+    let asked = Data {
+        name: corpus.name.clone(),
+        source: nothing,
+        valid_source: Some(corpus.source.clone()),
+        tokenizer: match &data.tokenizer {
+            // It was looked for with the data.
+            Tokenizer::File { vocab, .. } => Tokenizer::Bpe { vocab: *vocab },
+            other => other.clone(),
+        },
+        valid: Amount::Tokens(corpus.tokens),
+        max_valid_per_document: corpus.max_per_document,
+        split: Split::Documents,
+        ..data.clone()
+    };
+    probe(&asked, env).map_err(|error| error.diagnose(&asked))
 }
 
 fn elsewhere_warning(data: &Data, elsewhere: &[Missing]) -> Diagnostic {
@@ -109,6 +130,9 @@ pub(super) fn binary_of(index: &Path) -> Result<CorpusFile, Missing> {
     match std::fs::metadata(&path) {
         Ok(at) if at.is_file() => Ok(CorpusFile { path, bytes: at.len() }),
         Ok(_) => Err(Missing::IsFolder { pattern: path.display().to_string(), path }),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            Err(Missing::NoSuchPath { pattern: path.display().to_string(), path })
+        }
         Err(e) => Err(Missing::Unreadable { path, reason: e.to_string() }),
     }
 }
@@ -184,7 +208,6 @@ impl<'a> Sum<'a> {
         if packing(&file.path) != Packing::None {
             self.holds = Holds::Unknown;
         }
-        self.documents += 1;
         let (least, most) = match self.holds {
             Holds::Bytes => (bytes + 1, bytes + 1),
             // A character has up to four bytes.
@@ -200,6 +223,7 @@ impl<'a> Sum<'a> {
             }
             Holds::Unknown => return,
         };
+        self.documents += 1;
         self.most_tokens += most;
         let (valid, train) = match self.data.split {
             Split::Documents => (valid_share(self.data, most), train_share(self.data, most)),

@@ -3,32 +3,42 @@
 use super::*;
 use crate::base::diag::code;
 use crate::base::{FileId, Span};
-use crate::check::spec::{Amount, Data, Order, Seeds, Split, Tokenizer, Vocab};
+use crate::check::spec::{Amount, Data, Duplicates, Order, Seeds, Source, SourceKind, Split, Tokenizer, Vocab};
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
 
-const SEEDS: Seeds = Seeds { init: 1, split: 2, subset: 3, order: 4, noise: 5, eval: 6 };
+pub(super) const SEEDS: Seeds = Seeds { init: 1, split: 2, subset: 3, order: 4, noise: 5, eval: 6 };
+/// More steps than any test here makes.
+const STEPS: u64 = 1000;
 const BYTES: Vocab = Vocab { n_ids: 256, eod: 256, mask: Some(257), size: 320 };
 
-fn data(base: &Path, files: &[&str]) -> Data {
+pub(super) fn strings(all: &[&str]) -> Vec<String> {
+    all.iter().map(|text| text.to_string()).collect()
+}
+
+pub(super) fn source(base: &Path, kind: SourceKind) -> Source {
+    Source { kind, base: base.into(), span: Span::new(FileId(0), 10, 20) }
+}
+
+pub(super) fn data(base: &Path, files: &[&str]) -> Data {
     Data {
         name: "test".into(),
-        files: files.iter().map(|f| f.to_string()).collect(),
-        base: base.into(),
-        source_span: Span::new(FileId(0), 10, 20),
+        source: source(base, SourceKind::Files { patterns: strings(files) }),
+        valid_source: None,
         tokenizer: Tokenizer::Bytes,
         seq: 8,
         unique_tokens: Some(160),
         valid: Amount::Tokens(64),
         max_unique_per_document: None,
         max_valid_per_document: None,
+        duplicates: Duplicates::Keep,
         order: Order::Strict { moving: true },
         split: Split::Documents,
     }
 }
 
 /// Files whose bytes say which file they are of: document i is `lengths[i]` times the byte i.
-fn folder(lengths: &[usize]) -> tempfile::TempDir {
+pub(super) fn folder(lengths: &[usize]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for (i, length) in lengths.iter().enumerate() {
         let sub = dir.path().join(format!("d{}", i % 3));
@@ -42,7 +52,7 @@ fn prepared(data: &Data) -> Result<Prepared, DataError> {
     prepare(data, &BYTES, &SEEDS, &CorpusEnv::default())
 }
 
-fn shared(path: &str) -> Option<PathBuf> {
+pub(super) fn shared(path: &str) -> Option<PathBuf> {
     let shared = std::env::var_os("DLMC_SHARED")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from)
         .join(path);
@@ -62,7 +72,7 @@ fn files_come_in_byte_order_of_their_paths_once_each() {
         std::fs::write(path, name).unwrap();
     }
     let list = |patterns: &[&str]| -> Vec<String> {
-        let files = corpus::list_files(&data(dir.path(), patterns), &CorpusEnv::default()).unwrap();
+        let files = corpus::list_files(&data(dir.path(), patterns).source, &CorpusEnv::default()).unwrap();
         files.iter().map(|f| f.path.strip_prefix(dir.path()).unwrap().display().to_string()).collect()
     };
     assert_eq!(list(&["**/*.txt"]), ["B.txt", "a.txt", "a/y/x.txt", "a/z.txt", "b.txt"]);
@@ -75,10 +85,10 @@ fn files_come_in_byte_order_of_their_paths_once_each() {
 #[test]
 fn the_torch_folder_is_put_in() {
     let dir = folder(&[400]);
-    let env = CorpusEnv { torch: Some(dir.path().into()) };
+    let env = CorpusEnv { torch: Some(dir.path().into()), ..CorpusEnv::default() };
     let elsewhere = data(Path::new("/nowhere"), &["{torch}/**/*.txt"]);
-    assert_eq!(corpus::list_files(&elsewhere, &env).unwrap().len(), 1);
-    assert_eq!(probe(&elsewhere, &BYTES, &env), Ok(()));
+    assert_eq!(corpus::list_files(&elsewhere.source, &env).unwrap().len(), 1);
+    assert_eq!(probe(&elsewhere, &env), Ok(None));
 }
 
 #[test]
@@ -89,22 +99,22 @@ fn everything_missing_is_told_at_once() {
     let expected = |error: DataError| match &error {
         DataError::Missing(list) => {
             assert!(matches!(list[0], Missing::NoTorch { .. }));
-            assert!(matches!(list[1], Missing::TorchInside { .. }));
+            assert!(matches!(list[1], Missing::FolderInside { .. }));
             assert!(matches!(list[2], Missing::NoSuchPath { .. }));
             assert!(matches!(list[3], Missing::IsFolder { .. }));
             assert!(list.iter().any(|m| matches!(m, Missing::BadPattern { .. })));
             let diagnostic = error.diagnose(&d);
             assert_eq!(diagnostic.code, code::MISSING_CORPUS);
             assert_eq!(diagnostic.notes.len(), list.len());
-            assert_eq!(diagnostic.primary.unwrap().span, d.source_span);
+            assert_eq!(diagnostic.primary.unwrap().span, d.source.span);
             assert!(diagnostic.help.iter().any(|h| h.contains("make setup")));
         }
         other => unreachable!("{other:?}"),
     };
     expected(prepared(&d).unwrap_err());
-    expected(probe(&d, &BYTES, &CorpusEnv::default()).unwrap_err());
+    expected(probe(&d, &CorpusEnv::default()).unwrap_err());
     let no_match = data(dir.path(), &["d0/*.md"]);
-    for error in [prepared(&no_match).unwrap_err(), probe(&no_match, &BYTES, &CorpusEnv::default()).unwrap_err()] {
+    for error in [prepared(&no_match).unwrap_err(), probe(&no_match, &CorpusEnv::default()).unwrap_err()] {
         assert!(error.diagnose(&no_match).message.contains("no file in"), "{error:?}");
     }
 }
@@ -127,13 +137,14 @@ fn validation_is_whole_chunks_of_whole_documents() {
     }
     // No document is on both sides.
     let valid: std::collections::BTreeSet<u32> = p.valid_rows.iter().copied().filter(|id| *id != 256).collect();
-    assert!(p.train.iter().all(|id| !valid.contains(id)));
+    assert!(p.train.to_vec().iter().all(|id| !valid.contains(id)));
     assert_eq!(valid.len(), p.n_valid_documents as usize);
     assert!(p.valid_row_document.is_sorted());
     // Training is whole chunks, each document in it but the last ends with its end.
     assert_eq!(p.train.len() % 8, 0);
-    for range in p.train_documents.iter().rev().skip(1) {
-        assert_eq!(p.train[range.end - 1], 256);
+    let train = p.train.to_vec();
+    for i in 0..p.train.n_documents() - 1 {
+        assert_eq!(train[p.train.document(i).end - 1], 256);
     }
 }
 
@@ -145,11 +156,12 @@ fn capped_training_documents_keep_their_end() {
     d.unique_tokens = Some(100);
     let p = prepared(&d).unwrap();
     assert_eq!(p.train.len(), 96);
-    assert_eq!(p.train_documents.len(), 5);
-    for range in &p.train_documents[..4] {
+    assert_eq!(p.train.n_documents(), 5);
+    let train = p.train.to_vec();
+    for range in (0..4).map(|i| p.train.document(i)) {
         assert_eq!(range.len(), 20);
-        assert_eq!(p.train[range.end - 1], 256);
-        assert!(p.train[range.start..range.end - 1].iter().all(|id| *id == p.train[range.start]));
+        assert_eq!(train[range.end - 1], 256);
+        assert!(train[range.start..range.end - 1].iter().all(|id| *id == train[range.start]));
     }
     assert_eq!(p.stats.train_documents_cut, 5);
 }
@@ -167,7 +179,7 @@ fn subsets_are_nested_and_validation_does_not_move() {
         })
         .collect();
     for pair in all.windows(2) {
-        assert!(pair[1].train.starts_with(&pair[0].train));
+        assert!(pair[1].train.to_vec().starts_with(&pair[0].train.to_vec()));
         assert_eq!(pair[0].valid_hash, pair[1].valid_hash);
         assert_ne!(pair[0].data_hash, pair[1].data_hash);
     }
@@ -186,7 +198,7 @@ fn too_small_says_both_and_by_how_much() {
     let dir = folder(&[20, 20, 5]);
     let mut d = data(dir.path(), &["**/*.txt"]);
     (d.unique_tokens, d.valid) = (Some(1000), Amount::Tokens(800));
-    for error in [prepared(&d).unwrap_err(), probe(&d, &BYTES, &CorpusEnv::default()).unwrap_err()] {
+    for error in [prepared(&d).unwrap_err(), probe(&d, &CorpusEnv::default()).unwrap_err()] {
         let DataError::TooSmall { unique: Some(unique), valid: Some(valid), .. } = &error else {
             unreachable!("{error:?}")
         };
@@ -200,7 +212,7 @@ fn too_small_says_both_and_by_how_much() {
     (d.unique_tokens, d.valid, d.max_valid_per_document) = (Some(8), Amount::Tokens(8), Some(7));
     let error = prepared(&d).unwrap_err();
     assert!(error.diagnose(&d).help[0].contains("max_per_document.valid"), "{:?}", error.diagnose(&d));
-    assert!(probe(&d, &BYTES, &CorpusEnv::default()).is_err());
+    assert!(probe(&d, &CorpusEnv::default()).is_err());
 }
 
 #[test]
@@ -266,9 +278,9 @@ fn the_tail_is_validation() {
     (d.split, d.valid, d.unique_tokens) = (Split::Tail, Amount::Fraction(0.1), None);
     // int(105 * 0.9) = 94 for training, rounded down to chunks of 8; the 11 after it are one chunk.
     let p = prepared(&d).unwrap();
-    assert_eq!(p.train, (0..88).collect::<Vec<u32>>());
+    assert_eq!(p.train.to_vec(), (0..88).collect::<Vec<u32>>());
     assert_eq!(p.valid_rows, (94..102).collect::<Vec<u32>>());
-    assert_eq!((p.n_valid_documents, p.train_documents.len()), (1, 1));
+    assert_eq!((p.n_valid_documents, p.train.n_documents()), (1, 1));
     d.order = Order::Windows;
     assert_eq!(prepared(&d).unwrap().train.len(), 94);
     (d.valid, d.unique_tokens) = (Amount::Tokens(20), Some(43));
@@ -276,7 +288,7 @@ fn the_tail_is_validation() {
     assert_eq!((p.train.len(), p.valid_rows[0], p.valid_rows.len()), (40, 85, 16));
     // Two files: each with its end, the tail across both.
     std::fs::write(dir.path().join("b.txt"), [200u8; 3]).unwrap();
-    d.files = vec!["*.txt".into()];
+    d.source = source(dir.path(), SourceKind::Files { patterns: strings(&["*.txt"]) });
     let p = prepared(&d).unwrap();
     assert_eq!(p.valid_rows, (90..105).chain([256]).collect::<Vec<u32>>());
 }
@@ -288,14 +300,14 @@ fn tiny_shakespeare_splits_as_nano_gpt_does() {
     (d.tokenizer, d.split, d.order) = (Tokenizer::Chars { n: 65 }, Split::Tail, Order::Windows);
     (d.seq, d.valid, d.unique_tokens) = (257, Amount::Fraction(0.1), None);
     let vocab = Vocab { n_ids: 65, eod: 65, mask: Some(66), size: 128 };
-    assert_eq!(probe(&d, &vocab, &CorpusEnv::default()), Ok(()));
+    assert_eq!(probe(&d, &CorpusEnv::default()), Ok(None));
     let p = prepare(&d, &vocab, &SEEDS, &CorpusEnv::default()).unwrap();
     assert_eq!(p.stats.corpus_tokens, 1_115_394);
     assert_eq!(p.train.len(), 1_003_854);
     assert_eq!(p.valid_rows.len(), (1_115_394 - 1_003_854) / 257 * 257);
-    assert_eq!(p.codec.decode(&p.train[..14], |_| String::new()), "First Citizen:");
+    assert_eq!(p.codec.decode(&p.train.get(0..14), |_| String::new()), "First Citizen:");
     assert!(p.codec.encode("\n !$&',-.3:;?ABCabcxyz").unwrap().is_sorted());
-    let mut batches = Batches::new(&p, &d, 64, 4);
+    let mut batches = Batches::new(&p, &d, 64, STEPS, 4);
     assert_eq!(batches.batch(0).len(), 64 * 257);
     assert_eq!(batches.rows(9, 3..5), batches.batch(9)[3 * 257..5 * 257]);
     assert!((batches.epoch_at(1_003_854) - 1.0).abs() < 1e-12);
@@ -312,9 +324,9 @@ fn quickstart_fits_the_torch_wheel() {
     let mut d = data(Path::new("/nowhere"), &["{torch}/**/*.py"]);
     (d.seq, d.unique_tokens, d.valid) = (128, Some(100_000), Amount::Tokens(64_000));
     (d.max_unique_per_document, d.max_valid_per_document) = (Some(2000), Some(512));
-    let env = CorpusEnv { torch: Some(torch) };
+    let env = CorpusEnv { torch: Some(torch), ..CorpusEnv::default() };
     let start = std::time::Instant::now();
-    assert_eq!(probe(&d, &BYTES, &env), Ok(()));
+    assert_eq!(probe(&d, &env), Ok(None));
     let probed = start.elapsed();
     let p = prepare(&d, &BYTES, &SEEDS, &env).unwrap();
     eprintln!("probe {probed:?}, prepare {:?}, {:?}", start.elapsed() - probed, p.stats);
@@ -336,15 +348,18 @@ fn made(lengths: &[usize], seq: usize) -> Prepared {
     }
     Prepared {
         seq,
-        train: (0..total as u32).collect(),
-        train_documents,
+        train: TokenStream::of_ids((0..total as u32).collect(), &train_documents),
         valid_rows: vec![],
         valid_row_document: vec![],
         n_valid_documents: 0,
         data_hash: String::new(),
         valid_hash: String::new(),
+        sources: SourceHashes::default(),
+        vocab: BYTES,
         codec: Codec::Bytes,
         stats: Stats::default(),
+        stores: vec![],
+        not_stored: None,
     }
 }
 
@@ -361,7 +376,7 @@ fn epoch(batches: &mut Batches, p: &Prepared, batch: u64, e: u64) -> Vec<u32> {
 #[test]
 fn fixed_boundaries_only_reorder_chunks() {
     let p = made(&[20, 30, 14], 8);
-    let mut batches = Batches::new(&p, &ordered(Order::Strict { moving: false }), 3, 4);
+    let mut batches = Batches::new(&p, &ordered(Order::Strict { moving: false }), 3, STEPS, 4);
     for e in 0..4 {
         let tokens = epoch(&mut batches, &p, 3, e);
         assert!(tokens.chunks(8).all(|row| row[0] % 8 == 0 && row.windows(2).all(|w| w[1] == w[0] + 1)));
@@ -372,7 +387,7 @@ fn fixed_boundaries_only_reorder_chunks() {
 #[test]
 fn moving_boundaries_cut_anew() {
     let p = made(&[20, 30, 14], 8);
-    let mut batches = Batches::new(&p, &ordered(Order::Strict { moving: true }), 3, 4);
+    let mut batches = Batches::new(&p, &ordered(Order::Strict { moving: true }), 3, STEPS, 4);
     let firsts: std::collections::BTreeSet<u32> =
         (0..20).flat_map(|e| epoch(&mut batches, &p, 3, e)).step_by(8).collect();
     assert!(firsts.len() > 40, "nearly every token starts a chunk at some time: {}", firsts.len());
@@ -381,7 +396,7 @@ fn moving_boundaries_cut_anew() {
 #[test]
 fn windows_reach_from_the_first_to_the_last_token() {
     let p = made(&[24], 8);
-    let mut batches = Batches::new(&p, &ordered(Order::Windows), 4, 4);
+    let mut batches = Batches::new(&p, &ordered(Order::Windows), 4, STEPS, 4);
     let starts: Vec<u32> = (0..300).flat_map(|step| batches.batch(step)).step_by(8).collect();
     assert_eq!(starts.iter().min(), Some(&0));
     assert_eq!(starts.iter().max(), Some(&16));
@@ -394,7 +409,7 @@ fn orders_stay_what_they_are() {
     let p = made(&[20, 30, 14, 64], 8);
     let mut hasher = crate::base::hash::CanonicalHasher::new("orders");
     for order in [Order::Windows, Order::Strict { moving: true }, Order::Strict { moving: false }] {
-        let mut batches = Batches::new(&p, &ordered(order), 5, 4);
+        let mut batches = Batches::new(&p, &ordered(order), 5, STEPS, 4);
         (0..6).for_each(|step| _ = hasher.put_u32s(&batches.batch(step)));
     }
     assert_eq!(hasher.finish(), "40d3be7f14928715d3660e0905170456");
@@ -406,10 +421,61 @@ fn orders_stay_what_they_are() {
     );
 }
 
+/// Megatron's order made directly: tile, shuffle, concatenate, cut, shuffle.
+fn interleaved_directly(p: &Prepared, n_chunks: usize, seed: u32) -> Vec<u32> {
+    use crate::base::philox::{Purpose, Stream};
+    let (unique, seq, n) = (p.train.len(), p.seq, p.train.n_documents());
+    let epochs = (n_chunks * seq).div_ceil(unique);
+    let before = (epochs - 1) * unique / seq;
+    let apart = epochs > 1 && n_chunks - before < (0.8 * (unique / seq) as f64) as usize;
+    let shuffle = |purpose, first: usize, all: usize| -> Vec<usize> {
+        let draw = |n: usize, at| Stream::new(seed, purpose).permutation(n as u32, at).into_iter().map(|i| i as usize);
+        if apart {
+            draw(first, 0).chain(draw(all - first, 1).map(|i| first + i)).collect()
+        } else {
+            draw(all, 0).collect()
+        }
+    };
+    let documents = shuffle(Purpose::OrderDocuments, (epochs - 1) * n, epochs * n);
+    let stream: Vec<u32> = documents.iter().flat_map(|i| p.train.get(p.train.document(i % n))).collect();
+    shuffle(Purpose::Order, before, n_chunks).iter().flat_map(|i| stream[i * seq..(i + 1) * seq].to_vec()).collect()
+}
+
+#[test]
+fn interleaved_is_what_megatron_does() {
+    let p = made(&[20, 30, 14, 5, 91], 8);
+    assert_eq!(p.train.len(), 160);
+    // Whole epochs, a last one that joins (85% of it), one that stays apart (15%), and less than one.
+    for (batch, steps) in [(4u64, 15u64), (1, 57), (1, 43), (3, 5)] {
+        let n = batch * steps;
+        let mut batches = Batches::new(&p, &ordered(Order::Interleaved), batch, steps, 4);
+        let all: Vec<u32> = (0..steps).flat_map(|step| batches.batch(step)).collect();
+        assert_eq!(all, interleaved_directly(&p, n as usize, 4), "{n} chunks");
+        // Each token about as often as there are epochs: in whole epochs exactly.
+        let mut counts = vec![0; 160];
+        all.iter().for_each(|id| counts[*id as usize] += 1);
+        let epochs = batches.epoch_at(n * 8);
+        assert_eq!(epochs, n as f64 / 20.0);
+        assert_eq!(counts.iter().sum::<u64>(), n * 8);
+        if n % 20 == 0 {
+            assert!(counts.iter().all(|count| *count as f64 == epochs), "{counts:?}");
+        }
+    }
+    // Apart: what of the last epoch is used comes last, and no document of it before.
+    let mut batches = Batches::new(&p, &ordered(Order::Interleaved), 1, 43, 4);
+    let first: Vec<u32> = (0..40).flat_map(|step| batches.batch(step)).collect();
+    let mut sorted = first.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, (0..320).map(|i| i / 2).collect::<Vec<u32>>());
+    // Chunks of the first epoch's length hold tokens twice: epochs are mixed.
+    let distinct: std::collections::BTreeSet<&u32> = first[..160].iter().collect();
+    assert!(distinct.len() < 160);
+}
+
 #[test]
 fn batch_hashes_tell_batches_apart() {
     let p = made(&[64], 8);
-    let mut batches = Batches::new(&p, &ordered(Order::Strict { moving: true }), 2, 4);
+    let mut batches = Batches::new(&p, &ordered(Order::Strict { moving: true }), 2, STEPS, 4);
     assert_eq!(batch_hash(&batches.batch(1)), batch_hash(&batches.batch(1)));
     assert_ne!(batch_hash(&batches.batch(1)), batch_hash(&batches.batch(2)));
 }
@@ -424,24 +490,25 @@ proptest! {
     ) {
         let p = made(&lengths, seq);
         prop_assume!(!p.train.is_empty());
-        let mut batches = Batches::new(&p, &ordered(Order::Strict { moving }), batch, seed);
+        let mut batches = Batches::new(&p, &ordered(Order::Strict { moving }), batch, STEPS, seed);
         let mut tokens = epoch(&mut batches, &p, batch, e);
         prop_assert_eq!(tokens.len(), p.train.len());
         tokens.sort_unstable();
-        prop_assert_eq!(tokens, p.train);
+        prop_assert_eq!(tokens, p.train.to_vec());
     }
 
     #[test]
     fn rows_depend_on_step_and_row_alone(
         lengths in proptest::collection::vec(1usize..40, 1..10), seq in 1usize..10, batch in 1u64..9,
-        which in 0usize..3, steps in proptest::collection::vec(0u64..60, 1..8), cut in 0u64..9,
+        which in 0usize..4, steps in proptest::collection::vec(0u64..60, 1..8), cut in 0u64..9,
     ) {
         let p = made(&lengths, seq);
         prop_assume!(!p.train.is_empty());
-        let order = [Order::Windows, Order::Strict { moving: true }, Order::Strict { moving: false }][which];
-        let mut used = Batches::new(&p, &ordered(order), batch, 4);
+        let strict = |moving| Order::Strict { moving };
+        let order = [Order::Windows, strict(true), strict(false), Order::Interleaved][which];
+        let mut used = Batches::new(&p, &ordered(order), batch, STEPS, 4);
         for step in steps {
-            let fresh = Batches::new(&p, &ordered(order), batch, 4).batch(step);
+            let fresh = Batches::new(&p, &ordered(order), batch, STEPS, 4).batch(step);
             let cut = cut.min(batch);
             prop_assert_eq!([used.rows(step, 0..cut), used.rows(step, cut..batch)].concat(), fresh);
         }
@@ -465,17 +532,17 @@ proptest! {
             d.tokenizer = Tokenizer::Chars { n: distinct };
         }
         let exact = prepared(&d);
-        if probe(&d, &BYTES, &CorpusEnv::default()).is_err() {
+        if probe(&d, &CorpusEnv::default()).is_err() {
             prop_assert!(exact.is_err());
         }
         // And it refuses what is clearly too small.
         let total: u64 = lengths.iter().map(|n| *n as u64 + 1).sum();
         if unique / 8 * 8 > total {
-            prop_assert!(probe(&d, &BYTES, &CorpusEnv::default()).is_err());
+            prop_assert!(probe(&d, &CorpusEnv::default()).is_err());
         }
         if let Ok(p) = exact {
             prop_assert_eq!(p.train.len() as u64, unique / 8 * 8);
-            prop_assert_eq!(p.train_documents.iter().map(|r| r.len()).sum::<usize>(), p.train.len());
+            prop_assert_eq!((0..p.train.n_documents()).map(|i| p.train.document(i).len()).sum::<usize>(), p.train.len());
             prop_assert_eq!(p.valid_rows.len() as u64, if valid == 0 { 0 } else { (valid / 8).max(1) * 8 });
         }
     }

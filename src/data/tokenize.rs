@@ -1,9 +1,13 @@
-//! Text to ids and back. Bytes and characters; both exact, so nats per token are nats per byte or
-//! character.
+//! Text to ids and back. Bytes and characters are exact, so nats per token are nats per byte or character; parts of
+//! words are a tokenizer's; bare ids have no text.
 
-use super::corpus::CorpusFile;
-use super::error::{DataError, Missing};
-use crate::check::spec::{Tokenizer, Vocab};
+use super::corpus::{CorpusEnv, tokenizer_file};
+use super::documents::alphabet;
+use super::error::DataError;
+use super::subword::Subword;
+use crate::base::hash::CanonicalHasher;
+use crate::check::spec::{Data, Tokenizer, Vocab};
+use std::sync::Arc;
 
 /// How ids stand for text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,9 +15,63 @@ pub enum Codec {
     Bytes,
     /// In code-point order: the id is the index.
     Chars(Vec<char>),
+    Subword(Arc<Subword>),
+    /// So many ids, of which the text is not known.
+    Ids(u64),
 }
 
 impl Codec {
+    /// The codec of a tokenizer that needs no learning.
+    pub(super) fn open(data: &Data, env: &CorpusEnv) -> Result<Option<Codec>, DataError> {
+        Ok(Some(match &data.tokenizer {
+            Tokenizer::Bytes => Codec::Bytes,
+            Tokenizer::Chars { n } => Codec::Chars(alphabet(&data.source, *n, env)?),
+            Tokenizer::File { file, vocab, eod } => {
+                let path = tokenizer_file(file, env).map_err(|missing| DataError::Missing(vec![missing]))?;
+                Codec::Subword(Arc::new(Subword::from_file(&path, *vocab, eod.as_ref())?))
+            }
+            Tokenizer::Ids { n, .. } => Codec::Ids(*n),
+            Tokenizer::Bpe { .. } => return Ok(None),
+        }))
+    }
+
+    /// The vocabulary with the end of document that a tokenizer's file names.
+    pub fn vocab(&self, checked: &Vocab) -> Vocab {
+        match self {
+            Codec::Subword(subword) => Vocab { eod: subword.eod.map_or(checked.eod, u64::from), ..*checked },
+            Codec::Bytes | Codec::Chars(_) | Codec::Ids(_) => *checked,
+        }
+    }
+
+    /// Ids of its own; that of an end of document may be the next.
+    pub fn n_ids(&self) -> u64 {
+        match self {
+            Codec::Bytes => 256,
+            Codec::Chars(alphabet) => alphabet.len() as u64,
+            Codec::Subword(subword) => subword.n_ids,
+            Codec::Ids(n) => *n,
+        }
+    }
+
+    /// Whether an id is one of its own.
+    pub fn owns(&self, id: u32) -> bool {
+        u64::from(id) < self.n_ids()
+    }
+
+    /// Of what makes ids of text.
+    pub fn hash(&self) -> String {
+        let of = |text: &str, n: u64| {
+            let mut hasher = CanonicalHasher::new("tokenizer");
+            hasher.put_str(text).put_u64(n).finish()
+        };
+        match self {
+            Codec::Bytes => of("bytes", 256),
+            Codec::Chars(alphabet) => of(&alphabet.iter().collect::<String>(), alphabet.len() as u64),
+            Codec::Subword(subword) => subword.hash.clone(),
+            Codec::Ids(n) => of("ids", *n),
+        }
+    }
+
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, DataError> {
         match self {
             Codec::Bytes => Ok(text.bytes().map(u32::from).collect()),
@@ -25,6 +83,20 @@ impl Codec {
                     Err(_) => Err(DataError::UnknownCharacter { character: c, position: i as u64 }),
                 })
                 .collect(),
+            Codec::Subword(subword) => subword.encode(text),
+            Codec::Ids(_) => Err(DataError::NoText),
+        }
+    }
+
+    /// Ids of texts, each for itself, on all cores where that pays. Texts are UTF-8, except for bytes.
+    pub(super) fn encode_all(&self, texts: Vec<Vec<u8>>) -> Result<Vec<Vec<u32>>, DataError> {
+        let text = |bytes: Vec<u8>| {
+            String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
+        };
+        match self {
+            Codec::Bytes => Ok(texts.into_iter().map(|text| text.into_iter().map(u32::from).collect()).collect()),
+            Codec::Subword(subword) => subword.encode_all(texts.into_iter().map(text).collect()),
+            Codec::Chars(_) | Codec::Ids(_) => texts.into_iter().map(|bytes| self.encode(&text(bytes))).collect(),
         }
     }
 
@@ -44,124 +116,29 @@ impl Codec {
             Codec::Chars(alphabet) => {
                 ids.iter().map(|id| alphabet.get(*id as usize).map_or_else(|| special(*id), char::to_string)).collect()
             }
+            Codec::Subword(subword) => subword.decode(ids, special),
+            Codec::Ids(n) => {
+                ids.iter().map(|id| if u64::from(*id) < *n { format!("<{id}>") } else { special(*id) }).collect()
+            }
         }
     }
 
-    /// What a loss in nats per token is per.
     /// Bytes of text that an id stands for; 0 for ids that are no text.
     pub fn n_bytes(&self, id: u32) -> u64 {
         match self {
             Codec::Bytes => u64::from(id < 256),
             Codec::Chars(alphabet) => alphabet.get(id as usize).map_or(0, |c| c.len_utf8() as u64),
+            Codec::Subword(subword) => subword.n_bytes(id),
+            Codec::Ids(_) => 0,
         }
     }
 
+    /// What a loss in nats per token is per.
     pub fn loss_unit(&self) -> &'static str {
         match self {
             Codec::Bytes => "nats/byte",
             Codec::Chars(_) => "nats/char",
+            Codec::Subword(_) | Codec::Ids(_) => "nats/token",
         }
     }
-}
-
-/// The documents of a corpus: one per file that is not empty. Lengths are known without reading
-/// where the tokenizer allows it, so a small budget of a large corpus reads few files.
-#[derive(Clone, Debug)]
-pub(super) struct Documents {
-    files: Vec<CorpusFile>,
-    eod: u32,
-    pub codec: Codec,
-    /// Read and encoded already; only for characters, whose alphabet needs the whole corpus.
-    encoded: Vec<Vec<u32>>,
-    pub empty_files: u64,
-}
-
-impl Documents {
-    pub fn open(files: Vec<CorpusFile>, tokenizer: &Tokenizer, vocab: &Vocab) -> Result<Documents, DataError> {
-        let n_files = files.len();
-        let files: Vec<CorpusFile> = files.into_iter().filter(|file| file.bytes > 0).collect();
-        let empty_files = (n_files - files.len()) as u64;
-        let (codec, encoded) = match tokenizer {
-            Tokenizer::Bytes => (Codec::Bytes, vec![]),
-            Tokenizer::Chars { n } => {
-                let texts = files.iter().map(read_text).collect::<Result<Vec<String>, _>>()?;
-                let codec = Codec::Chars(alphabet(&texts, *n)?);
-                let encoded = texts.iter().map(|text| codec.encode(text)).collect::<Result<_, _>>()?;
-                (codec, encoded)
-            }
-            _ => (Codec::Bytes, vec![]),
-        };
-        Ok(Documents { files, eod: vocab.eod as u32, codec, encoded, empty_files })
-    }
-
-    pub fn len(&self) -> usize {
-        self.files.len()
-    }
-
-    /// Tokens of a document without its end.
-    pub fn text_len(&self, document: usize) -> u64 {
-        match &self.codec {
-            Codec::Bytes => self.files.get(document).map_or(0, |file| file.bytes),
-            Codec::Chars(_) => self.encoded.get(document).map_or(0, |ids| ids.len() as u64),
-        }
-    }
-
-    /// Tokens of a document with its end.
-    pub fn full_len(&self, document: usize) -> u64 {
-        self.text_len(document) + 1
-    }
-
-    /// The ids of a document without its end.
-    pub fn text(&self, document: usize) -> Result<Vec<u32>, DataError> {
-        match &self.codec {
-            Codec::Bytes => match self.files.get(document) {
-                Some(file) => Ok(read(file)?.into_iter().map(u32::from).collect()),
-                None => Ok(vec![]),
-            },
-            Codec::Chars(_) => Ok(self.encoded.get(document).cloned().unwrap_or_default()),
-        }
-    }
-
-    /// The ids of a document and its end.
-    pub fn full(&self, document: usize) -> Result<Vec<u32>, DataError> {
-        let mut ids = self.text(document)?;
-        ids.push(self.eod);
-        Ok(ids)
-    }
-
-    pub fn eod(&self) -> u32 {
-        self.eod
-    }
-}
-
-fn unreadable(file: &CorpusFile, reason: impl ToString) -> DataError {
-    DataError::Missing(vec![Missing::Unreadable { path: file.path.clone(), reason: reason.to_string() }])
-}
-
-fn read(file: &CorpusFile) -> Result<Vec<u8>, DataError> {
-    let bytes = std::fs::read(&file.path).map_err(|e| unreadable(file, e))?;
-    // Lengths were used to choose documents; a file that changed meanwhile would falsify the choice.
-    if bytes.len() as u64 == file.bytes { Ok(bytes) } else { Err(unreadable(file, "it changed while it was read")) }
-}
-
-fn read_text(file: &CorpusFile) -> Result<String, DataError> {
-    String::from_utf8(read(file)?)
-        .map_err(|e| DataError::NotText { path: file.path.clone(), offset: e.utf8_error().valid_up_to() as u64 })
-}
-
-/// The distinct characters in code-point order.
-fn alphabet(texts: &[String], declared: u64) -> Result<Vec<char>, DataError> {
-    let mut seen = vec![false; char::MAX as usize + 1];
-    for c in texts.iter().flat_map(|text| text.chars()) {
-        if let Some(flag) = seen.get_mut(c as usize) {
-            *flag = true;
-        }
-    }
-    let all: Vec<char> =
-        (0u32..).zip(&seen).filter(|(_, seen)| **seen).filter_map(|(code, _)| char::from_u32(code)).collect();
-    if all.len() as u64 == declared {
-        return Ok(all);
-    }
-    let extra = all.iter().skip(declared as usize).copied().collect();
-    Err(DataError::Alphabet { declared, found: all.len() as u64, extra })
 }

@@ -1,21 +1,36 @@
-//! What a run measures at each evaluation: the loss on its texts. `text` measures one text.
+//! What a run measures at each evaluation: the loss on its texts (`text`), and how likely it finds the options of tasks
+//! (`task`).
 
+mod task;
 mod text;
+
+pub use task::{TaskAsked, scores};
 
 pub use text::{Evaluation, TextLoss, TextRows, ratio};
 
 use crate::check::spec::{Arm, Metric, TextSet};
-use crate::data::{Chunks, Prepared};
+use crate::data::tasks::TaskSet;
+use crate::data::{Chunks, HeldOut, Prepared};
 use crate::lower::{Executable, LowerError};
 use crate::store::metrics::Measured;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tch::{Device, Tensor};
+
+/// What an evaluation reads besides the arm's own data.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// The named corpora of `eval.corpora`.
+    pub corpora: BTreeMap<String, Arc<HeldOut>>,
+    pub tasks: Arc<[TaskSet]>,
+}
 
 /// Everything that an arm is evaluated on, ready to be run.
 pub struct Evaluator {
     valid: TextLoss,
     /// What else a loss is measured on.
     texts: Vec<TextLoss>,
+    tasks: Vec<TaskAsked>,
     device: Device,
 }
 
@@ -25,13 +40,19 @@ pub fn valid_rows(arm: &Arm, data: &Arc<Prepared>) -> TextRows {
 }
 
 impl Evaluator {
-    pub fn new(arm: &Arm, data: &Arc<Prepared>, device: Device) -> Evaluator {
+    /// `asked` is what the arm's evaluation reads besides its data.
+    pub fn new(arm: &Arm, data: &Arc<Prepared>, asked: &Asked, device: Device) -> Evaluator {
         let text = |set: &TextSet| match set {
-            TextSet::Train => TextLoss::new(set.name(), arm, Chunks::train(data)),
+            TextSet::Train => Some(TextLoss::new(set.name(), arm, Chunks::train(data))),
+            TextSet::Corpus(corpus) => {
+                let rows = asked.corpora.get(&corpus.name)?;
+                Some(TextLoss::new(set.name(), arm, Chunks::held_out(data, rows)))
+            }
         };
         Evaluator {
             valid: TextLoss::new("valid", arm, Chunks::valid(data)),
-            texts: arm.eval.sets.iter().map(text).collect(),
+            texts: arm.eval.sets.iter().filter_map(text).collect(),
+            tasks: (0..asked.tasks.len()).map(|which| TaskAsked::new(arm, asked.tasks.clone(), which)).collect(),
             device,
         }
     }
@@ -49,6 +70,9 @@ impl Evaluator {
                 set: text.hash().into(),
                 items: found.documents,
             });
+        }
+        for task in &self.tasks {
+            measures.extend(task.evaluate(loss, weights, self.device)?);
         }
         Ok((valid, measures))
     }

@@ -78,7 +78,7 @@ impl TextLoss {
     /// The rows of a chunk. Masks depend on the evaluation seed, the text's name, the chunk and the draw alone.
     fn rows_of(&self, chunk: usize) -> Corrupted {
         let clean = self.chunks.row(chunk);
-        evaluation_rows(&self.objective, &self.vocab, clean, chunk as u64, self.draws, self.seed)
+        evaluation_rows(&self.objective, &self.vocab, &clean, chunk as u64, self.draws, self.seed)
     }
 
     /// All rows at once.
@@ -156,7 +156,7 @@ impl Tally {
 
 /// The seed of a text's noise: validation has the evaluation seed itself, others one of their own by name, so that
 /// measuring one more text changes the noise of none.
-fn set_seed(eval_seed: u32, name: &str) -> u32 {
+pub(super) fn set_seed(eval_seed: u32, name: &str) -> u32 {
     if name == "valid" {
         return eval_seed;
     }

@@ -1,4 +1,4 @@
-//! The door to `kernels.cpp`: safe functions over tensors. All `unsafe` of this crate is here.
+//! The door to `kernels.cpp`: safe functions over tensors. All `unsafe` of this crate is here, but for mapped files (`data::map`).
 
 use super::error::Fault;
 use crate::base::philox::Purpose;

@@ -3,6 +3,7 @@
 //!
 //! Formulas: `README.md` beside this file.
 
+pub mod answers;
 mod block;
 pub mod corrupt;
 pub mod deciles;
@@ -18,6 +19,7 @@ pub mod schedule;
 #[cfg(test)]
 mod tests;
 
+pub use answers::{Answer, answer_rows, n_answer_rows};
 pub use corrupt::{Corruptor, Global, Noise, Step, corrupt};
 pub use deciles::Deciles;
 pub use describe::{Fact, describe, evaluation};

@@ -4,6 +4,7 @@ use super::findings::{Findings, Verdicts};
 use super::page::few_seeds;
 use super::words::{self, count};
 use super::{ReportInput, RunRecord, evidence};
+use crate::check::claims::types::Metric;
 use crate::claims::{ClaimResult, Completion, Evidence, PlaceResult, Point, Series, Verdict};
 use crate::store::metrics::Record;
 use std::path::Path;
@@ -81,7 +82,9 @@ fn best(verdicts: &Verdicts) -> String {
     let mut best: Vec<String> = races
         .map(|(best, result)| {
             let place = if best.place.is_empty() { String::new() } else { format!(" at {}", best.place) };
-            format!("Best against best{place}, {}", words::best_against_best(result))
+            let valid = best.metric == Metric::valid_loss();
+            let on = if valid { String::new() } else { format!(" on {}", best.metric) };
+            format!("Best against best{on}{place}, {}", words::best_against_best(result))
         })
         .collect();
     let decides = |place: &PlaceResult| match &place.evidence {

@@ -43,7 +43,7 @@ pub enum Event {
         loss: Option<f64>,
         tokens_per_s: f64,
     },
-    /// `others`: what else was measured, by name.
+    /// `others`: metrics besides the loss on the validation documents.
     Eval {
         step: u64,
         epoch: f64,

@@ -151,9 +151,9 @@ impl View for Table {
                 row.last_line = Instant::now();
                 let error = se.map_or(String::new(), |se| format!(" ± {se:.4}"));
                 let loss = loss.unwrap_or(f64::NAN);
-                let other =
+                let value =
                     |(name, value): &(String, Option<f64>)| format!("  {name} {:.4}", value.unwrap_or(f64::NAN));
-                let others: String = others.iter().map(other).collect();
+                let others: String = others.iter().map(value).collect();
                 self.line(task, &format!("epoch {epoch:6.2}  valid {loss:.4}{error}{others}  (step {step})"));
             }
             Event::Note { text } => self.line(task, text),

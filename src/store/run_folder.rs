@@ -22,12 +22,14 @@ const NOT_IN_ID: &[&str] = &[
     "data.name",
     "data.source",
     "data.files",
-    "data.valid_source",
-    "data.tokenizer.file",
     "train.checkpoint_every",
     "train.checkpoint_keep",
     // Which state that is, `start.*` says.
     "train.start",
+    "data.valid_source",
+    "data.tokenizer.file",
+    "data.hash",
+    "data.corpus",
     "eval.times",
     "objective.sampler",
 ];
@@ -63,7 +65,16 @@ pub(super) fn id_of_fields(flat: &[FlatField], data_hash: &str) -> String {
     hasher.finalize().to_hex().chars().take(ID_DIGITS).collect()
 }
 
+/// Files of texts and items that are measured: known by what is in them.
+fn is_measured_file(path: &str) -> bool {
+    let parts: Vec<&str> = path.split('.').collect();
+    matches!(parts.as_slice(), ["eval", "tasks", _, "file" | "shots_from"] | ["eval", "corpora", _, "source"])
+}
+
 pub(super) fn is_in_id(path: &str) -> bool {
+    if is_measured_file(path) {
+        return false;
+    }
     !NOT_IN_ID.iter().any(|out| path.strip_prefix(out).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
 }
 

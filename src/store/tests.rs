@@ -298,3 +298,41 @@ fn an_atomic_write_replaces_the_whole_file() {
     assert_eq!(fs::read(&path).unwrap(), b"s");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
+
+#[test]
+fn what_is_kept_is_what_is_counted() {
+    let newest = |n, at_steps: &[u64]| Kept::Newest { n, at_steps: at_steps.to_vec() };
+    let policies = [Kept::All, newest(1, &[]), Kept::DEFAULT, newest(2, &[7, 10, 40]), newest(3, &[38, 41, 45])];
+    for kept in policies {
+        for (steps, every) in [(45, 10), (40, 10), (9, 10), (45, 1)] {
+            let folder = tempfile::tempdir().unwrap();
+            let none = serde_json::Value::Null;
+            for step in 1..=steps {
+                if step % every == 0 || step == steps || kept.names(step) {
+                    write_checkpoint(folder.path(), step, &[("m", vec![])], &none, &kept).unwrap();
+                }
+            }
+            let n = checkpoints(folder.path()).len() as u64;
+            // A step that the run does not have is refused by `check`.
+            if !matches!(&kept, Kept::Newest { at_steps, .. } if at_steps.iter().any(|at| *at > steps)) {
+                assert_eq!(kept.n_at_end(steps, every), n, "{kept}, {steps} steps, every {every}");
+            }
+        }
+    }
+}
+
+#[test]
+fn one_process_writes_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunFolder::create(folder.path(), "e", "ar", "0123456789abcdef").unwrap();
+    assert!(!run.is_held());
+    let hold = run.hold().unwrap();
+    let refused = run.hold().unwrap_err();
+    assert!(refused.to_string().contains(&format!("another process ({})", std::process::id())), "{refused}");
+    assert!(refused.with_help().contains("= help: wait for it"));
+    drop(hold);
+    drop(run.hold().unwrap());
+    let found = RunFolder::by_id(folder.path());
+    assert_eq!(found.get("0123456789abcdef"), Some(&run));
+    assert_eq!((run.id().as_str(), found.len()), ("0123456789abcdef", 1));
+}

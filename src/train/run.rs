@@ -133,7 +133,7 @@ fn steps_loop(
     let arm = stepper.setup.arm.clone();
     let steps = arm.budget.steps;
     let data = stepper.setup.data.clone();
-    let evaluator = Evaluator::new(&arm, &data, stepper.setup.device);
+    let evaluator = Evaluator::new(&arm, &data, &stepper.setup.asked, stepper.setup.device);
     let (mut train_time, mut eval_time) = (Duration::ZERO, Duration::ZERO);
     let mut saved_at = if stepper.step > 0 { Some(stepper.step) } else { None };
     let reason = loop {

@@ -2,6 +2,7 @@
 
 use crate::check::spec::Arm;
 use crate::data::Prepared;
+use crate::eval::Asked;
 use crate::graph::training::{TrainingError, loss_graph, training_graph};
 use crate::graph::{DimSizes, ValidGraph, view};
 use crate::lower::{Executable, Weights};
@@ -22,6 +23,8 @@ pub enum SetupError {
 pub struct Setup {
     pub arm: Arm,
     pub data: Arc<Prepared>,
+    /// What is asked at evaluations besides validation, where there are any.
+    pub asked: Asked,
     /// Forward, loss and backward.
     pub training: Executable,
     /// Forward and loss.
@@ -51,6 +54,7 @@ impl Setup {
         Ok(Setup {
             arm: arm.clone(),
             data,
+            asked: Asked::default(),
             training: Executable::new(program, precision, device),
             loss: Executable::new(flatten(&loss), precision, device),
             weights,

@@ -37,7 +37,7 @@ pub struct Stepper<'a> {
 impl<'a> Stepper<'a> {
     pub fn new(setup: &'a mut Setup, data: &'a crate::data::Prepared) -> Result<Stepper<'a>, LowerError> {
         let arm = &setup.arm;
-        let batches = Batches::new(data, &arm.data, arm.train.batch_seqs, arm.train.seeds.order);
+        let batches = Batches::new(data, &arm.data, arm.train.batch_seqs, arm.budget.steps, arm.train.seeds.order);
         let corruptor = Corruptor::new(&arm.objective, &arm.vocab, arm.data.seq as usize);
         let grads = GradBuffer::new(&setup.weights)?;
         let optimizer = AdamWState::new(&setup.weights)?;

@@ -35,11 +35,9 @@ impl<'a> Reader<'a, '_> {
             }
             self.has_trials(claim, span);
         }
-        if self.variants_are_complete() {
-            if self.is_measured(claim, span) {
-                self.is_evaluated(claim, span);
-                self.is_paired(claim, span);
-            }
+        if self.variants_are_complete() && self.is_measured(claim, span) {
+            self.is_evaluated(claim, span);
+            self.is_paired(claim, span);
         }
         self.cx.out.n_errors() == before
     }

@@ -14,7 +14,7 @@ mod sampler;
 pub use super::claims::Claim;
 pub use crate::resolve::{Axis, AxisKind, AxisValue, Coordinate, Point};
 pub use data::*;
-pub use eval::{Eval, TextSet};
+pub use eval::{Corpus, Eval, Task, TaskFile, TaskFormat, TextSet, scores_answers};
 pub use metric::{Metric, TaskScore};
 pub use objective::*;
 pub use sampler::*;
@@ -272,6 +272,28 @@ impl CheckpointKeep {
             CheckpointKeep::All => true,
             CheckpointKeep::Newest { n, at_steps } => {
                 (n_newer as u64) < (*n).max(1) || at_steps.binary_search(&step).is_ok()
+            }
+        }
+    }
+
+    /// How many a run of so many steps, saved this often, has at its end.
+    pub fn n_at_end(&self, steps: u64, every: u64) -> u64 {
+        let every = every.max(1);
+        let regular = |step: u64| step.is_multiple_of(every) || step == steps;
+        let named = match self {
+            CheckpointKeep::All => &[][..],
+            CheckpointKeep::Newest { at_steps, .. } => at_steps.as_slice(),
+        };
+        let odd_after = |after: u64| named.iter().filter(|step| **step > after && !regular(**step)).count() as u64;
+        let written_after = |after: u64| {
+            let last = u64::from(steps > after && !steps.is_multiple_of(every));
+            steps / every - (after / every).min(steps / every) + last + odd_after(after)
+        };
+        match self {
+            CheckpointKeep::All => written_after(0),
+            CheckpointKeep::Newest { n, at_steps } => {
+                let older = at_steps.iter().filter(|step| written_after(**step) >= (*n).max(1)).count() as u64;
+                written_after(0).min((*n).max(1)) + older
             }
         }
     }

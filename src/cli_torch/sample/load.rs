@@ -1,6 +1,6 @@
 //! A run from its folder: the spec of its lock compiled again, its last weights, its tokenizer.
 
-use super::super::{compile_source, read_data};
+use super::super::{compile_source, read_data, with_data};
 use crate::check::spec::Objective;
 use crate::cli::{RUN_FAILED, USAGE, fail, graph};
 use crate::data::Codec;
@@ -32,8 +32,9 @@ pub fn load(path: &Path, device: Device) -> Result<Run, ExitCode> {
     let compiled = compile_source(&lock.source, &lock.experiment).map_err(|message| fail(&message, RUN_FAILED))?;
     let point = (!lock.point.is_empty()).then_some(lock.point.as_str());
     let (arm, model) = graph::choose(&compiled, Some(&lock.arm), point)?;
-    let codec = read_data(arm)?.codec.clone();
-    let trained = Trained::new(arm, model, &tensors, device)
+    let data = read_data(arm)?;
+    let (arm, codec) = (with_data(arm, &data), data.codec.clone());
+    let trained = Trained::new(&arm, model, &tensors, device)
         .map_err(|error| failed(&format!("the spec no longer fits the run's weights: {error}")))?;
     Ok(Run { name: folder.name(), trained, codec, step })
 }

@@ -18,7 +18,7 @@ use crate::check::spec::{
 use std::collections::BTreeMap;
 
 /// Ids 0, 1, 2; the last is the end of document too, which is the context. 3 is the mask.
-pub const VOCAB: Vocab = Vocab { n_ids: 4, eod: 2, mask: Some(3), size: 64 };
+pub const VOCAB: Vocab = Vocab { n_ids: 2, eod: 2, mask: Some(3), size: 64 };
 pub const N: usize = 3;
 pub const L: usize = 4;
 pub const MASK: u32 = 3;

@@ -15,7 +15,7 @@ pub fn figure(groups: &[Group<'_>], unit: &str) -> Figure {
         id: "loss-by-mask-rate".into(),
         title: "Loss by mask rate".into(),
         caption: "Loss of the last evaluation by tenths of how much of the input is noise (masked share, or chance of \
-                  noise); a next-token arm by tenths of the position in the sequence: the two axes are not the same thing."
+                  noise); a next-token arm by tenths of the position in the sequence: the two axes are not the same thing. Where no evaluation tells, that of the last tenth of the training steps."
             .into(),
         views: vec![View { along: None, panels }],
     }

@@ -1,39 +1,44 @@
 //! What each arm came to by itself: best and last of every metric, and from when on it overfits.
 
+use crate::check::spec::Metric;
 use crate::claims::{Best, Reading};
 use crate::report::words;
 use maud::{Markup, html};
 
-/// One table; places are named where there are several.
+/// The validation loss as a table; other metrics folded up, a table each. Places are named where there are several.
 pub fn table(readings: &[Reading]) -> Markup {
-    let places = readings.iter().any(|reading| !reading.place.is_empty());
+    let mut metrics: Vec<&Metric> = vec![];
+    for reading in readings {
+        if !metrics.contains(&&reading.metric) {
+            metrics.push(&reading.metric);
+        }
+    }
+    metrics.sort_by_key(|metric| (**metric != Metric::valid_loss(), *metric));
+    let of = |metric: &Metric| readings.iter().filter(|reading| reading.metric == *metric).collect::<Vec<_>>();
     html! {
-        @if readings.is_empty() { p { "No run." } } @else {
+        @if let Some((first, others)) = metrics.split_first() {
             p.quiet { "The best is chosen on one half of what is scored and measured on the other; the last is on all of it. 95% intervals." }
-            div.wide { table {
-                thead { tr {
-                    @if places { th { "point" } }
-                    th { "metric" } th { "arm" } th.number { "best" } th.number { "at epoch" } th.number { "last" } th { "overfitting sets in" }
-                } }
-                tbody { @for reading in sorted(readings) { (row(reading, places)) } }
-            } }
+            (of_metric(&of(first)))
+            @for metric in others {
+                details { summary { code { (metric) } } (of_metric(&of(metric))) }
+            }
+        } @else {
+            p { "No run." }
         }
     }
 }
 
-/// By place and metric, so that arms stand below each other.
-fn sorted(readings: &[Reading]) -> Vec<&Reading> {
-    let mut places: Vec<&str> = vec![];
-    for reading in readings {
-        if !places.contains(&reading.place.as_str()) {
-            places.push(&reading.place);
-        }
+fn of_metric(readings: &[&Reading]) -> Markup {
+    let places = readings.iter().any(|reading| !reading.place.is_empty());
+    html! {
+        div.wide { table.readings {
+            thead { tr {
+                @if places { th { "point" } }
+                th { "metric" } th { "arm" } th.number { "best" } th.number { "at epoch" } th.number { "last" } th { "overfitting sets in" }
+            } }
+            tbody { @for reading in readings { (row(reading, places)) } }
+        } }
     }
-    let mut sorted: Vec<&Reading> = readings.iter().collect();
-    let is_other = |reading: &Reading| reading.metric != crate::check::spec::Metric::valid_loss();
-    let place = |reading: &Reading| places.iter().position(|place| *place == reading.place);
-    sorted.sort_by_cached_key(|reading| (place(reading), is_other(reading), reading.metric.clone()));
-    sorted
 }
 
 fn row(reading: &Reading, places: bool) -> Markup {

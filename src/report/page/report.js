@@ -25,8 +25,9 @@
     head.textContent = `${data.x}: ${best[2]}`;
     pointer.replaceChildren(head);
     for (const line of data.lines) {
-      const spot = line.spots.find((spot) => Math.abs(spot[0] - best[0]) < 0.6);
-      if (spot) pointer.append(row(line, spot));
+      const away = (spot) => Math.abs(spot[0] - best[0]);
+      const spot = line.spots.reduce((a, b) => (a && away(a) <= away(b) ? a : b), null);
+      if (spot && away(spot) < 4) pointer.append(row(line, spot));
     }
     svg.querySelector(".hair").setAttribute("transform", `translate(${best[0] + 9} 0)`);
     pointer.hidden = false;

@@ -1,0 +1,19 @@
+// error[E0311]: another corpus
+use "../lib/small.dlm" { recipe, ar, tiny }
+
+data d {
+    source: random(vocab: 512)
+    valid_source: files("{torch}/*.py")
+    unique: 4K tokens
+    epochs: 4
+    seq: 16
+    valid: 1K tokens
+}
+
+experiment e {
+    model: tiny()
+    data:  d
+    train: recipe
+    eval:  { every: 1 epoch, loss: valid }
+    arms:  { a: { objective: ar } }
+}

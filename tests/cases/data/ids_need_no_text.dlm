@@ -1,0 +1,18 @@
+// passes: random ids are their own tokens
+use "../lib/small.dlm" { recipe, ar, tiny }
+
+data d {
+    source: random(vocab: 512)
+    unique: 4K tokens
+    epochs: 4
+    seq: 16
+    valid: 1K tokens
+}
+
+experiment e {
+    model: tiny()
+    data:  d
+    train: recipe
+    eval:  { every: 1 epoch, loss: valid }
+    arms:  { a: { objective: ar } }
+}
