@@ -18,7 +18,8 @@ let adam = assumed(adamw(lr: 1e-3, betas: (0.9, assumed(0.95, "usual"))), "as in
 
 schedule keep(t) = if t < 0.5 { 1 - 2 * low * t } else { 1.5 - 1.5 * t }
 objective ar = next_token()
-objective mdm = masked_diffusion(schedule: keep, weight: flat)
+objective plain = assumed(masked_diffusion(schedule: keep), "their name for it")
+objective mdm = plain { weight: flat }
 
 data text {
     source: files("{torch}/**/*.py", assumed("other/*.py", "a second corpus is likely")), tokenizer: bytes
@@ -95,8 +96,13 @@ fn a_reason_stays_with_its_value_on_every_way() {
     assert_eq!(reasons(ar, "train.lr_schedule.warmup"), ["the curve begins so"]);
     assert_eq!(reasons(ar, "train.seeds.init"), ["any"]);
     // A formula is as assumed as the lets in it.
-    assert_eq!(reasons(arm(&compiled, "mdm", FIRST), "objective.schedule"), ["nobody says where it bends"]);
-    assert!(reasons(arm(&compiled, "mdm", FIRST), "objective").is_empty());
+    assert_eq!(
+        reasons(arm(&compiled, "mdm", FIRST), "objective.schedule"),
+        ["their name for it", "nobody says where it bends"]
+    );
+    // A definition of a call brings its reasons along, extended or not.
+    assert_eq!(reasons(arm(&compiled, "mdm", FIRST), "objective"), ["their name for it"]);
+    assert!(reasons(arm(&compiled, "mdm", FIRST), "objective.weight").is_empty());
     // Defaults and what follows are no assumptions.
     assert!(reasons(ar, "train.precision").is_empty() && reasons(ar, "budget.steps").is_empty());
 }

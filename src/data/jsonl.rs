@@ -1,4 +1,4 @@
-//! Text files line by line, plain or packed (`.gz`, `.zst` by name), and jsonl rows with their line numbers. A malformed
+//! Text files line by line, plain or packed (`.gz`, `.zst`, `.zstd` by name), and jsonl rows with their line numbers. A malformed
 //! row does not hide the next: the first few are told, all are counted.
 
 use std::fs::File;
@@ -45,7 +45,7 @@ fn told(rows: &[BadRow], n_bad: u64) -> String {
     text
 }
 
-/// Opens a file for reading, unpacked if its name ends in `.gz` or `.zst`.
+/// Opens a file for reading, unpacked if its name ends in `.gz`, `.zst` or `.zstd`.
 pub fn open(path: &Path) -> io::Result<Box<dyn Read>> {
     let file = File::open(path)?;
     Ok(match packing(path) {
@@ -65,7 +65,7 @@ pub(super) enum Packing {
 pub(super) fn packing(path: &Path) -> Packing {
     match path.extension().and_then(|e| e.to_str()) {
         Some("gz") => Packing::Gzip,
-        Some("zst") => Packing::Zstd,
+        Some("zst" | "zstd") => Packing::Zstd,
         _ => Packing::None,
     }
 }
@@ -186,7 +186,9 @@ mod tests {
         let text = "{\"a\": 1}\n\n  \n{\"a\": 2}\r\n{\"a\": 3}".as_bytes();
         let two_members = [gzip(&text[..9]), gzip(&text[9..])].concat();
         let zst = zstd::encode_all(text, 3).unwrap();
-        for (name, bytes) in [("a.jsonl", text), ("a.jsonl.gz", &two_members), ("a.jsonl.zst", &zst)] {
+        for (name, bytes) in
+            [("a.jsonl", text), ("a.jsonl.gz", &two_members), ("a.jsonl.zst", &zst), ("a.jsonl.zstd", &zst)]
+        {
             let (_dir, path) = file(name, bytes);
             let rows: Vec<(u64, serde_json::Value)> = read_rows(&path).unwrap();
             let found: Vec<(u64, i64)> = rows.iter().map(|(line, row)| (*line, row["a"].as_i64().unwrap())).collect();

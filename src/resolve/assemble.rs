@@ -416,6 +416,7 @@ impl Assembly<'_, '_> {
         }
         let mut opened = self.eval.open(id, span);
         opened.assume(&node.origin.assumed);
+        node.origin.assume(&opened.origin.assumed);
         node.value = opened.value;
         node.span = opened.span;
     }
