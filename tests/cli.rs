@@ -251,29 +251,33 @@ fn corpora_are_tokenized_once_and_looked_into() {
         (0..300).map(|i| format!("{{\"text\": \"document {} of the corpus, as it is\"}}\n", i % 290)).collect();
     let spec = SOUND.replace("files(\"{torch}/*.py\")", "jsonl(\"rows.jsonl\", text: \"text\")");
     let shop = Shop::new(&[("a.dlm", &spec), ("rows.jsonl", &rows)]);
-    let prepare = || text(&shop.run(&["data", "prepare", "a.dlm"]).stdout);
+    let prepare = || text(&shop.run(&["data", "prepare", "a.dlm"]).stdout).to_string();
     let said = prepare();
     assert!(said.contains("290 documents, ") && said.contains(", 10 duplicates removed"), "{said}");
     assert_eq!(prepare(), said);
-    let json: Value = serde_json::from_str(&text(&shop.run(&["data", "inspect", "a.dlm", "--json"]).stdout)).unwrap();
+    let json: Value = serde_json::from_slice(&shop.run(&["data", "inspect", "a.dlm", "--json"]).stdout).unwrap();
     let corpus = &json["corpora"][0];
     assert_eq!((corpus["train_tokens"].as_u64(), corpus["documents"].as_u64()), (Some(4000), Some(290)));
     let store = corpus["stores"][0].as_str().unwrap();
-    let (out, _) = expect(&shop.run(&["data", "inspect", store]), OK);
+    let looked = shop.run(&["data", "inspect", store]);
+    let (out, _) = expect(&looked, OK);
     assert!(out.contains("300, 0 empty, 10 again there"), "{out}");
-    let samples = text(&shop.run(&["data", "inspect", "a.dlm"]).stdout);
+    let looked = shop.run(&["data", "inspect", "a.dlm"]);
+    let samples = text(&looked.stdout);
     assert!(samples.contains("first chunk \"document "), "{samples}");
     // Damage is said of a store, and mended in the cache.
     let path = shop.folder.path().join(store);
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[200] ^= 1;
     std::fs::write(&path, &bytes).unwrap();
-    let (_, err) = expect(&shop.run(&["data", "inspect", store]), 3);
+    let refused = shop.run(&["data", "inspect", store]);
+    let (_, err) = expect(&refused, 3);
     assert!(err.contains("its content is not what was written"), "{err}");
     assert_eq!(prepare(), said);
     expect(&shop.run(&["data", "inspect", store]), OK);
     // A malformed row ends with its line.
     std::fs::write(shop.folder.path().join("rows.jsonl"), rows + "nonsense\n").unwrap();
-    let (_, err) = expect(&shop.run(&["data", "prepare", "a.dlm"]), SPEC_ERRORS);
+    let refused = shop.run(&["data", "prepare", "a.dlm"]);
+    let (_, err) = expect(&refused, SPEC_ERRORS);
     assert!(err.contains("error[E0505]") && err.contains("rows.jsonl:301: "), "{err}");
 }
