@@ -37,7 +37,6 @@ experiment unique_data {
         data.unique: [20K, 40K, 80K] tokens
         data.order:  [strict(boundaries: fixed), strict(boundaries: moving)]
     }
-    replicates: 3
     expect:     {
         let cross = crossover(loss(valid), of: mdm, under: ar)
 

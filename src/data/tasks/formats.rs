@@ -212,6 +212,7 @@ mod tests {
         });
         let found = question(TaskFormat::Hellaswag, &official).unwrap();
         assert_eq!(found.prompt, "Baking: A How to bake. Preheat. Mix it. The cook");
+        // Two blanks become one once, as there: the brackets leave some.
         assert_eq!(found.options, ["stirs well.", "eats. it"]);
         assert_eq!((found.right, found.delimiter), (1, " "));
         let joined = json!({"ctx": "Roof: a man. he", "endings": ["is off. ", "sits"], "label": 0});
