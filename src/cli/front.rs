@@ -219,10 +219,8 @@ fn probe_asked(spec: &CheckedSpec, env: &CorpusEnv, out: &mut Diagnostics) {
                 let mut found = Diagnostics::default();
                 for set in &arm.eval.sets {
                     let TextSet::Corpus(corpus) = set else { continue };
-                    match data::probe_corpus(corpus, &arm.data, env) {
-                        Ok(elsewhere) => elsewhere.into_iter().for_each(|finding| found.push(finding)),
-                        Err(finding) => found.push(finding),
-                    }
+                    let finding = data::probe_corpus(corpus, &arm.data, env);
+                    finding.into_iter().for_each(|finding| found.push(finding));
                 }
                 for task in &arm.eval.tasks {
                     let error = data::tasks::probe(task, arm, env).err();

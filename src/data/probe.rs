@@ -49,8 +49,8 @@ pub fn probe(data: &Data, env: &CorpusEnv) -> Result<Option<Diagnostic>, DataErr
     if elsewhere.is_empty() { Ok(None) } else { Ok(Some(elsewhere_warning(data, &elsewhere))) }
 }
 
-/// The same of a named corpus of `eval`, of whose documents none are trained on.
-pub fn probe_corpus(corpus: &Corpus, data: &Data, env: &CorpusEnv) -> Result<Option<Diagnostic>, Diagnostic> {
+/// The same of a named corpus of `eval`, of whose documents none are trained on: what there is to say, if anything.
+pub fn probe_corpus(corpus: &Corpus, data: &Data, env: &CorpusEnv) -> Option<Diagnostic> {
     // Random ids stand for the training tokens that are not asked for: they have no files and are always enough.
     let nothing = Source { kind: SourceKind::Random { vocab: 2 }, ..corpus.source.clone() };
     let asked = Data {
@@ -67,7 +67,7 @@ pub fn probe_corpus(corpus: &Corpus, data: &Data, env: &CorpusEnv) -> Result<Opt
         split: Split::Documents,
         ..data.clone()
     };
-    probe(&asked, env).map_err(|error| error.diagnose(&asked))
+    probe(&asked, env).unwrap_or_else(|error| Some(error.diagnose(&asked)))
 }
 
 fn elsewhere_warning(data: &Data, elsewhere: &[Missing]) -> Diagnostic {

@@ -199,6 +199,11 @@ impl TokenStream {
         start as usize..end as usize
     }
 
+    /// Which document holds a position; counted from 0.
+    pub fn document_at(&self, position: usize) -> usize {
+        self.pieces.partition_point(|piece| piece.start <= position as u64).saturating_sub(1)
+    }
+
     /// Appends the tokens of a range.
     pub fn read(&self, range: Range<usize>, out: &mut Vec<u32>) {
         let (mut at, to) = (range.start as u64, (range.end as u64).min(self.len));
