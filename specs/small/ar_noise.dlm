@@ -2,7 +2,7 @@
 //! masked diffusion, on 40,000 bytes that are seen 75 times (`specs/paper/input_masking.dlm` and `dropout.dlm` at a size that
 //! two cores train in minutes).
 //!
-//! The paper's answer is that both help and neither closes the gap. Dropout is that of the residual
+//! The paper's answer is that both help and neither closes the gap; the claims say the same. Dropout is that of the residual
 //! stream and of the feed-forward layers, at one rate; evaluation sees neither masks nor dropout.
 use "../lib/decoder.dlm" { decoder }
 use "../lib/schedules.dlm" { linear }

@@ -22,22 +22,22 @@ data python {
 }
 
 experiment unique_data {
-    model:      decoder(layers: 2, dim: 128, heads: 4, ffn: 344, tied: false)
-    data:       python
-    train:      {
+    model:  decoder(layers: 2, dim: 128, heads: 4, ffn: 344, tied: false)
+    data:   python
+    train:  {
         batch:       32 seqs
         optimizer:   adamw(lr: 1e-3, betas: (0.9, 0.95), weight_decay: 0.1)
         lr_schedule: wsd(warmup: 2%, decay: 10%, floor: 10%)
         clip:        1.0
         precision:   bf16
     }
-    eval:       { every: 5%, loss: [valid, train] }
-    arms:       { ar: { objective: ar }, mdm: { objective: mdm } }
-    sweep:      {
+    eval:   { every: 5%, loss: [valid, train] }
+    arms:   { ar: { objective: ar }, mdm: { objective: mdm } }
+    sweep:  {
         data.unique: [20K, 40K, 80K] tokens
         data.order:  [strict(boundaries: fixed), strict(boundaries: moving)]
     }
-    expect:     {
+    expect: {
         let cross = crossover(loss(valid), of: mdm, under: ar)
 
         cross
