@@ -290,8 +290,8 @@ mod tests {
         assert_eq!(found(&rewritten(40, 1)), StoreProblem::Hash("content"));
         assert_eq!(open(&dir.path().join("none")).unwrap_err(), StoreProblem::Missing);
         // Any change of a byte at all is found.
-        for at in 0..whole.len() {
-            found(&changed(at, whole[at] ^ 1));
+        for (at, byte) in whole.iter().enumerate() {
+            found(&changed(at, byte ^ 1));
         }
         assert_eq!(found(&changed(8, 7)).to_string(), "it is of version 7, and this dlmc reads 1");
     }
