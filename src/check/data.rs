@@ -224,7 +224,9 @@ fn fit(
     }
     let (Some(tokenizer), Some(node)) = (tokenizer, reader.get("tokenizer")) else { return true };
     let both = [source, valid].into_iter().flatten();
-    both.fold(true, |fits, source| tokenizer::check_fit(source, tokenizer, node.span, cx) && fits)
+    // Both are looked at, whatever is wrong with the first.
+    let misfits = both.filter(|source| !tokenizer::check_fit(source, tokenizer, node.span, cx)).count();
+    misfits == 0
 }
 
 fn split_is_tail(reader: &mut Reader) -> bool {

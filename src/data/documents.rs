@@ -156,6 +156,9 @@ impl Held {
     }
 }
 
+/// Takes the ids of a document and the hash of its text.
+type PutDocument<'a> = dyn FnMut(&[u32], [u8; DOCUMENT_HASH]) -> Result<(), DataError> + 'a;
+
 /// Documents before duplicates are looked for.
 struct Found {
     held: Held,
@@ -376,12 +379,7 @@ fn of_store(store: Store, path: Option<String>, not_stored: Option<String>) -> F
     Found { hashes: Some(kept_hashes), empty, store, not_stored, ..Found::new(Held::Tokens { tokens: all, ranges }) }
 }
 
-fn tokenize(
-    source: &Source,
-    files: &[CorpusFile],
-    codec: &Codec,
-    put: &mut dyn FnMut(&[u32], [u8; DOCUMENT_HASH]) -> Result<(), DataError>,
-) -> Result<(), DataError> {
+fn tokenize(source: &Source, files: &[CorpusFile], codec: &Codec, put: &mut PutDocument<'_>) -> Result<(), DataError> {
     let mut waiting: Vec<Vec<u8>> = vec![];
     let mut n_bytes = 0;
     let mut flush = |waiting: &mut Vec<Vec<u8>>| -> Result<(), DataError> {

@@ -62,6 +62,10 @@ impl Part {
         }
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Adds to one in memory. Ids fit the width that it was made for.
     pub fn push(&mut self, new: &[u32]) {
         match self {
