@@ -13,7 +13,7 @@ use crate::store::{AxisRecord, ExperimentRecord};
 use proptest::prelude::*;
 
 /// Arms `ar` and `mdm`; every combination of the axes is a point.
-fn record(axes: &[(&str, &[&str])], n_replicates: usize) -> ExperimentRecord {
+pub(super) fn record(axes: &[(&str, &[&str])], n_replicates: usize) -> ExperimentRecord {
     let axis = |label: &str, values: Vec<String>, replicate| AxisRecord { label: label.into(), values, replicate };
     let mut all: Vec<AxisRecord> =
         axes.iter().map(|(l, v)| axis(l, v.iter().map(|s| s.to_string()).collect(), false)).collect();

@@ -1,6 +1,7 @@
 //! Known answers on other metrics than a loss, and on the onset of overfitting.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 use super::bootstrap::mean_of;
+use super::judge_tests::record;
 use super::readings::readings;
 use super::tests::{noise, series};
 use super::*;
@@ -9,8 +10,6 @@ use crate::check::claims::types::{
     Crossover as Asked, Measure, Metric, Progress, Quantity, Relation, Statement, Value,
 };
 use crate::check::spec::TaskScore;
-use crate::store::ExperimentRecord;
-use crate::store::experiment::EXPERIMENT_VERSION;
 
 fn acc() -> Metric {
     Metric::Task("hellaswag".into(), TaskScore::AccNorm)
@@ -38,22 +37,8 @@ fn learning(e: f64) -> f64 {
     0.375 + 0.03 * (e - 10.5)
 }
 
-fn record() -> ExperimentRecord {
-    ExperimentRecord {
-        version: EXPERIMENT_VERSION,
-        name: "e".into(),
-        doc: None,
-        cite: None,
-        arms: vec!["ar".into(), "mdm".into()],
-        axes: vec![],
-        points: vec![vec![]],
-        claims: vec![],
-        runs: vec![],
-    }
-}
-
 fn decided(slots: &[(String, String, Slot)], statement: Statement) -> ClaimResult {
-    let record = record();
+    let record = record(&[], 1);
     let claim = Claim { text: "claim".into(), lets: vec![], negated: false, statement, points: vec![0] };
     judge(&claim, &Runs::new(&record, slots), &mut Bootstrap::default())
 }
@@ -260,7 +245,7 @@ fn what_has_no_onset_to_be_found_says_why() {
 #[test]
 fn every_arm_has_its_readings() {
     let both = slots(vec![series("ar", 64, 1, 0.1, overfitting), scores("ar", 400, forgetting)], vec![]);
-    let record = record();
+    let record = record(&[], 1);
     let runs = Runs::new(&record, &both[..1]);
     let all = readings(&runs, &record.arms, 1, &mut Bootstrap::default());
     let names: Vec<(&str, String)> = all.iter().map(|r| (r.arm.as_str(), r.metric.to_string())).collect();

@@ -222,26 +222,13 @@ pub struct DataArgs {
 #[derive(Subcommand, Debug)]
 pub enum DataCommand {
     /// Read, tokenize and split every corpus of a spec; token stores go to DLMC_CACHE, or runs/.cache
-    Prepare(PrepareArgs),
+    Prepare(CorporaArgs),
     /// The same with samples of the text; or what is in a token store
-    Inspect(InspectArgs),
+    Inspect(CorporaArgs),
 }
 
 #[derive(Args, Debug)]
-pub struct PrepareArgs {
-    #[command(flatten)]
-    pub spec: SpecArgs,
-    /// Only these points of the sweep: `axis=value,...`, any part of a point's name
-    #[arg(long, value_name = "POINT")]
-    pub point: Option<String>,
-    /// One JSON document instead of text
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Args, Debug)]
-pub struct InspectArgs {
-    /// A spec file, or a store `*.tokens`
+pub struct CorporaArgs {
     #[command(flatten)]
     pub spec: SpecArgs,
     /// Only these points of the sweep: `axis=value,...`, any part of a point's name

@@ -1,6 +1,6 @@
 //! `dlmc data prepare` and `dlmc data inspect`: what a spec's corpora give, and what is in a token store.
 
-use super::args::{DataArgs, DataCommand, InspectArgs, SpecArgs};
+use super::args::{CorporaArgs, DataArgs, DataCommand, SpecArgs};
 use super::{RUN_FAILED, SPEC_ERRORS, USAGE, env, fail, graph, print};
 use crate::base::Diagnostic;
 use crate::base::number::grouped;
@@ -123,8 +123,8 @@ fn text(arm: &Arm, data: &Prepared, samples: bool) -> String {
         "valid",
         format!(
             "{} of {}{}",
-            counted(data.valid_rows.len() as u64, "token"),
-            counted(u64::from(data.n_valid_documents), "document"),
+            counted(data.valid.rows.len() as u64, "token"),
+            counted(u64::from(data.valid.n_documents), "document"),
             or_none(stats.too_short_for_validation, "passed over, shorter than a chunk")
         ),
     );
@@ -141,8 +141,8 @@ fn text(arm: &Arm, data: &Prepared, samples: bool) -> String {
             format!("{:?}", data.codec.decode(ids, |id| special(arm, data, id)))
         };
         line("first chunk", shown(&data.train_chunk(0)));
-        if data.n_valid_rows() > 0 {
-            line("first row", shown(data.valid_row(0)));
+        if data.valid.n_rows() > 0 {
+            line("first row", shown(data.valid.row(0)));
         }
     }
     out
@@ -182,8 +182,8 @@ fn to_json(arm: &Arm, data: &Prepared) -> Value {
         "train_documents": data.train.n_documents(),
         "train_documents_cut": stats.train_documents_cut,
         "train_tokens_available": stats.train_tokens_available,
-        "valid_tokens": data.valid_rows.len(),
-        "valid_documents": data.n_valid_documents,
+        "valid_tokens": data.valid.rows.len(),
+        "valid_documents": data.valid.n_documents,
         "too_short_for_validation": stats.too_short_for_validation,
         "stores": data.stores,
         "not_stored": data.not_stored,
@@ -191,7 +191,7 @@ fn to_json(arm: &Arm, data: &Prepared) -> Value {
     })
 }
 
-fn inspect_store(args: &InspectArgs) -> Result<(), ExitCode> {
+fn inspect_store(args: &CorporaArgs) -> Result<(), ExitCode> {
     let path: &Path = &args.spec.file;
     if !args.spec.set.is_empty() || args.spec.experiment.is_some() || args.point.is_some() {
         return Err(fail(

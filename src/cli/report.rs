@@ -101,7 +101,7 @@ fn gather(folder: &Path, experiment: &ExperimentRecord) -> (ReportInput, Vec<Str
     // Runs that began under another experiment stand in its folder.
     let named: BTreeSet<&str> = experiment.runs.iter().map(|run| run.folder.as_str()).collect();
     let elsewhere = named.into_iter().filter(|name| name.contains('/')).map(|name| RunFolder::at(folder.join(name)));
-    folders.extend(elsewhere.filter(|run| run.lock_path().exists() || run.metrics_path().exists()));
+    folders.extend(elsewhere.filter(|run| RunFolder::is_run(run.path())));
     let mut all: Vec<RunRecord> = folders.iter().map(|f| RunRecord::load(f.path())).collect();
     all.sort_by_key(|run| std::cmp::Reverse(changed(run)));
     ReportInput::gather(experiment.clone(), all)

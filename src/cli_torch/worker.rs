@@ -108,7 +108,7 @@ fn lock(job: &Job, arm: &Arm, data: &Prepared, folder: &RunFolder) -> Lock {
     let mut lock = Lock::of_arm(&job.experiment, arm, &folder.name());
     lock.source = job.source.clone();
     lock.data_hash = data.data_hash.clone();
-    lock.valid_hash = data.valid_hash.clone();
+    lock.valid_hash = data.valid.hash.clone();
     lock.code = code_version();
     lock.libtorch = device::libtorch_version();
     lock.threads = device::n_threads() as u64;

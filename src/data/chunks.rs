@@ -18,18 +18,16 @@ pub struct Chunks {
 
 #[derive(Clone, Debug)]
 enum Rows {
-    Valid,
     /// Which of the training chunks.
     Train(Vec<usize>),
-    /// Of another corpus.
+    /// Of validation, or of another corpus.
     HeldOut(Arc<HeldOut>),
 }
 
 impl Chunks {
     /// All validation rows.
     pub fn valid(data: &Arc<Prepared>) -> Chunks {
-        let (documents, hash) = (data.valid_row_document.clone(), data.valid_hash.clone());
-        Chunks { data: data.clone(), rows: Rows::Valid, documents, hash }
+        Chunks::held_out(data, &data.valid)
     }
 
     /// A slice of the training chunks, evenly spread over the unique data, with the boundaries of its order as it is
@@ -37,7 +35,7 @@ impl Chunks {
     /// it counts for the one that it begins in, so what is resampled are neighbours that share no chunk.
     pub fn train(data: &Arc<Prepared>) -> Chunks {
         let all = data.n_train_chunks();
-        let n = data.n_valid_rows().min(all);
+        let n = data.valid.n_rows().min(all);
         let rows: Vec<usize> = (0..n).map(|i| i * all / n).collect();
         let begins_in = |chunk: &usize| data.train.document_at(chunk * data.seq);
         let mut documents = vec![];
@@ -68,7 +66,6 @@ impl Chunks {
     /// The tokens of a row; empty beyond the last.
     pub fn row(&self, row: usize) -> Cow<'_, [u32]> {
         match &self.rows {
-            Rows::Valid => Cow::Borrowed(self.data.valid_row(row)),
             Rows::Train(chunks) => Cow::Owned(chunks.get(row).map_or(vec![], |chunk| self.data.train_chunk(*chunk))),
             Rows::HeldOut(rows) => Cow::Borrowed(rows.row(row)),
         }
@@ -90,6 +87,9 @@ impl Chunks {
 
     /// Bytes of text in all targets: each row but its first token.
     pub fn n_bytes(&self) -> u64 {
+        if let Rows::HeldOut(rows) = &self.rows {
+            return rows.n_bytes;
+        }
         let of = |row: usize| -> u64 { self.row(row).iter().skip(1).map(|id| self.data.codec.n_bytes(*id)).sum() };
         (0..self.n_rows()).map(of).sum()
     }
@@ -113,11 +113,14 @@ mod tests {
         Arc::new(Prepared {
             seq,
             train: TokenStream::of_ids((0..total).collect(), &documents),
-            valid_rows: vec![7; valid * seq],
-            valid_row_document: (0..valid as u32).collect(),
-            n_valid_documents: valid as u32,
+            valid: Arc::new(HeldOut {
+                rows: vec![7; valid * seq],
+                row_document: (0..valid as u32).collect(),
+                n_documents: valid as u32,
+                hash: "v".into(),
+                n_bytes: (valid * (seq - 1)) as u64,
+            }),
             data_hash: String::new(),
-            valid_hash: "v".into(),
             sources: SourceHashes::default(),
             vocab: Vocab { n_ids: 256, eod: 256, mask: None, size: 320 },
             codec: Codec::Bytes,

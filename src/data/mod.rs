@@ -42,6 +42,7 @@ pub use tokenize::Codec;
 pub use tokens::TokenStream;
 
 use crate::check::spec::{FlatField, Vocab};
+use std::sync::Arc;
 
 /// The tokens of one experiment: the same for all its arms.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,15 +52,10 @@ pub struct Prepared {
     /// The unique training tokens: whole chunks, except under `order: windows` with `unique: all`,
     /// which keeps every token as nanoGPT does.
     pub train: TokenStream,
-    /// Whole chunks of validation documents, row-major `[n_valid_rows, seq]`.
-    pub valid_rows: Vec<u32>,
-    /// Per row: which document it is from, counted from 0 in order of appearance.
-    pub valid_row_document: Vec<u32>,
-    pub n_valid_documents: u32,
+    /// The validation documents.
+    pub valid: Arc<HeldOut>,
     /// Of the training tokens and their documents, and of the validation rows where those are from another corpus.
     pub data_hash: String,
-    /// Of the validation rows and their documents.
-    pub valid_hash: String,
     pub sources: SourceHashes,
     /// With the end of document that the tokenizer's file names.
     pub vocab: Vocab,
@@ -82,15 +78,6 @@ pub struct SourceHashes {
 }
 
 impl Prepared {
-    pub fn n_valid_rows(&self) -> usize {
-        self.valid_row_document.len()
-    }
-
-    /// A validation row; empty beyond the last.
-    pub fn valid_row(&self, row: usize) -> &[u32] {
-        self.valid_rows.get(row * self.seq..(row + 1) * self.seq).unwrap_or(&[])
-    }
-
     /// Whole chunks in an epoch.
     pub fn n_train_chunks(&self) -> usize {
         self.train.len() / self.seq.max(1)
@@ -108,7 +95,7 @@ impl Prepared {
             field("source", &self.sources.source),
             field("tokenizer", &self.sources.tokenizer),
             field("subset", &self.data_hash),
-            field("valid", &self.valid_hash),
+            field("valid", &self.valid.hash),
         ];
         let found = |name: &str, n: u64| FlatField::new(format!("data.corpus.{name}"), n.to_string(), "derived");
         fields.push(found("documents", self.stats.documents));

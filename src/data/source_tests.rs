@@ -52,11 +52,11 @@ fn rows_are_documents_packed_or_not() {
     let plain = read(&jsonl(dir.path(), &["a.jsonl"]), &env(dir.path())).unwrap();
     let packed = read(&jsonl(dir.path(), &["a.jsonl.zst"]), &env(dir.path())).unwrap();
     assert_eq!((plain.stats.documents, plain.stats.duplicates), (12, 0));
-    assert_eq!((&plain.train, &plain.valid_rows), (&packed.train, &packed.valid_rows));
+    assert_eq!((&plain.train, &plain.valid.rows), (&packed.train, &packed.valid.rows));
     assert_ne!(plain.sources.source, packed.sources.source);
     // Without a cache it is the same.
     let memory = read(&jsonl(dir.path(), &["a.jsonl"]), &CorpusEnv::default()).unwrap();
-    assert_eq!((&plain.data_hash, &plain.valid_hash), (&memory.data_hash, &memory.valid_hash));
+    assert_eq!((&plain.data_hash, &plain.valid.hash), (&memory.data_hash, &memory.valid.hash));
     assert_eq!((plain.stores.len(), memory.stores.len()), (1, 0));
     // Files of the same texts are the same documents, in the same order.
     let files = dir.path().join("files");
@@ -79,7 +79,7 @@ fn duplicates_are_removed_before_the_split_and_counted() {
     d = jsonl(dir.path(), &["twice.jsonl"]);
     let removed = read(&d, &env(dir.path())).unwrap();
     assert_eq!((removed.stats.documents, removed.stats.duplicates, removed.stats.empty_files), (12, 12, 1));
-    assert_eq!((&removed.data_hash, &removed.valid_hash), (&clean.data_hash, &clean.valid_hash));
+    assert_eq!((&removed.data_hash, &removed.valid.hash), (&clean.data_hash, &clean.valid.hash));
     d.duplicates = Duplicates::Keep;
     let kept = read(&d, &env(dir.path())).unwrap();
     assert_eq!((kept.stats.documents, kept.stats.duplicates), (24, 0));
@@ -259,8 +259,8 @@ fn megatron_pairs_are_the_documents_of_their_index() {
             assert_eq!(probe(&d, &CorpusEnv::default()), Ok(None));
             let p = read(&d, &CorpusEnv::default()).unwrap();
             assert_eq!(
-                (p.data_hash, p.valid_hash),
-                (expected.data_hash.clone(), expected.valid_hash.clone()),
+                (p.data_hash, p.valid.hash.clone()),
+                (expected.data_hash.clone(), expected.valid.hash.clone()),
                 "{name}"
             );
         }
@@ -417,12 +417,12 @@ fn byte_pairs_are_learned_from_training_documents_and_always_the_same() {
     // pairs are the same.
     d.unique_tokens = Some(800);
     let larger = read(&d, &CorpusEnv::default()).unwrap();
-    assert_eq!((&larger.sources.tokenizer, &larger.valid_hash), (&p.sources.tokenizer, &p.valid_hash));
+    assert_eq!((&larger.sources.tokenizer, &larger.valid.hash), (&p.sources.tokenizer, &p.valid.hash));
     assert!(larger.train.to_vec().starts_with(&p.train.to_vec()));
     let shown = |ids: &[u32]| p.codec.decode(ids, |_| String::new());
-    let row_of = |i: usize| shown(p.valid_row(i));
+    let row_of = |i: usize| shown(p.valid.row(i));
     let validated: Vec<usize> =
-        (0..all.len()).filter(|i| (0..p.n_valid_rows()).any(|r| all[*i].starts_with(&row_of(r)))).collect();
+        (0..all.len()).filter(|i| (0..p.valid.n_rows()).any(|r| all[*i].starts_with(&row_of(r)))).collect();
     assert!(!validated.is_empty());
     for i in validated {
         // Of the same length, so that the same documents are set aside.
@@ -443,15 +443,15 @@ fn random_ids_are_nested_and_within_their_vocabulary() {
     d.source = source(Path::new(""), SourceKind::Random { vocab: 500 });
     d.tokenizer = Tokenizer::Ids { n: 500, eod: None };
     let p = read(&d, &CorpusEnv::default()).unwrap();
-    assert_eq!((p.train.len(), p.valid_rows.len(), p.n_valid_documents), (160, 64, 8));
+    assert_eq!((p.train.len(), p.valid.rows.len(), p.valid.n_documents), (160, 64, 8));
     d.unique_tokens = Some(320);
     let larger = read(&d, &CorpusEnv::default()).unwrap();
     assert!(larger.train.to_vec().starts_with(&p.train.to_vec()));
-    assert_eq!(larger.valid_hash, p.valid_hash);
+    assert_eq!(larger.valid.hash, p.valid.hash);
     let train = larger.train.to_vec();
     assert!(train.iter().all(|id| *id <= 500) && train.iter().max() == Some(&500));
     assert!(train.iter().filter(|id| **id > 250 && **id < 500).count() > 100);
-    assert_ne!(&larger.valid_rows[..8], &train[..8]);
+    assert_ne!(&larger.valid.rows[..8], &train[..8]);
     assert_eq!(probe(&d, &CorpusEnv::default()), Ok(None));
 }
 
@@ -464,7 +464,7 @@ fn validation_may_be_another_corpus() {
     let mut d = jsonl(dir.path(), &["train.jsonl"]);
     d.valid_source = Some(jsonl(dir.path(), &["valid.jsonl"]).source);
     let p = read(&d, &env(dir.path())).unwrap();
-    assert!(p.valid_rows.iter().all(|id| *id == 256 || (48..58).contains(id)));
+    assert!(p.valid.rows.iter().all(|id| *id == 256 || (48..58).contains(id)));
     assert!(p.train.to_vec().iter().all(|id| *id == 256 || *id >= 97));
     assert_eq!(p.stats.documents, 12);
     // Every document of the source may be trained on, and another validation is another experiment.
@@ -472,17 +472,17 @@ fn validation_may_be_another_corpus() {
     assert_eq!(p.stats.train_tokens_available, total);
     std::fs::write(&valid, (0..9).map(|i| row(&format!("{}", 8 - i).repeat(41))).collect::<String>()).unwrap();
     let other = read(&d, &env(dir.path())).unwrap();
-    assert_ne!((&other.data_hash, &other.valid_hash), (&p.data_hash, &p.valid_hash));
+    assert_ne!((&other.data_hash, &other.valid.hash), (&p.data_hash, &p.valid.hash));
     assert_eq!(other.train, p.train);
     // A named corpus is read in the same way.
     let asked = |tokens| HeldOutSpec { source: d.validated().clone(), tokens, max_per_document: None };
     let held = held_out(&asked(64), &d, &other, &SEEDS, &env(dir.path())).unwrap();
     assert_eq!(
         (&held.rows, &held.hash, held.n_documents),
-        (&other.valid_rows, &other.valid_hash, other.n_valid_documents)
+        (&other.valid.rows, &other.valid.hash, other.valid.n_documents)
     );
     let valid = Chunks::valid(&std::sync::Arc::new(other.clone()));
-    assert_eq!((held.n_rows(), held.row(3), held.n_bytes), (8, other.valid_row(3), valid.n_bytes()));
+    assert_eq!((held.n_rows(), held.row(3), held.n_bytes), (8, other.valid.row(3), valid.n_bytes()));
     let error = held_out(&asked(4000), &d, &other, &SEEDS, &env(dir.path())).unwrap_err();
     assert_eq!(error.diagnose(&d).code, code::CORPUS_TOO_SMALL);
     // Errors are about the source that they are of.
@@ -534,7 +534,7 @@ proptest! {
         d.unique_tokens = Some(small + more);
         if let (Ok(smaller), Ok(larger)) = (smaller, of(&d)) {
             prop_assert!(larger.train.to_vec().starts_with(&smaller.train.to_vec()));
-            prop_assert_eq!(smaller.valid_hash, larger.valid_hash);
+            prop_assert_eq!(&smaller.valid.hash, &larger.valid.hash);
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::base::hash::CanonicalHasher;
 use crate::base::philox::{Purpose, Stream};
 use crate::check::spec::{Amount, Data, Duplicates, Order, Seeds, Source, SourceKind, Split, Tokenizer, Vocab};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Rows of documents that nothing is trained on.
 #[derive(Clone, Debug, PartialEq)]
@@ -153,11 +154,8 @@ fn prepared(
     Prepared {
         seq: (data.seq as usize).max(1),
         train: parts.train,
-        n_valid_documents: parts.valid.n_documents,
-        valid_rows: parts.valid.rows,
-        valid_row_document: parts.valid.row_document,
+        valid: Arc::new(parts.valid),
         data_hash,
-        valid_hash: parts.valid.hash,
         sources,
         vocab,
         codec,

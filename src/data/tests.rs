@@ -127,19 +127,19 @@ fn validation_is_whole_chunks_of_whole_documents() {
     d.max_valid_per_document = Some(20); // 2 chunks
     d.unique_tokens = None;
     let p = prepared(&d).unwrap();
-    assert_eq!(p.valid_rows.len(), 64);
+    assert_eq!(p.valid.rows.len(), 64);
     assert_eq!(p.stats.empty_files, 1);
     assert_eq!(p.stats.documents, 9);
-    for row in 0..p.n_valid_rows() {
-        let tokens = p.valid_row(row);
+    for row in 0..p.valid.n_rows() {
+        let tokens = p.valid.row(row);
         let text: Vec<&u32> = tokens.iter().filter(|id| **id != 256).collect();
         assert!(text.iter().all(|id| *id == text[0]), "a row of two documents: {tokens:?}");
     }
     // No document is on both sides.
-    let valid: std::collections::BTreeSet<u32> = p.valid_rows.iter().copied().filter(|id| *id != 256).collect();
+    let valid: std::collections::BTreeSet<u32> = p.valid.rows.iter().copied().filter(|id| *id != 256).collect();
     assert!(p.train.to_vec().iter().all(|id| !valid.contains(id)));
-    assert_eq!(valid.len(), p.n_valid_documents as usize);
-    assert!(p.valid_row_document.is_sorted());
+    assert_eq!(valid.len(), p.valid.n_documents as usize);
+    assert!(p.valid.row_document.is_sorted());
     // Training is whole chunks, each document in it but the last ends with its end.
     assert_eq!(p.train.len() % 8, 0);
     let train = p.train.to_vec();
@@ -180,14 +180,14 @@ fn subsets_are_nested_and_validation_does_not_move() {
         .collect();
     for pair in all.windows(2) {
         assert!(pair[1].train.to_vec().starts_with(&pair[0].train.to_vec()));
-        assert_eq!(pair[0].valid_hash, pair[1].valid_hash);
+        assert_eq!(pair[0].valid.hash, pair[1].valid.hash);
         assert_ne!(pair[0].data_hash, pair[1].data_hash);
     }
     let other = prepare(&d, &BYTES, &Seeds { subset: 9, ..SEEDS }, &CorpusEnv::default()).unwrap();
-    assert_eq!(other.valid_hash, all[3].valid_hash);
+    assert_eq!(other.valid.hash, all[3].valid.hash);
     assert_ne!(other.data_hash, all[3].data_hash);
     let other = prepare(&d, &BYTES, &Seeds { split: 9, ..SEEDS }, &CorpusEnv::default()).unwrap();
-    assert_ne!(other.valid_hash, all[3].valid_hash);
+    assert_ne!(other.valid.hash, all[3].valid.hash);
     // Seeds of other purposes change nothing.
     let other = prepare(&d, &BYTES, &Seeds { init: 9, noise: 9, order: 9, eval: 9, ..SEEDS }, &CorpusEnv::default());
     assert_eq!(other.as_ref(), Ok(&all[3]));
@@ -220,9 +220,9 @@ fn a_fraction_is_of_all_tokens_and_never_silently_none() {
     let dir = folder(&[99; 10]);
     let mut d = data(dir.path(), &["**/*.txt"]);
     (d.unique_tokens, d.valid) = (None, Amount::Fraction(0.25));
-    assert_eq!(prepared(&d).unwrap().valid_rows.len(), 248);
+    assert_eq!(prepared(&d).unwrap().valid.rows.len(), 248);
     d.valid = Amount::Fraction(1e-6);
-    assert_eq!(prepared(&d).unwrap().valid_rows.len(), 8);
+    assert_eq!(prepared(&d).unwrap().valid.rows.len(), 8);
 }
 
 #[test]
@@ -279,18 +279,18 @@ fn the_tail_is_validation() {
     // int(105 * 0.9) = 94 for training, rounded down to chunks of 8; the 11 after it are one chunk.
     let p = prepared(&d).unwrap();
     assert_eq!(p.train.to_vec(), (0..88).collect::<Vec<u32>>());
-    assert_eq!(p.valid_rows, (94..102).collect::<Vec<u32>>());
-    assert_eq!((p.n_valid_documents, p.train.n_documents()), (1, 1));
+    assert_eq!(p.valid.rows, (94..102).collect::<Vec<u32>>());
+    assert_eq!((p.valid.n_documents, p.train.n_documents()), (1, 1));
     d.order = Order::Windows;
     assert_eq!(prepared(&d).unwrap().train.len(), 94);
     (d.valid, d.unique_tokens) = (Amount::Tokens(20), Some(43));
     let p = prepared(&d).unwrap();
-    assert_eq!((p.train.len(), p.valid_rows[0], p.valid_rows.len()), (40, 85, 16));
+    assert_eq!((p.train.len(), p.valid.rows[0], p.valid.rows.len()), (40, 85, 16));
     // Two files: each with its end, the tail across both.
     std::fs::write(dir.path().join("b.txt"), [200u8; 3]).unwrap();
     d.source = source(dir.path(), SourceKind::Files { patterns: strings(&["*.txt"]) });
     let p = prepared(&d).unwrap();
-    assert_eq!(p.valid_rows, (90..105).chain([256]).collect::<Vec<u32>>());
+    assert_eq!(p.valid.rows, (90..105).chain([256]).collect::<Vec<u32>>());
 }
 
 #[test]
@@ -304,7 +304,7 @@ fn tiny_shakespeare_splits_as_nano_gpt_does() {
     let p = prepare(&d, &vocab, &SEEDS, &CorpusEnv::default()).unwrap();
     assert_eq!(p.stats.corpus_tokens, 1_115_394);
     assert_eq!(p.train.len(), 1_003_854);
-    assert_eq!(p.valid_rows.len(), (1_115_394 - 1_003_854) / 257 * 257);
+    assert_eq!(p.valid.rows.len(), (1_115_394 - 1_003_854) / 257 * 257);
     assert_eq!(p.codec.decode(&p.train.get(0..14), |_| String::new()), "First Citizen:");
     assert!(p.codec.encode("\n !$&',-.3:;?ABCabcxyz").unwrap().is_sorted());
     let mut batches = Batches::new(&p, &d, 64, STEPS, 4);
@@ -330,8 +330,8 @@ fn quickstart_fits_the_torch_wheel() {
     let probed = start.elapsed();
     let p = prepare(&d, &BYTES, &SEEDS, &env).unwrap();
     eprintln!("probe {probed:?}, prepare {:?}, {:?}", start.elapsed() - probed, p.stats);
-    assert_eq!((p.train.len(), p.valid_rows.len()), (99_968, 64_000));
-    assert!(p.n_valid_documents >= 125);
+    assert_eq!((p.train.len(), p.valid.rows.len()), (99_968, 64_000));
+    assert!(p.valid.n_documents >= 125);
 }
 
 /// Prepared data without files, with documents of the given lengths; each token is distinct.
@@ -349,11 +349,8 @@ fn made(lengths: &[usize], seq: usize) -> Prepared {
     Prepared {
         seq,
         train: TokenStream::of_ids((0..total as u32).collect(), &train_documents),
-        valid_rows: vec![],
-        valid_row_document: vec![],
-        n_valid_documents: 0,
+        valid: HeldOut::new(vec![], vec![], seq, &Codec::Bytes).into(),
         data_hash: String::new(),
-        valid_hash: String::new(),
         sources: SourceHashes::default(),
         vocab: BYTES,
         codec: Codec::Bytes,
@@ -416,7 +413,7 @@ fn orders_stay_what_they_are() {
     let dir = folder(&[40, 33, 70, 12, 90, 28, 55, 61, 80, 19, 47]);
     let p = prepared(&data(dir.path(), &["**/*.txt"])).unwrap();
     assert_eq!(
-        (p.data_hash.as_str(), p.valid_hash.as_str()),
+        (p.data_hash.as_str(), p.valid.hash.as_str()),
         ("83fe60876a7d9c7e21578458b04c442c", "71a91a9b634db9e37a2eba0fa9fee064")
     );
 }
@@ -543,7 +540,7 @@ proptest! {
         if let Ok(p) = exact {
             prop_assert_eq!(p.train.len() as u64, unique / 8 * 8);
             prop_assert_eq!((0..p.train.n_documents()).map(|i| p.train.document(i).len()).sum::<usize>(), p.train.len());
-            prop_assert_eq!(p.valid_rows.len() as u64, if valid == 0 { 0 } else { (valid / 8).max(1) * 8 });
+            prop_assert_eq!(p.valid.rows.len() as u64, if valid == 0 { 0 } else { (valid / 8).max(1) * 8 });
         }
     }
 }
