@@ -1,0 +1,33 @@
+//! A third of the matrix products is the head's.
+use "../lib/decoder.dlm" { decoder }
+
+schedule keep(t) = 1 - t  // alpha(t): chance that a token is still clean
+
+objective ar  = next_token()
+objective mdm = masked_diffusion(schedule: keep, t: stratified(0, 1), weight: elbo, estimator: bernoulli)
+
+data python {
+    source:    files("{torch}/**/*.py")
+    tokenizer: bytes
+    vocab:     8192
+    unique:    1M tokens
+    epochs:    1
+    seq:       256
+    valid:     64K tokens
+    max_per_document: { unique: 20K tokens, valid: 1K tokens }
+}
+
+experiment bpe {
+    model: decoder(layers: 6, dim: 384, heads: 6, ffn: 1024, tied: false)
+    data:  python
+    train: {
+        batch:       16 seqs
+        optimizer:   adamw(lr: 3e-4, betas: (0.9, 0.95), weight_decay: 0.1)
+        lr_schedule: constant()
+        clip:        1.0
+        precision:   bf16
+        seeds:       { init: 1, split: 2, subset: 3, order: 4, noise: 5, eval: 6 }
+    }
+    eval:  { every: 1 epoch, loss: valid }
+    arms:  { mdm: { objective: mdm }, ar: { objective: ar } }
+}
