@@ -50,7 +50,7 @@ fn stages(c: &mut Criterion) {
         let model = built();
         let live = arm.vocab.n_predictable();
         let training = training_graph(&model, live, dlmc::objective::Loss::CrossEntropy).expect("sound");
-        let sizes = DimSizes { batch: 32, time: arm.data.seq };
+        let sizes = DimSizes::all(32, arm.data.seq);
 
         let mut group = c.benchmark_group("layers");
         let id = |stage: &str| BenchmarkId::new(stage, layers);

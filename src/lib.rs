@@ -14,6 +14,7 @@ pub mod data;
 pub mod decode;
 pub mod graph;
 pub mod objective;
+pub mod optimize;
 pub mod program;
 pub mod reference;
 pub mod report;

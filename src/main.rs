@@ -15,6 +15,7 @@ mod cli;
 mod data;
 mod graph;
 mod objective;
+mod optimize;
 mod program;
 mod report;
 mod resolve;

@@ -25,6 +25,7 @@ fn inputs(bindings: &Bindings) -> Vec<(Input, Tensor)> {
         let shape: Vec<i64> = array.shape.iter().map(|n| *n as i64).collect();
         let kind = match input {
             Input::Weights | Input::NoiseLevel | Input::Alpha | Input::Uniform => Kind::Double,
+            Input::Rows | Input::Places => Kind::Int64,
             Input::Tokens | Input::Positions | Input::Targets | Input::Draw => Kind::Int64,
         };
         (*input, Tensor::from_slice(&array.data).view(&shape[..]).to_kind(kind))

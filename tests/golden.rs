@@ -36,7 +36,8 @@ fn losses(arm: &str) -> Vec<f64> {
     let i = compiled.spec.variants().iter().position(|a| a.name == arm).expect("the arm is there");
     let arm = &compiled.spec.variants()[i];
     let data = Arc::new(prepare(&arm.data, &arm.vocab, &arm.train.seeds, &corpus).expect("the corpus is there"));
-    let mut setup = Setup::new(arm, &compiled.models[i], data.clone(), tch::Device::Cpu).expect("it lowers");
+    let mut setup =
+        Setup::new(arm, &compiled.models[i], data.clone(), tch::Device::Cpu, &Default::default()).expect("it lowers");
     let steps = arm.budget.steps;
     let mut stepper = Stepper::new(&mut setup, &data).expect("it starts");
     (0..steps).map(|_| stepper.advance().expect("it steps").loss).collect()

@@ -156,7 +156,7 @@ fn parameters_are_those_counted_by_hand() {
 #[test]
 fn flops_are_those_counted_by_hand() {
     let quickstart = quickstart(&[]);
-    let sizes = DimSizes { batch: 1, time: 128 };
+    let sizes = DimSizes::all(1, 128);
     for (arm, model) in arms(&quickstart) {
         // Matrix products: 2 x weights x tokens; embedding tables are looked up.
         let weights = 4.0 * (4.0 * 128.0 * 128.0 + 3.0 * 128.0 * 344.0) + 128.0 * 320.0;
@@ -180,7 +180,7 @@ fn attention_counts_the_pairs_that_see_each_other() {
                 let sight = Sight { pattern, window };
                 let seen: usize = (0..t as usize).map(|i| sight.of(i, t as usize).len()).sum();
                 let q = Type::compute([Dim::Batch, Dim::Fixed(3), Dim::Time, Dim::Fixed(4)]);
-                let cost = Attend { sight, drops: None }.flops(&[&q], &[], DimSizes { batch: 2, time: t });
+                let cost = Attend { sight, drops: None }.flops(&[&q], &[], DimSizes::all(2, t));
                 assert_eq!(cost, (2 * 2 * 2 * 3 * 4 * seen) as f64, "{sight:?} at {t}");
                 // Hand counts: nobody sees farther than the window, everybody sees itself.
                 assert!((0..t as usize).all(|i| sight.of(i, t as usize).contains(&i)));

@@ -20,6 +20,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("data", &["check"]),
     ("graph", &["ast", "resolve", "check", "objective"]),
     ("analyze", &["graph", "check"]),
+    ("optimize", &["graph", "analyze", "check", "objective"]),
     ("program", &["graph", "analyze"]),
     ("reference", &["graph", "analyze"]),
     ("store", &["check"]),
@@ -27,7 +28,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("claims", &["check", "store"]),
     ("runner", &["check", "store"]),
     ("report", &["check", "store", "claims"]),
-    ("train", &["lower", "program", "graph", "analyze", "data", "objective", "check", "store", "eval"]),
+    ("train", &["lower", "program", "optimize", "graph", "analyze", "data", "objective", "check", "store", "eval"]),
     ("eval", &["lower", "program", "graph", "data", "objective", "check", "store"]),
     ("sample", &["lower", "program", "graph", "data", "objective", "check", "store", "decode"]),
 ];
@@ -150,7 +151,19 @@ fn libtorch_is_named_at_the_back_alone() {
 
 #[test]
 fn the_front_has_no_side_effects() {
-    let pure = ["ast", "syntax", "resolve", "check", "graph", "analyze", "program", "reference", "objective", "decode"];
+    let pure = [
+        "ast",
+        "syntax",
+        "resolve",
+        "check",
+        "graph",
+        "analyze",
+        "optimize",
+        "program",
+        "reference",
+        "objective",
+        "decode",
+    ];
     for (path, text) in files() {
         if !folder(&path).is_some_and(|f| pure.contains(&f.as_str())) {
             continue;

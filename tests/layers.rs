@@ -279,7 +279,7 @@ fn front_stages(layers: u64) -> (Duration, usize) {
     let compiled = outcome.compiled.unwrap_or_else(|| panic!("{said}"));
     let (arm, model) = (&compiled.spec.variants()[0], &compiled.models[0]);
     let training = training_graph(model, arm.vocab.n_predictable(), dlmc::objective::loss(&arm.objective)).unwrap();
-    let counted = (count_params(&training), flops(&training, DimSizes { batch: 32, time: 128 }));
+    let counted = (count_params(&training), flops(&training, DimSizes::all(32, 128)));
     let time = start.elapsed();
     assert!(counted.0.total > layers * 32 * 32);
     let repeats = model.graph().bodies[0].nodes().filter(|(_, node)| matches!(node.op, Op::Repeat(_))).count();

@@ -11,7 +11,7 @@ use dlmc::program::flatten;
 use std::time::{Duration, Instant};
 use support::{LIVE, VOCAB, hand};
 
-const SIZES: DimSizes = DimSizes { batch: 2, time: 3 };
+const SIZES: DimSizes = DimSizes::all(2, 3);
 
 fn pattern(n: usize) -> String {
     (0..n).map(|i| if i % 4 == 3 { 'B' } else { 'A' }).collect()

@@ -2,6 +2,7 @@
 //! `--set` is the one door into it, checked like the file and recorded in the lock.
 
 use crate::analyze::Hardware;
+use crate::optimize::{Pass, Passes};
 use crate::resolve::Override;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -67,6 +68,40 @@ fn parse_set(text: &str) -> Result<Override, String> {
             Ok(Override { path: path.trim().to_string(), value: value.trim().to_string() })
         }
         _ => Err("write PATH=VALUE, for example train.batch='16 seqs'".into()),
+    }
+}
+
+/// Passes of the optimizer to leave out.
+#[derive(Args, Debug, Clone, Default)]
+pub struct PassArgs {
+    /// Leave out a pass of the optimizer, or `all`; results then differ by rounding alone
+    #[arg(long = "no-opt", value_name = "PASS", value_parser = parse_pass)]
+    off: Vec<OffPass>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum OffPass {
+    One(Pass),
+    All,
+}
+
+impl PassArgs {
+    pub fn passes(&self) -> Passes {
+        self.off.iter().fold(Passes::default(), |passes, off| match off {
+            OffPass::One(pass) => passes.without(&[*pass]),
+            OffPass::All => Passes::none(),
+        })
+    }
+}
+
+fn parse_pass(text: &str) -> Result<OffPass, String> {
+    match (text, Pass::parse(text)) {
+        ("all", _) => Ok(OffPass::All),
+        (_, Some(pass)) => Ok(OffPass::One(pass)),
+        (_, None) => {
+            let names: Vec<&str> = Pass::ALL.iter().map(|pass| pass.name()).collect();
+            Err(format!("the passes are {} and `all`", names.join(", ")))
+        }
     }
 }
 
@@ -162,6 +197,8 @@ pub struct GraphArgs {
     pub point: Option<String>,
     #[arg(long, value_enum, default_value_t = Stage::Checked)]
     pub stage: Stage,
+    #[command(flatten)]
+    pub no_opt: PassArgs,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 }
@@ -174,6 +211,8 @@ pub enum Stage {
     Checked,
     /// With loss and backward pass
     Training,
+    /// The training graph after the optimizer's passes: what a run runs
+    Optimized,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -259,6 +298,8 @@ pub struct RunArgs {
     /// Threads of each run, instead of an equal share
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub threads: Option<usize>,
+    #[command(flatten)]
+    pub no_opt: PassArgs,
     /// Let the others go on when a run fails; the default
     #[arg(long, conflicts_with = "fail_fast")]
     pub keep_going: bool,
@@ -435,6 +476,8 @@ pub struct BenchArgs {
     /// Seconds by kind of instruction
     #[arg(long)]
     pub profile: bool,
+    #[command(flatten)]
+    pub no_opt: PassArgs,
 }
 
 #[derive(Args, Debug)]

@@ -7,6 +7,7 @@ use crate::base::suggest::suggest;
 use crate::check::spec::Arm;
 use crate::graph::training::training_graph;
 use crate::graph::{ValidGraph, dot, svg, text, view};
+use crate::optimize::{self, Goal};
 use crate::resolve::point;
 use std::process::ExitCode;
 
@@ -79,6 +80,16 @@ pub fn run(args: &GraphArgs) -> ExitCode {
     let training;
     let graph = match args.stage {
         Stage::Built | Stage::Checked => model.graph(),
+        Stage::Optimized => {
+            let goal = Goal::of(&arm.objective, arm.vocab.n_predictable());
+            match optimize::training(model, goal, &args.no_opt.passes()) {
+                Ok(valid) => {
+                    training = valid;
+                    training.graph()
+                }
+                Err(error) => return fail(&format!("no optimized graph: {error}"), super::RUN_FAILED),
+            }
+        }
         Stage::Training => {
             match training_graph(model, arm.vocab.n_predictable(), crate::objective::loss(&arm.objective)) {
                 Ok(valid) => {
@@ -104,6 +115,7 @@ fn heading(compiled: &front::Compiled, arm: &Arm, model: &ValidGraph, stage: Sta
     let stage = match stage {
         Stage::Built | Stage::Checked => "model",
         Stage::Training => "training graph",
+        Stage::Optimized => "optimized training graph",
     };
     let n = crate::base::number::grouped(crate::analyze::count_params(model).total);
     format!("{} · {} · {stage} {}, {n} parameters", compiled.spec.name(), arm.title(), arm.model.name)

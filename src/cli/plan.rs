@@ -99,7 +99,7 @@ impl Planner {
             None => self.by_model.entry(key).or_insert(model_facts(arm, model, key)?).clone(),
         };
         let trained = (arm.budget.steps * arm.budget.tokens_per_step) as f64;
-        let forward = |time| crate::analyze::flops(&facts.loss, DimSizes { batch: 1, time }).total;
+        let forward = |time| crate::analyze::flops(&facts.loss, DimSizes::all(1, time)).total;
         let evaluation = self.items.parts(arm, facts.forward, &forward);
         let each: f64 = evaluation.iter().map(|part| part.flops).sum();
         let wide = if arm.train.precision == Precision::Fp64 { 8 } else { 4 };
@@ -129,7 +129,7 @@ fn model_facts(arm: &Arm, model: &ValidGraph, key: Key) -> Result<ModelFacts, Tr
     let loss = objective::loss(&arm.objective);
     let training = training_graph(model, key.live, loss)?;
     let params = count_params(model);
-    let sizes = |(batch, time)| DimSizes { batch, time };
+    let sizes = |(batch, time)| DimSizes::all(batch, time);
     let per_token = flops_conventions(&training, params, head_params(model, arm), sizes(key.read), arm.data.seq, 1);
     let loss = loss_graph(model, key.live, loss)?;
     let forward = crate::analyze::flops(&loss, sizes(key.validated)).total;
@@ -163,7 +163,7 @@ fn head_params(model: &ValidGraph, arm: &Arm) -> u64 {
     let weight = product
         .and_then(|product| root.inputs(product.node).get(1).copied())
         .and_then(|weight| root.type_of(weight).filter(|t| t.elem == Elem::Compute))
-        .map(|ty| ty.n_elements(DimSizes { batch: 1, time: 1 }));
+        .map(|ty| ty.n_elements(DimSizes::all(1, 1)));
     weight.unwrap_or(arm.vocab.size)
 }
 

@@ -21,7 +21,7 @@ fn bench(args: &BenchArgs) -> Result<ExitCode, ExitCode> {
     }
     let device = open_device(&args.device)?;
     let compiled = graph::compiled(&args.spec)?;
-    let mut setup = set_up(&compiled, args.arm.as_deref(), args.point.as_deref(), device)?;
+    let mut setup = set_up(&compiled, args.arm.as_deref(), args.point.as_deref(), device, &args.no_opt.passes())?;
     let data = setup.data.clone();
     let (flops, arm) = (setup.flops_per_step, setup.arm.clone());
     let params: u64 = setup.training.program().params.iter().map(|p| p.n_elements()).sum();

@@ -7,6 +7,7 @@ use crate::cli::{RUN_FAILED, USAGE, fail, graph, print};
 use crate::data::Batches;
 use crate::eval::valid_rows;
 use crate::objective::{Corrupted, Corruptor, pattern, shape};
+use crate::optimize::Passes;
 use crate::store::{DType, TensorData, write_tensors};
 use serde_json::json;
 use std::process::ExitCode;
@@ -22,7 +23,7 @@ fn export(args: &ExportArgs) -> Result<ExitCode, ExitCode> {
     if args.to.exists() {
         return Err(fail(&format!("`{}` exists already", args.to.display()), USAGE));
     }
-    let setup = set_up(&compiled, args.arm.as_deref(), args.point.as_deref(), tch::Device::Cpu)?;
+    let setup = set_up(&compiled, args.arm.as_deref(), args.point.as_deref(), tch::Device::Cpu, &Passes::default())?;
     let arm = &setup.arm;
     let steps = args.steps.unwrap_or(arm.budget.steps).min(arm.budget.steps);
     let (seq, batch) = (arm.data.seq, arm.train.batch_seqs);

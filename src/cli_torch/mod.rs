@@ -17,6 +17,7 @@ use crate::cli::{
 use crate::data::Prepared;
 use crate::graph::ValidGraph;
 use crate::lower::device;
+use crate::optimize::Passes;
 use crate::resolve::Override;
 use crate::store::SpecSource;
 use crate::train::Setup;
@@ -91,10 +92,16 @@ fn with_data(arm: &Arm, data: &Prepared) -> Arm {
 }
 
 /// The chosen variant, ready to step.
-fn set_up(compiled: &Compiled, arm: Option<&str>, point: Option<&str>, device: Device) -> Result<Setup, ExitCode> {
+fn set_up(
+    compiled: &Compiled,
+    arm: Option<&str>,
+    point: Option<&str>,
+    device: Device,
+    passes: &Passes,
+) -> Result<Setup, ExitCode> {
     let (arm, model) = graph::choose(compiled, arm, point)?;
     let arm = with_graph(arm, model);
     let data = read_data(&arm)?;
     let arm = with_data(&arm, &data);
-    Setup::new(&arm, model, data, device).map_err(|error| fail(&error.to_string(), RUN_FAILED))
+    Setup::new(&arm, model, data, device, passes).map_err(|error| fail(&error.to_string(), RUN_FAILED))
 }

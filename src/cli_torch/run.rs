@@ -12,6 +12,7 @@ use crate::data::Prepared;
 use crate::decode::Request;
 use crate::graph::ValidGraph;
 use crate::lower::{device, hash_tensors};
+use crate::optimize::Passes;
 use crate::resolve::Override;
 use crate::runner::{Job, Outcome, Policy, Pool, Table, Task, threads_each};
 use crate::sample::Trained;
@@ -121,7 +122,7 @@ fn choose(args: &RunArgs, compiled: &Compiled, indices: &[usize]) -> Result<Vec<
             }
             None => None,
         };
-        let (arm, id) = identity(arm, parent.as_ref(), &data.data_hash);
+        let (arm, id) = identity(arm, parent.as_ref(), &data.data_hash, &off(&args.no_opt.passes()));
         let new = || RunFolder::of(&args.out, spec.name(), &run_name(&arm), &id);
         // One run serves every experiment that contains it.
         let run = by_id.entry(id.clone()).or_insert_with(new).clone();
@@ -131,7 +132,12 @@ fn choose(args: &RunArgs, compiled: &Compiled, indices: &[usize]) -> Result<Vec<
 }
 
 /// What makes the run this run and no other: the arm with the state it starts from among its fields, and the id.
-pub fn identity(mut arm: Arm, parent: Option<&Parent>, data_hash: &str) -> (Arm, String) {
+pub fn identity(mut arm: Arm, parent: Option<&Parent>, data_hash: &str, without: &[String]) -> (Arm, String) {
+    // A run of fewer passes is another run: it rounds differently.
+    if !without.is_empty() {
+        arm.flat.push(FlatField::new("optimizer_passes.off", without.join(" "), "derived"));
+        arm.flat.sort_by(|a, b| a.path.cmp(&b.path));
+    }
     if let Some(parent) = parent {
         let optimizer = if parent.keeps_optimizer { "keep" } else { "reset" };
         let fields = [
@@ -215,6 +221,7 @@ fn tasks(
             parent: one.parent.clone(),
             device: device::name(device),
             threads,
+            without: off(&args.no_opt.passes()),
             steps: args.steps,
             seconds: None,
             accept: accept(&args.accept),
@@ -229,6 +236,11 @@ fn tasks(
         });
     }
     Ok(tasks)
+}
+
+/// The names of the passes that are off.
+fn off(passes: &Passes) -> Vec<String> {
+    passes.off().into_iter().map(|pass| pass.name().to_string()).collect()
 }
 
 fn accept(given: &[Accepted]) -> Accept {

@@ -7,6 +7,7 @@ use crate::check::spec::{Arm, StartFrom};
 use crate::cli::{RUN_FAILED, env, graph};
 use crate::data::{Prepared, prepare};
 use crate::lower::{device, hash_tensors};
+use crate::optimize::{Pass, Passes};
 use crate::runner::{Event, Job};
 use crate::store::metrics::{EndReason, Eval, Step};
 use crate::store::{Lock, RunFolder, StoreError, newest_checkpoint, parent, resume};
@@ -63,11 +64,13 @@ fn work() -> Result<(EndReason, u64), String> {
     let arm = with_data(&arm, &data);
     let asked = asked::of_arm(&arm, &data).map_err(|wrong| format!("{}: {}", wrong.code, wrong.message))?;
     let arm = asked::with_hashes(arm, &asked);
-    let (arm, id) = identity(arm, job.parent.as_ref(), &data.data_hash);
+    let (arm, id) = identity(arm, job.parent.as_ref(), &data.data_hash, &job.without);
     if id != job.id {
         return Err("the data changed after the runs were planned\n  = help: `dlmc run` again plans anew".into());
     }
 
+    let off: Vec<Pass> = job.without.iter().filter_map(|name| Pass::parse(name)).collect();
+    let passes = Passes::default().without(&off);
     let folder = RunFolder::at(&job.folder);
     let failed = |error: StoreError| error.with_help();
     folder.make().map_err(failed)?;
@@ -78,7 +81,7 @@ fn work() -> Result<(EndReason, u64), String> {
         (EndReason::Finished, arm.budget.steps)
     } else {
         let (from, mut lock) = state(&job, &arm, &folder, found, wanted).map_err(failed)?;
-        let mut setup = Setup::new(&arm, model, data.clone(), device).map_err(|e| e.to_string())?;
+        let mut setup = Setup::new(&arm, model, data.clone(), device, &passes).map_err(|e| e.to_string())?;
         setup.asked = asked;
         let result = train::run(&mut setup, &folder, &mut lock, from, &limits, &mut Teller::default())
             .map_err(|error| error.with_help())?;

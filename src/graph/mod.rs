@@ -31,8 +31,8 @@
 //! passed into a region, collected again. Operations take plain tensors only.
 //!
 //! # Types
-//! A [`Type`] is an element kind, a shape and list dimensions. [`Dim::Batch`] and [`Dim::Time`] are
-//! symbolic; all else is a number. `Elem::Compute` is whatever the precision plan computes in
+//! A [`Type`] is an element kind, a shape and list dimensions. [`Dim::Batch`], [`Dim::Time`] and
+//! [`Dim::Rows`] are symbolic; all else is a number. `Elem::Compute` is whatever the precision plan computes in
 //! (bf16, fp32, f64), `Elem::Wide` is at least fp32 (statistics, losses, gradient sums).
 //!
 //! # Parameters
@@ -82,6 +82,8 @@ pub enum Dim {
     Batch,
     /// Positions of a sequence.
     Time,
+    /// Positions of the whole micro-batch that the loss reads: what row pruning leaves of `[B, T]`.
+    Rows,
 }
 
 impl std::fmt::Display for Dim {
@@ -90,6 +92,7 @@ impl std::fmt::Display for Dim {
             Dim::Fixed(n) => write!(f, "{n}"),
             Dim::Batch => f.write_str("B"),
             Dim::Time => f.write_str("T"),
+            Dim::Rows => f.write_str("R"),
         }
     }
 }
@@ -99,6 +102,15 @@ impl std::fmt::Display for Dim {
 pub struct DimSizes {
     pub batch: u64,
     pub time: u64,
+    /// Of the `batch * time` positions those that the loss reads. Read by pruned graphs alone.
+    pub rows: u64,
+}
+
+impl DimSizes {
+    /// Where the loss reads every position.
+    pub const fn all(batch: u64, time: u64) -> DimSizes {
+        DimSizes { batch, time, rows: batch * time }
+    }
 }
 
 impl Dim {
@@ -107,6 +119,7 @@ impl Dim {
             Dim::Fixed(n) => n,
             Dim::Batch => sizes.batch,
             Dim::Time => sizes.time,
+            Dim::Rows => sizes.rows,
         }
     }
 }
@@ -118,7 +131,7 @@ pub enum Elem {
     Compute,
     /// Floating point, fp32 at least.
     Wide,
-    /// Whole numbers in `0..cardinality`.
+    /// Whole numbers in `0..cardinality`; `u64::MAX` where the bound depends on the batch.
     Index { cardinality: u64 },
 }
 
@@ -171,6 +184,7 @@ impl std::fmt::Display for Type {
         match self.elem {
             Elem::Compute => {}
             Elem::Wide => f.write_str("wide ")?,
+            Elem::Index { cardinality: u64::MAX } => f.write_str("index ")?,
             Elem::Index { cardinality } => write!(f, "index<{cardinality}> ")?,
         }
         f.write_str(&shape_text(&self.shape))

@@ -29,13 +29,25 @@ pub fn loss_graph(model: &ValidGraph, live: u64, loss: Loss) -> Result<ValidGrap
 /// The training graph: outputs `loss` and `nll`, and the gradient of every parameter that the loss
 /// reaches (a list for a parameter of a region). Gradients are wide.
 pub fn training_graph(model: &ValidGraph, live: u64, loss: Loss) -> Result<ValidGraph, TrainingError> {
+    differentiated(&with_loss(model, live, loss)?)
+}
+
+/// As [`loss_graph`], with the model's dropout: what is differentiated.
+pub fn with_loss(model: &ValidGraph, live: u64, loss: Loss) -> Result<ValidGraph, TrainingError> {
     let mut graph = model.graph().clone();
-    let loss = add_loss(&mut graph, live, loss)?;
+    add_loss(&mut graph, live, loss)?;
+    validate(graph).map_err(TrainingError::Invalid)
+}
+
+/// A graph with the output `loss`, and the gradient of every parameter that it reaches.
+pub fn differentiated(of: &ValidGraph) -> Result<ValidGraph, TrainingError> {
+    let mut graph = of.graph().clone();
+    let loss = graph.output("loss").ok_or_else(|| Mismatch("a graph without a loss".into()))?;
     graph.grads = differentiate(&mut graph, loss)?.into_iter().collect();
     validate(graph).map_err(TrainingError::Invalid)
 }
 
-fn add_loss(graph: &mut Graph, live: u64, loss: Loss) -> Result<Value, Mismatch> {
+fn add_loss(graph: &mut Graph, live: u64, loss: Loss) -> Result<(), Mismatch> {
     let logits = graph.output("logits").ok_or_else(|| Mismatch("a model without logits".into()))?;
     let rows = [Dim::Batch, Dim::Time];
     let read = tokens_type(graph).unwrap_or_else(|| Type::new(Elem::Index { cardinality: live }, rows));
@@ -68,7 +80,7 @@ fn add_loss(graph: &mut Graph, live: u64, loss: Loss) -> Result<Value, Mismatch>
     };
     let loss = op(WeightedSum.into(), &[nll, weights])?;
     graph.outputs = vec![("loss".into(), loss), ("nll".into(), nll)];
-    Ok(loss)
+    Ok(())
 }
 
 /// As what the model reads tokens, so that they are one input.

@@ -18,6 +18,9 @@ pub fn inputs(batch: &Corrupted, device: Device) -> Result<Vec<(Input, Tensor)>,
         (Input::Targets, ids(&batch.targets)?),
         (Input::Weights, weights.f_to_device(device)?),
     ];
+    let (rows, places) = read_rows(&batch.weights);
+    inputs.push((Input::Rows, Tensor::f_from_slice(&rows)?.f_to_device(device)?));
+    inputs.push((Input::Places, Tensor::f_from_slice(&places)?.f_view(shape)?.f_to_device(device)?));
     if batch.t.len() == batch.rows {
         inputs.push((Input::NoiseLevel, Tensor::f_from_slice(&batch.t)?.f_to_device(device)?));
     }
@@ -34,6 +37,21 @@ pub fn inputs(batch: &Corrupted, device: Device) -> Result<Vec<(Input, Tensor)>,
     // Read on the host.
     inputs.push((Input::Draw, Tensor::f_from_slice(&draw)?));
     Ok(inputs)
+}
+
+/// `Input::Rows` and `Input::Places` of a batch with these weights. Never empty: of a batch in which the loss reads
+/// nothing the first position is a row of weight 0.
+pub fn read_rows(weights: &[f64]) -> (Vec<i64>, Vec<i64>) {
+    let mut rows: Vec<i64> = vec![];
+    let mut places = vec![0; weights.len()];
+    let is_empty = weights.iter().all(|w| *w == 0.0);
+    for (i, (weight, place)) in weights.iter().zip(&mut places).enumerate() {
+        if *weight != 0.0 || (is_empty && i == 0) {
+            rows.push(i as i64);
+            *place = rows.len() as i64;
+        }
+    }
+    (rows, places)
 }
 
 impl Outputs {

@@ -174,6 +174,7 @@ impl Executable {
     fn bind(&self, inputs: &[(Input, Tensor)], first: i64) -> Result<Vec<(Slot, Tensor)>, LowerError> {
         let given = |wanted: Input| inputs.iter().find(|(input, _)| *input == wanted).map(|(_, tensor)| tensor);
         let (batch, time) = batch_and_time(inputs)?;
+        let rows = given(Input::Rows).map_or(0, Tensor::numel) as i64;
         let mut bound = vec![];
         for (input, slot) in &self.program.inputs {
             let name = input.name();
@@ -193,6 +194,7 @@ impl Executable {
                     Dim::Fixed(n) => *n as i64,
                     Dim::Batch => batch,
                     Dim::Time => time,
+                    Dim::Rows => rows,
                 })
                 .collect();
             if tensor.size() != shape {

@@ -132,6 +132,18 @@ Tensor of_each_row(const Tensor& x, const Tensor& ids, at::ScalarType type) {
   return x.to(type).unsqueeze(1).expand(ids.sizes()).contiguous();
 }
 
+// How far apart rows of the last dimension lie, where that is the same for all; else 0.
+int64_t row_step(const Tensor& x) {
+  if (x.dim() == 0 || (x.stride(-1) != 1 && x.size(-1) != 1)) return 0;
+  if (x.dim() == 1) return x.size(0);
+  int64_t step = x.stride(-2), next = step * x.size(-2);
+  for (int64_t i = x.dim() - 3; i >= 0; --i) {
+    if (x.size(i) != 1 && x.stride(i) != next) return 0;
+    next *= x.size(i);
+  }
+  return step;
+}
+
 // body(from, to) over rows.
 template <class F>
 void over_rows(int64_t n, int64_t d, F body) {
@@ -327,6 +339,49 @@ char* dlmc_silu_grad(const void* dy_, const void* x_, void** dx_) {
   });
 }
 
+// Gate and up may be halves of one tensor; so are their gradients, in one that follows them row by row.
+char* dlmc_swiglu(const void* gate_, const void* up_, void** y_) {
+  return guard([&] {
+    Tensor gate = tensor(gate_), up = tensor(up_);
+    TORCH_CHECK(gate.sizes() == up.sizes() && gate.scalar_type() == up.scalar_type(), "a gate of ", gate.sizes(), " for ",
+                up.sizes());
+    if (row_step(gate) == 0 || row_step(gate) != row_step(up)) gate = gate.contiguous(), up = up.contiguous();
+    Tensor y = at::empty(gate.sizes(), gate.options());
+    int64_t d = gate.size(-1), step = row_step(gate);
+    with_type(gate, [&](auto* null) {
+      using T = std::remove_pointer_t<decltype(null)>;
+      over_rows(gate.numel() / d, d, [&](int64_t from, int64_t to) {
+        rows<T>().swiglu(data<T>(gate) + from * step, data<T>(up) + from * step, data<T>(y) + from * d, to - from, d,
+                         step);
+      });
+    });
+    give(y_, y);
+  });
+}
+
+char* dlmc_swiglu_grad(const void* dy_, const void* gate_, const void* up_, void** dgate_, void** dup_) {
+  return guard([&] {
+    Tensor gate = tensor(gate_), up = tensor(up_), dy = tensor(dy_).contiguous();
+    TORCH_CHECK(gate.sizes() == up.sizes() && gate.sizes() == dy.sizes() && gate.scalar_type() == up.scalar_type() &&
+                    gate.scalar_type() == dy.scalar_type(),
+                "a gate of ", gate.sizes(), " for ", up.sizes(), " and ", dy.sizes());
+    if (row_step(gate) == 0 || row_step(gate) != row_step(up)) gate = gate.contiguous(), up = up.contiguous();
+    int64_t d = gate.size(-1), step = row_step(gate);
+    auto shape = gate.sizes().vec();
+    shape.back() = 2 * d;
+    Tensor both = at::empty(shape, gate.options());
+    with_type(gate, [&](auto* null) {
+      using T = std::remove_pointer_t<decltype(null)>;
+      over_rows(gate.numel() / d, d, [&](int64_t from, int64_t to) {
+        rows<T>().swiglu_grad(data<T>(dy) + from * d, data<T>(gate) + from * step, data<T>(up) + from * step,
+                              data<T>(both) + from * 2 * d, data<T>(both) + from * 2 * d + d, to - from, d, step, 2 * d);
+      });
+    });
+    give(dgate_, both.narrow(-1, 0, d));
+    give(dup_, both.narrow(-1, d, d));
+  });
+}
+
 char* dlmc_nll(const void* logits_, const void* targets_, int64_t live, void** nll_, void** lse_) {
   return guard([&] {
     Tensor logits = tensor(logits_).contiguous();
@@ -367,6 +422,31 @@ char* dlmc_nll_grad(const void* dnll_, const void* logits_, const void* targets_
       });
     });
     give(dlogits_, dlogits);
+  });
+}
+
+// Overwrites the logits [n, d] with their gradient.
+char* dlmc_nll_step(const void* weights_, void* logits_, const void* targets_, int64_t live, void** nll_, void** lse_) {
+  return guard([&] {
+    Tensor logits = tensor(logits_);
+    TORCH_CHECK(logits.dim() == 2 && logits.is_contiguous(), "nll_step of logits that are not rows");
+    int64_t d = logits.size(1), n = logits.size(0);
+    auto type = wide_of(logits.scalar_type());
+    Tensor weights = tensor(weights_).to(type).contiguous();
+    TORCH_CHECK(live > 0 && live <= d && weights.numel() == n && tensor(targets_).numel() == n, "nll_step of ",
+                weights.sizes(), " for ", logits.sizes());
+    Tensor targets = checked_ids(tensor(targets_), d), nll = at::empty({n}, logits.options().dtype(type));
+    Tensor lse = at::empty_like(nll);
+    with_type(logits, [&](auto* null) {
+      using T = std::remove_pointer_t<decltype(null)>;
+      using A = dlmc::wide<T>;
+      over_rows(n, d, [&](int64_t from, int64_t to) {
+        rows<T>().nll_step(data<A>(weights) + from, data<T>(logits) + from * d, data<int64_t>(targets) + from,
+                           data<A>(nll) + from, data<A>(lse) + from, to - from, d, live);
+      });
+    });
+    give(nll_, nll);
+    give(lse_, lse);
   });
 }
 

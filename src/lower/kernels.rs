@@ -58,6 +58,9 @@ unsafe extern "C" {
     fn dlmc_rope(x: In, cos: In, sin: In, inverse: bool, y: Out) -> *mut c_char;
     fn dlmc_silu(x: In, y: Out) -> *mut c_char;
     fn dlmc_silu_grad(dy: In, x: In, dx: Out) -> *mut c_char;
+    fn dlmc_swiglu(gate: In, up: In, y: Out) -> *mut c_char;
+    fn dlmc_swiglu_grad(dy: In, gate: In, up: In, dgate: Out, dup: Out) -> *mut c_char;
+    fn dlmc_nll_step(weights: In, logits: *mut c_void, targets: In, live: i64, nll: Out, lse: Out) -> *mut c_char;
     fn dlmc_nll(logits: In, targets: In, live: i64, nll: Out, lse: Out) -> *mut c_char;
     fn dlmc_nll_grad(dnll: In, logits: In, targets: In, lse: In, live: i64, dlogits: Out) -> *mut c_char;
     fn dlmc_mixture(
@@ -195,6 +198,16 @@ pub fn silu_grad(dy: &Tensor, x: &Tensor) -> Result<[Tensor; 1], Fault> {
     new_tensors(|[dx]| unsafe { dlmc_silu_grad(at(dy), at(x), dx) })
 }
 
+/// `silu(gate) * up`
+pub fn swiglu(gate: &Tensor, up: &Tensor) -> Result<[Tensor; 1], Fault> {
+    new_tensors(|[y]| unsafe { dlmc_swiglu(at(gate), at(up), y) })
+}
+
+/// The gradients are halves of one tensor.
+pub fn swiglu_grad(dy: &Tensor, gate: &Tensor, up: &Tensor) -> Result<[Tensor; 2], Fault> {
+    new_tensors(|[dgate, dup]| unsafe { dlmc_swiglu_grad(at(dy), at(gate), at(up), dgate, dup) })
+}
+
 pub fn nll(logits: &Tensor, targets: &Tensor, live: u64) -> Result<[Tensor; 2], Fault> {
     new_tensors(|[nll, lse]| unsafe { dlmc_nll(at(logits), at(targets), live as i64, nll, lse) })
 }
@@ -207,6 +220,12 @@ pub fn nll_grad(
     live: u64,
 ) -> Result<[Tensor; 1], Fault> {
     new_tensors(|[dlogits]| unsafe { dlmc_nll_grad(at(dnll), at(logits), at(targets), at(lse), live as i64, dlogits) })
+}
+
+/// Cross-entropy, and its weighed gradient in place of the logits.
+pub fn nll_step(weights: &Tensor, logits: &mut Tensor, targets: &Tensor, live: u64) -> Result<[Tensor; 2], Fault> {
+    let own = logits.as_mut_ptr().cast();
+    new_tensors(|[nll, lse]| unsafe { dlmc_nll_step(at(weights), own, at(targets), live as i64, nll, lse) })
 }
 
 /// Takes logits, targets, tokens, alpha and uniform.

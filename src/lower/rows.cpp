@@ -181,6 +181,28 @@ static void silu_grad(const T* __restrict dy, const T* __restrict x, T* __restri
 }
 
 template <class T>
+static void swiglu(const T* __restrict gate, const T* __restrict up, T* __restrict y, int64_t n, int64_t d, int64_t step) {
+  using A = wide<T>;
+  for (int64_t i = 0; i < n; ++i, gate += step, up += step, y += d)
+    for (int64_t j = 0; j < d; ++j) {
+      A v = load(gate[j]), s = A(1) / (A(1) + exponential(-v));
+      store(&y[j], v * s * load(up[j]));
+    }
+}
+
+template <class T>
+static void swiglu_grad(const T* __restrict dy, const T* __restrict gate, const T* __restrict up, T* __restrict dgate, T* __restrict dup, int64_t n, int64_t d,
+                        int64_t step, int64_t grad_step) {
+  using A = wide<T>;
+  for (int64_t i = 0; i < n; ++i, dy += d, gate += step, up += step, dgate += grad_step, dup += grad_step)
+    for (int64_t j = 0; j < d; ++j) {
+      A g = load(dy[j]), v = load(gate[j]), s = A(1) / (A(1) + exponential(-v));
+      store(&dgate[j], g * load(up[j]) * s * (A(1) + v * (A(1) - s)));
+      store(&dup[j], g * v * s);
+    }
+}
+
+template <class T>
 static inline wide<T> log_sum_exp(const T* __restrict logits, int64_t live) {
   using A = wide<T>;
   A lanes[LANES];
@@ -221,6 +243,26 @@ static void nll_grad(const wide<T>* __restrict dnll, const T* __restrict logits,
     for (int64_t j = live; j < d; ++j) store(&dlogits[j], A(0));
     int64_t target = targets[i];
     store(&dlogits[target], target < live ? g * exponential(load(logits[target]) - l) - g : -g);
+  }
+}
+
+template <class T>
+static void nll_step(const wide<T>* __restrict weights, T* logits, const int64_t* __restrict targets, wide<T>* __restrict nll, wide<T>* __restrict lse, int64_t n,
+                     int64_t d, int64_t live) {
+  using A = wide<T>;
+  for (int64_t i = 0; i < n; ++i, logits += d) {
+    A g = weights[i], l = log_sum_exp(logits, live);
+    int64_t target = targets[i];
+    A mine = load(logits[target]);
+    lse[i] = l;
+    nll[i] = l - mine;
+    if (g == A(0)) {
+      for (int64_t j = 0; j < d; ++j) store(&logits[j], A(0));
+      continue;
+    }
+    for (int64_t j = 0; j < live; ++j) store(&logits[j], g * exponential(load(logits[j]) - l));
+    for (int64_t j = live; j < d; ++j) store(&logits[j], A(0));
+    store(&logits[target], target < live ? g * exponential(mine - l) - g : -g);
   }
 }
 
@@ -387,7 +429,8 @@ static void dropped(const Draw& draw, uint8_t* __restrict out, int64_t from, int
 template <class T>
 static constexpr Rows<T> rows() {
   return {rms_norm<T>, rms_norm_grad<T>, layer_norm<T>, layer_norm_grad<T>, rope<T>,
-          silu<T>,     silu_grad<T>,     nll<T>,        nll_grad<T>,        mixture<T>,
+          silu<T>,     silu_grad<T>,     swiglu<T>,     swiglu_grad<T>,     nll<T>,
+          nll_grad<T>, nll_step<T>,      mixture<T>,
           mixture_grad<T>, embed_grad<T>};
 }
 

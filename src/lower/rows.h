@@ -38,10 +38,17 @@ struct Rows {
   // n elements.
   void (*silu)(const T* x, T* y, int64_t n);
   void (*silu_grad)(const T* dy, const T* x, T* dx, int64_t n);
+  // Rows of gate and up lie `step` elements apart, those of their gradients `grad_step`; the others follow each other.
+  void (*swiglu)(const T* gate, const T* up, T* y, int64_t n, int64_t d, int64_t step);
+  void (*swiglu_grad)(const T* dy, const T* gate, const T* up, T* dgate, T* dup, int64_t n, int64_t d, int64_t step,
+                      int64_t grad_step);
   // Targets are below d; ids from `live` on have no probability.
   void (*nll)(const T* logits, const int64_t* targets, A* nll, A* lse, int64_t n, int64_t d, int64_t live);
   void (*nll_grad)(const A* dnll, const T* logits, const int64_t* targets, const A* lse, T* dlogits, int64_t n,
                    int64_t d, int64_t live);
+  // Both: the logits' gradient, weighed, takes their place.
+  void (*nll_step)(const A* weights, T* logits, const int64_t* targets, A* nll, A* lse, int64_t n, int64_t d,
+                   int64_t live);
   // As nll, for src/graph/ops/mixture.rs; alpha and uniform of each row. Tokens may be `live` or above.
   void (*mixture)(const T* logits, const int64_t* targets, const int64_t* tokens, const A* alpha, const A* uniform,
                   A* loss, A* lse, int64_t n, int64_t d, int64_t live);

@@ -132,6 +132,18 @@ pub fn loss(objective: &Objective) -> Loss {
     }
 }
 
+/// Whether the loss reads only some positions of what the model reads, as masks leave them. The others have weight 0.
+pub fn reads_some(objective: &Objective) -> bool {
+    match objective {
+        // All but the last of a row.
+        Objective::NextToken(_) => false,
+        Objective::MaskedDiffusion(_) | Objective::AnyOrder(_) | Objective::MaskedLm(_) => true,
+        Objective::BlockDiffusion(_) => true,
+        // Every token may be noise.
+        Objective::UniformDiffusion(_) | Objective::HybridDiffusion(_) => false,
+    }
+}
+
 /// What a step makes of `seq` tokens of data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {

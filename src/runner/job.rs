@@ -23,6 +23,9 @@ pub struct Job {
     pub parent: Option<Parent>,
     pub device: String,
     pub threads: usize,
+    /// Passes of the optimizer that are switched off, by name.
+    #[serde(default)]
+    pub without: Vec<String>,
     /// Finished updates in all, if it is to stop before the budget's end.
     pub steps: Option<u64>,
     /// Seconds that are left, from the worker's start on.

@@ -18,6 +18,7 @@ pub fn job(arm: &str) -> Job {
         parent: None,
         device: "cpu".into(),
         threads: 1,
+        without: vec![],
         steps: None,
         seconds: None,
         accept: Default::default(),

@@ -3,10 +3,11 @@
 use crate::check::spec::Arm;
 use crate::data::Prepared;
 use crate::eval::Asked;
-use crate::graph::training::{TrainingError, loss_graph, training_graph};
+use crate::graph::training::TrainingError;
 use crate::graph::{DimSizes, ValidGraph, view};
 use crate::lower::{Executable, Weights};
 use crate::objective;
+use crate::optimize::{self, Goal, Passes};
 use crate::program::flatten;
 use std::sync::Arc;
 use tch::Device;
@@ -40,12 +41,19 @@ pub struct Setup {
 }
 
 impl Setup {
-    pub fn new(arm: &Arm, model: &ValidGraph, data: Arc<Prepared>, device: Device) -> Result<Setup, SetupError> {
+    pub fn new(
+        arm: &Arm,
+        model: &ValidGraph,
+        data: Arc<Prepared>,
+        device: Device,
+        passes: &Passes,
+    ) -> Result<Setup, SetupError> {
         let live = arm.vocab.n_predictable();
-        let training = training_graph(model, live, objective::loss(&arm.objective))?;
-        let loss = loss_graph(model, live, objective::loss(&arm.objective))?;
+        let goal = Goal::of(&arm.objective, live);
+        let training = optimize::training(model, goal, passes)?;
+        let loss = optimize::loss(model, goal, passes)?;
         let shape = objective::shape(&arm.objective, arm.data.seq);
-        let sizes = DimSizes { batch: arm.train.batch_seqs * shape.rows, time: shape.time };
+        let sizes = DimSizes::all(arm.train.batch_seqs * shape.rows, shape.time);
         let flops_per_step = crate::analyze::flops(&training, sizes).total;
         let precision = arm.train.precision;
         let program = flatten(&training);

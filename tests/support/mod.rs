@@ -115,6 +115,11 @@ pub fn bindings(graph: &ValidGraph, seed: u32, batch: usize, time: usize) -> Bin
     // Some positions weigh nothing, as unmasked ones do.
     let weights =
         draws.array(&[batch, time], 1.0).map(|w| if w < -0.5 { 0.0 } else { w.abs() / (batch * time) as f64 });
+    let read: Vec<usize> = weights.data.iter().enumerate().filter(|(_, w)| **w != 0.0).map(|(i, _)| i).collect();
+    let mut places = Array::zeros([batch, time]);
+    read.iter().enumerate().for_each(|(row, at)| places.data[*at] = (row + 1) as f64);
+    out.inputs.insert(Input::Rows, Array::new([read.len()], read.iter().map(|at| *at as f64).collect()));
+    out.inputs.insert(Input::Places, places);
     out.inputs.insert(Input::Weights, weights);
     let levels = Array::new([batch], (0..batch).map(|i| (i + 1) as f64 / (batch + 1) as f64).collect());
     out.inputs.insert(Input::NoiseLevel, levels);

@@ -120,7 +120,7 @@ impl Builder<'_> {
         if let Some((dim, origin)) = env.dims.get(name) {
             return match dim {
                 Dim::Fixed(n) => Fixed::whole(*n, origin.unwrap_or(span)).map(Val::Static),
-                Dim::Batch | Dim::Time => {
+                Dim::Batch | Dim::Time | Dim::Rows => {
                     self.report(
                         Diagnostic::error(code::DYNAMIC_SHAPE, format!("`{name}` is the symbolic dimension {dim}"))
                             .at(span, "a static number is wanted here")

@@ -136,6 +136,8 @@ impl Builder<'_> {
             Input::Positions => Type::new(Elem::Index { cardinality: self.inputs.seq }, [Dim::Time]),
             Input::Targets | Input::Weights => Type::wide([Dim::Batch, Dim::Time]),
             Input::Draw => Type::new(Elem::Index { cardinality: 1 << 32 }, [Dim::Fixed(3)]),
+            Input::Rows => crate::graph::ops::gather_rows::rows_type(),
+            Input::Places => crate::graph::ops::gather_rows::places_type(),
             Input::NoiseLevel | Input::Alpha | Input::Uniform => Type::wide([Dim::Batch]),
         };
         let depth = self.frames.len() - 1;

@@ -90,7 +90,7 @@ impl Function {
         }
     }
 
-    fn value(self, x: f64) -> f64 {
+    pub(super) fn value(self, x: f64) -> f64 {
         match self {
             Function::Silu => x * sigmoid(x),
             Function::Gelu => x * phi(x),
@@ -103,7 +103,7 @@ impl Function {
         }
     }
 
-    fn slope(self, x: f64) -> f64 {
+    pub(super) fn slope(self, x: f64) -> f64 {
         match self {
             Function::Silu => sigmoid(x) * (1.0 + x * (1.0 - sigmoid(x))),
             Function::Gelu => phi(x) + x * (-0.5 * x * x).exp() / (2.0 * PI).sqrt(),

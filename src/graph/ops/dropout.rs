@@ -8,6 +8,7 @@
 //! An element is dropped where its word is below `rate * 2^32`. 64 Philox blocks give 256 elements their words,
 //! the first words of all before the second ones, so that a machine can compute the blocks side by side.
 
+use super::gather_rows::{places_type, rows_type};
 use super::{AlongT, Mismatch, Operation};
 use crate::base::philox::{Purpose, Stream};
 use crate::graph::vjp::Vjp;
@@ -28,7 +29,8 @@ pub struct Drops {
     pub site: String,
 }
 
-/// `(x, draw [3]) -> x`'s type; also its own gradient.
+/// `(x, draw [3]) -> x`'s type; also its own gradient. After row pruning `(x [R, ..], draw, rows, places)`: what is
+/// drawn is drawn for all positions, of which the rows are taken.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dropout {
     pub drops: Drops,
@@ -118,10 +120,13 @@ impl Operation for Dropout {
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>, Mismatch> {
-        let [x, draw] = inputs else {
-            return Err(Mismatch("dropout takes a tensor and the place of its draws".into()));
+        let (x, draw, has_rows) = match inputs {
+            [x, draw] => (x, draw, x.shape.first() == Some(&Dim::Batch)),
+            [x, draw, rows, places] if **rows == rows_type() && **places == places_type() => {
+                (x, draw, x.shape.first() == Some(&Dim::Rows))
+            }
+            _ => return Err(Mismatch("dropout takes a tensor and the place of its draws".into())),
         };
-        let has_rows = x.shape.first() == Some(&Dim::Batch);
         if matches!(x.elem, Elem::Index { .. }) || !is_draw(draw) || has_rows != self.has_rows {
             return Err(Mismatch(format!("dropout takes a tensor of numbers, not {x}")));
         }
@@ -133,14 +138,25 @@ impl Operation for Dropout {
     }
 
     fn vjp(&self, cx: &mut Vjp<'_>, cotangents: &[Option<Value>]) -> Vec<Option<Value>> {
-        let Some(dy) = cx.cotangent(cotangents, 0) else { return vec![None, None] };
-        let draw = cx.input(1);
-        vec![cx.emit(self.clone(), &[dy, draw]).first().copied(), None]
+        let n = cx.n_inputs();
+        let Some(dy) = cx.cotangent(cotangents, 0) else { return vec![None; n] };
+        let all: Vec<Value> = std::iter::once(dy).chain((1..n).map(|i| cx.input(i))).collect();
+        let mut leaving = vec![None; n];
+        if let Some(first) = leaving.first_mut() {
+            *first = cx.emit(self.clone(), &all).first().copied();
+        }
+        leaving
     }
 
     #[allow(clippy::indexing_slicing)] // shapes have passed `infer`
     fn reference(&self, inputs: &[&Array]) -> Vec<Array> {
         let x = inputs[0];
+        if let [_, draw, rows, places] = inputs {
+            let width: usize = x.shape[1..].iter().product();
+            let all = self.drops.factors(Key::of(&draw.data), Some(places.shape[0]), places.data.len() * width);
+            let factors = rows.data.iter().flat_map(|row| all[*row as usize * width..][..width].to_vec()).collect();
+            return vec![x.zip(&Array::new(x.shape.clone(), factors), |x, factor| x * factor)];
+        }
         let n_rows = self.has_rows.then(|| x.shape.first().copied().unwrap_or(1));
         let factors = self.drops.factors(Key::of(&inputs[1].data), n_rows, x.data.len());
         vec![x.zip(&Array::new(x.shape.clone(), factors), |x, factor| x * factor)]

@@ -14,6 +14,9 @@ pub mod chunk;
 pub mod concat;
 pub mod dropout;
 pub mod embed;
+pub mod gated;
+pub mod gather_rows;
+pub mod head_loss;
 pub mod layer_norm;
 pub mod linear;
 pub mod merge_heads;
@@ -98,6 +101,10 @@ pub enum Input {
     Uniform,
     /// Where dropout takes its draws: seed, step and the first row, `[3]`.
     Draw,
+    /// The positions that the loss reads, `[R]`: position t of sequence b is `b * T + t`. Rising.
+    Rows,
+    /// The same the other way, `[B, T]`: each position's place in `Rows`, counted from 1, or 0.
+    Places,
 }
 
 impl Input {
@@ -111,6 +118,8 @@ impl Input {
             Input::Alpha => "alpha",
             Input::Uniform => "uniform",
             Input::Draw => "draw",
+            Input::Rows => "rows",
+            Input::Places => "places",
         }
     }
 }
@@ -159,6 +168,12 @@ operations! {
     Dropout(dropout::Dropout),
     Embed(embed::Embed),
     EmbedGrad(embed::EmbedGrad),
+    Gated(gated::Gated),
+    GatedGrad(gated::GatedGrad),
+    GatherRows(gather_rows::GatherRows),
+    HeadLoss(head_loss::HeadLoss),
+    HeadLossGrad(head_loss::HeadLossGrad),
+    HeadLossStep(head_loss::HeadLossStep),
     LayerNorm(layer_norm::LayerNorm),
     LayerNormGrad(layer_norm::LayerNormGrad),
     Linear(linear::Linear),
@@ -175,6 +190,7 @@ operations! {
     RmsNormGrad(rms_norm::RmsNormGrad),
     Rope(rope::Rope),
     Scale(scale::Scale),
+    ScatterRows(gather_rows::ScatterRows),
     Sinusoid(sinusoid::Sinusoid),
     SplitHeads(split_heads::SplitHeads),
     SumTo(sum_to::SumTo),

@@ -21,6 +21,8 @@ impl Zeros {
             Dim::Fixed(n) => *n as usize,
             Dim::Batch => at(0),
             Dim::Time => at(1),
+            // `infer` lets none in: what is read of rows is never all zeros.
+            Dim::Rows => 0,
         };
         self.shape.iter().map(size).collect()
     }
@@ -32,13 +34,14 @@ impl Operation for Zeros {
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>, Mismatch> {
+        let has_rows = self.shape.contains(&Dim::Rows);
         let is_static = self.shape.iter().all(|dim| matches!(dim, Dim::Fixed(_)));
         let fits = match inputs {
             [] => is_static,
             [like] => !is_static && like.shape.starts_with(&[Dim::Batch, Dim::Time]),
             _ => false,
         };
-        if !fits {
+        if !fits || has_rows {
             return Err(Mismatch(format!("zeros of {} take their sizes from [B, T, ..]", shape_text(&self.shape))));
         }
         Ok(vec![Type::new(if self.wide { Elem::Wide } else { Elem::Compute }, self.shape.clone())])

@@ -8,6 +8,12 @@ use crate::lower::kernels;
 use tch::Tensor;
 
 pub fn lower(op: &Dropout, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lowered {
+    if let [x, _, rows, places] = inputs {
+        let mut shape = places.size();
+        shape.extend(x.size().get(1..).unwrap_or_default());
+        let all = dropped(&op.drops, cx, true, &shape)?.f_flatten(0, 1)?;
+        return Ok(vec![apply(&op.drops, x, &all.f_index_select(0, rows)?)?]);
+    }
     let [x, _] = take(inputs)?;
     let dropped = dropped(&op.drops, cx, op.has_rows, &x.size())?;
     Ok(vec![apply(&op.drops, x, &dropped)?])

@@ -9,6 +9,9 @@ pub mod chunk;
 pub mod concat;
 pub mod dropout;
 pub mod embed;
+pub mod gated;
+pub mod gather_rows;
+pub mod head_loss;
 pub mod layer_norm;
 pub mod linear;
 pub mod merge_heads;
@@ -70,6 +73,12 @@ pub fn lower(op: &Op, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lowered {
         Op::Dropout(op) => dropout::lower(op, cx, inputs),
         Op::Embed(op) => embed::lower(op, cx, inputs),
         Op::EmbedGrad(op) => embed::lower_grad(op, cx, inputs),
+        Op::Gated(op) => gated::lower(op, cx, inputs),
+        Op::GatedGrad(op) => gated::lower_grad(op, cx, inputs),
+        Op::GatherRows(op) => gather_rows::lower(op, cx, inputs),
+        Op::HeadLoss(op) => head_loss::lower(op, cx, inputs),
+        Op::HeadLossGrad(op) => head_loss::lower_grad(op, cx, inputs),
+        Op::HeadLossStep(op) => head_loss::lower_step(op, cx, inputs),
         Op::LayerNorm(op) => layer_norm::lower(op, cx, inputs),
         Op::LayerNormGrad(op) => layer_norm::lower_grad(op, cx, inputs),
         Op::Linear(op) => linear::lower(op, cx, inputs),
@@ -86,6 +95,7 @@ pub fn lower(op: &Op, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lowered {
         Op::RmsNormGrad(op) => rms_norm::lower_grad(op, cx, inputs),
         Op::Rope(op) => rope::lower(op, cx, inputs),
         Op::Scale(op) => scale::lower(op, cx, inputs),
+        Op::ScatterRows(op) => gather_rows::lower_scatter(op, cx, inputs),
         Op::Sinusoid(op) => sinusoid::lower(op, cx, inputs),
         Op::SplitHeads(op) => split_heads::lower(op, cx, inputs),
         Op::SumTo(op) => sum_to::lower(op, cx, inputs),

@@ -1,0 +1,103 @@
+//! The head: logits, cross-entropy and weighted sum become [`HeadLoss`], which takes rows in chunks; and, with a
+//! backward pass, [`HeadLoss`] and its gradient become [`HeadLossStep`], which makes each chunk's logits once.
+
+use super::rebuild::{Rebuild, users};
+use crate::graph::ops::Mismatch;
+use crate::graph::ops::head_loss::{HeadLoss, HeadLossStep};
+use crate::graph::{Body, Graph, Op, Value};
+use petgraph::graph::NodeIndex;
+
+/// The three nodes, where nobody else reads what lies between them.
+struct Head {
+    linear: NodeIndex,
+    nll: NodeIndex,
+    sum: NodeIndex,
+    live: u64,
+}
+
+/// Assumes a loss graph without a backward pass. Guarantees the same `loss` and `nll`. Logits that come of more than
+/// a product (a cap, a bias) stay as they are.
+pub fn fuse_head(graph: &mut Graph) -> Result<(), Mismatch> {
+    let Some(root) = graph.body(Graph::ROOT).cloned() else { return Ok(()) };
+    let Some(head) = head(graph, &root) else { return Ok(()) };
+    let mut rebuild = Rebuild::of(&root);
+    for (index, node) in root.nodes() {
+        if index == head.linear {
+            continue;
+        }
+        if index == head.nll {
+            // The weights may come after it.
+            continue;
+        }
+        if index == head.sum {
+            let (features, targets) = (rebuild.inputs(head.linear)?, root.inputs(head.nll).get(1).copied());
+            let weights = rebuild.old.inputs(index).get(1).copied();
+            let [x, w] = features[..] else { continue };
+            let place = |value: Option<Value>| {
+                value.and_then(|v| rebuild.place(v)).ok_or_else(|| Mismatch("the head's inputs are gone".into()))
+            };
+            let inputs = [x, w, place(targets)?, place(weights)?];
+            let here = rebuild.emit(HeadLoss { live: head.live }, &inputs, node)?;
+            rebuild.put(Value { node: index, port: 0 }, Value { node: here, port: 0 });
+            rebuild.put(Value { node: head.nll, port: 0 }, Value { node: here, port: 1 });
+            rebuild.put(Value { node: head.nll, port: 1 }, Value { node: here, port: 2 });
+            continue;
+        }
+        rebuild.copy(index, node)?;
+    }
+    finish(graph, rebuild)
+}
+
+fn head(graph: &Graph, root: &Body) -> Option<Head> {
+    let users = users(root);
+    let sum = graph.output("loss")?.node;
+    matches!(root.node(sum)?.op, Op::WeightedSum(_)).then_some(())?;
+    let nll = *root.inputs(sum).first()?;
+    let Op::Nll(op) = &root.node(nll.node)?.op else { return None };
+    let logits = *root.inputs(nll.node).first()?;
+    matches!(root.node(logits.node)?.op, Op::Linear(_)).then_some(())?;
+    let alone = users.get(&logits).is_some_and(|by| by.len() == 1);
+    // Read before the sum, it could not come from there.
+    let early = users.get(&nll).is_some_and(|by| by.iter().any(|user| *user < sum));
+    let log_sums = users.contains_key(&Value { node: nll.node, port: 1 });
+    (alone && !early && !log_sums).then_some(Head { linear: logits.node, nll: nll.node, sum, live: op.live })
+}
+
+/// Assumes a training graph. Guarantees the same outputs and gradients.
+pub fn join_head(graph: &mut Graph) -> Result<(), Mismatch> {
+    let Some(root) = graph.body(Graph::ROOT).cloned() else { return Ok(()) };
+    let is = |of: fn(&Op) -> bool| root.nodes().find(|(_, node)| of(&node.op)).map(|(index, _)| index);
+    let forward = is(|op| matches!(op, Op::HeadLoss(_)));
+    let backward = is(|op| matches!(op, Op::HeadLossGrad(_)));
+    let (Some(forward), Some(backward)) = (forward, backward) else { return Ok(()) };
+    if root.inputs(backward).get(..4) != root.inputs(forward).get(..4) {
+        return Ok(());
+    }
+    let mut rebuild = Rebuild::of(&root);
+    for (index, node) in root.nodes() {
+        match &node.op {
+            Op::HeadLoss(op) if index == forward => {
+                let inputs = rebuild.inputs(index)?;
+                let here = rebuild.emit(HeadLossStep { live: op.live }, &inputs, node)?;
+                rebuild.put_all(index, here, node.types.len());
+                for (old, new) in [(0, 3), (1, 4)] {
+                    rebuild.put(Value { node: backward, port: old }, Value { node: here, port: new });
+                }
+            }
+            _ if index == backward => {}
+            _ => rebuild.copy(index, node)?,
+        }
+    }
+    finish(graph, rebuild)
+}
+
+fn finish(graph: &mut Graph, rebuild: Rebuild<'_>) -> Result<(), Mismatch> {
+    let (body, places) = rebuild.finish()?;
+    let here = |value: &Value| places.get(value).copied().unwrap_or(*value);
+    graph.outputs.iter_mut().for_each(|(_, value)| *value = here(value));
+    graph.grads.iter_mut().for_each(|(_, value)| *value = here(value));
+    if let Some(root) = graph.bodies.get_mut(0) {
+        *root = body;
+    }
+    Ok(())
+}

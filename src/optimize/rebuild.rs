@@ -1,0 +1,88 @@
+//! A body made anew from another: passes copy node by node, in order, and put something else where they want to.
+
+use crate::graph::ops::Mismatch;
+use crate::graph::{Body, Node, Op, Type, Value};
+use petgraph::graph::NodeIndex;
+use std::collections::BTreeMap;
+
+/// The new body so far, and where the old one's values are in it.
+pub struct Rebuild<'a> {
+    pub old: &'a Body,
+    pub new: Body,
+    places: BTreeMap<Value, Value>,
+}
+
+impl<'a> Rebuild<'a> {
+    pub fn of(old: &'a Body) -> Rebuild<'a> {
+        let new = Body { arguments: old.arguments.clone(), ..Body::default() };
+        Rebuild { old, new, places: BTreeMap::new() }
+    }
+
+    /// Where an old value is now, if it was copied or replaced.
+    pub fn place(&self, old: Value) -> Option<Value> {
+        self.places.get(&old).copied()
+    }
+
+    pub fn put(&mut self, old: Value, new: Value) {
+        self.places.insert(old, new);
+    }
+
+    /// The old inputs of an old node, where they are now.
+    pub fn inputs(&self, of: NodeIndex) -> Result<Vec<Value>, Mismatch> {
+        let inputs = self.old.inputs(of);
+        inputs.iter().map(|v| self.place(*v).ok_or_else(|| lost(self.old, *v))).collect()
+    }
+
+    /// The node as it was.
+    pub fn copy(&mut self, index: NodeIndex, node: &Node) -> Result<(), Mismatch> {
+        let inputs = self.inputs(index)?;
+        let here = self.new.add(node.clone(), &inputs);
+        self.put_all(index, here, node.types.len());
+        Ok(())
+    }
+
+    /// The old node's outputs are those of a new one.
+    pub fn put_all(&mut self, old: NodeIndex, new: NodeIndex, n: usize) {
+        for port in (0..n).map(|port| port as u16) {
+            self.put(Value { node: old, port }, Value { node: new, port });
+        }
+    }
+
+    /// A new operation in the place (span, scope) of an old node.
+    pub fn emit(&mut self, op: impl Into<Op>, inputs: &[Value], like: &Node) -> Result<NodeIndex, Mismatch> {
+        let op = op.into();
+        let types: Vec<Type> = inputs.iter().map(|v| self.new.type_of(*v).cloned().unwrap_or_default()).collect();
+        let types: Vec<&Type> = types.iter().collect();
+        let types = match (&op, op.operation()) {
+            (Op::List(list), _) => vec![list.infer(&types)?],
+            (_, Some(operation)) => operation.infer(&types)?,
+            (_, None) => return Err(Mismatch(format!("{} has no types of its own", op.name()))),
+        };
+        Ok(self.new.add(Node { op, types, ..like.clone() }, inputs))
+    }
+
+    /// The body, with the old one's results where they are now.
+    pub fn finish(mut self) -> Result<(Body, BTreeMap<Value, Value>), Mismatch> {
+        let (old, places) = (self.old, &self.places);
+        let results: Result<Vec<Value>, Mismatch> =
+            old.results.iter().map(|v| places.get(v).copied().ok_or_else(|| lost(old, *v))).collect();
+        self.new.results = results?;
+        Ok((self.new, self.places))
+    }
+}
+
+fn lost(body: &Body, value: Value) -> Mismatch {
+    let name = body.node(value.node).map_or("nothing", |node| node.op.name());
+    Mismatch(format!("a value of {name} was read and is gone"))
+}
+
+/// Who reads each value of a body: nodes, not results.
+pub fn users(body: &Body) -> BTreeMap<Value, Vec<NodeIndex>> {
+    let mut users: BTreeMap<Value, Vec<NodeIndex>> = BTreeMap::new();
+    for (index, _) in body.nodes() {
+        for input in body.inputs(index) {
+            users.entry(input).or_default().push(index);
+        }
+    }
+    users
+}

@@ -1,0 +1,107 @@
+//! Every pass of the optimizer, alone and with the others, against the graph as it was: the same loss, the same loss
+//! at each position that is read, the same gradients. In f64 through the interpreter, which shares nothing with the
+//! passes; with libtorch in the precisions that train.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use dlmc::graph::training::training_graph;
+use dlmc::graph::{ValidGraph, text};
+use dlmc::objective::{Loss, Pattern};
+use dlmc::optimize::{self, Goal, Pass, Passes};
+use dlmc::reference::{Bindings, evaluate};
+use support::{LIVE, VOCAB, bindings, decoder, distance, hand, model};
+
+/// Sums in another order, no more.
+const F64_TOLERANCE: f64 = 1e-10;
+
+const GOAL: Goal = Goal { live: LIVE, loss: Loss::CrossEntropy, reads_some: true };
+
+/// Models with everything that passes look for or have to leave alone.
+fn models() -> Vec<(String, ValidGraph)> {
+    let mut all = vec![];
+    for (call, pattern) in [
+        ("decoder(layers: 2, dim: 16, heads: 2, ffn: 20, tied: true)", Pattern::Full),
+        ("decoder(layers: 1, dim: 8, heads: 1, ffn: 6, tied: false)", Pattern::Full),
+        ("decoder(layers: 3, dim: 8, heads: 4, ffn: 6, tied: false)", Pattern::TwoStream { block: 3 }),
+        (
+            "decoder(layers: 2, dim: 16, heads: 2, ffn: 20, attention_dropout: 0.2, residual_dropout: 0.1, \
+             ffn_dropout: 0.5, embedding_dropout: 0.3)",
+            Pattern::Causal,
+        ),
+    ] {
+        all.push((call.to_string(), decoder(call, pattern, VOCAB, 16)));
+    }
+    let dropped = model(support::layers::DROPPED, "dropped(dim: 8, rate: 0.3)", Pattern::Full, VOCAB, 16);
+    all.push(("dropped".into(), dropped));
+    for pattern in ["A", "AAAB", "AAABAAAB", "ABAB"] {
+        all.push((pattern.into(), hand::patterned(pattern, VOCAB)));
+    }
+    for tied in [true, false] {
+        all.push((format!("everything, tied: {tied}"), hand::everything(tied, VOCAB)));
+    }
+    all.push(("lists of lists".into(), hand::lists_of_lists(VOCAB)));
+    all.push(("two stacks".into(), hand::two_stacks(VOCAB)));
+    all
+}
+
+fn choices() -> Vec<(String, Passes)> {
+    let mut all: Vec<(String, Passes)> =
+        Pass::ALL.into_iter().map(|pass| (pass.name().to_string(), Passes::only(pass))).collect();
+    all.extend(
+        Pass::ALL.into_iter().map(|pass| (format!("without {}", pass.name()), Passes::default().without(&[pass]))),
+    );
+    all.push(("all".into(), Passes::default()));
+    all
+}
+
+/// The largest distance of any output or gradient.
+fn distance_of(a: &ValidGraph, b: &ValidGraph, bindings: &Bindings) -> (String, f64) {
+    let (a, b) = (evaluate(a, bindings).unwrap(), evaluate(b, bindings).unwrap());
+    assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
+    let weights = &bindings.inputs[&dlmc::graph::ops::Input::Weights].data;
+    let of = |name: &String| {
+        // What the loss does not read may be anything.
+        let read = |data: &[f64]| -> Vec<f64> {
+            let all = data.iter().zip(weights.iter().chain(std::iter::repeat(&1.0)));
+            all.filter(|(_, w)| name != "nll" || **w != 0.0).map(|(x, _)| *x).collect()
+        };
+        (name.clone(), distance(&read(&a[name].data), &read(&b[name].data)))
+    };
+    a.keys().map(of).max_by(|a, b| a.1.total_cmp(&b.1)).unwrap()
+}
+
+#[test]
+fn passes_change_nothing_in_f64() {
+    for (name, model) in models() {
+        let plain = training_graph(&model, LIVE, Loss::CrossEntropy).unwrap();
+        let bindings = bindings(&plain, 7, 3, 6);
+        for (which, passes) in choices() {
+            let optimized = optimize::training(&model, GOAL, &passes).unwrap();
+            let (worst, distance) = distance_of(&optimized, &plain, &bindings);
+            assert!(distance <= F64_TOLERANCE, "{name}, {which}: {worst} is off by {distance:e}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_pruned_where_the_loss_reads_all() {
+    let model = decoder("decoder(layers: 2, dim: 16, heads: 2, ffn: 20)", Pattern::Causal, VOCAB, 16);
+    let goal = Goal { reads_some: false, ..GOAL };
+    let graph = optimize::training(&model, goal, &Passes::only(Pass::PruneRows)).unwrap();
+    let plain = training_graph(&model, LIVE, Loss::CrossEntropy).unwrap();
+    assert_eq!(text::text(graph.graph(), true), text::text(plain.graph(), true));
+}
+
+/// What each pass makes of a decoder.
+#[test]
+fn snapshots() {
+    let call = "decoder(layers: 2, dim: 16, heads: 2, ffn: 20, tied: false)";
+    let model = decoder(call, Pattern::Full, VOCAB, 16);
+    for pass in Pass::ALL {
+        let graph = optimize::training(&model, GOAL, &Passes::only(pass)).unwrap();
+        insta::assert_snapshot!(format!("pass_{}", pass.name()), text::text(graph.graph(), true));
+    }
+    let graph = optimize::training(&model, GOAL, &Passes::default()).unwrap();
+    insta::assert_snapshot!("pass_all", text::text(graph.graph(), true));
+}
