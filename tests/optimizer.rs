@@ -14,7 +14,8 @@ use tch::{Device, Kind, Tensor};
 const OPTIMIZER: AdamW = AdamW { lr: 0.01, beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1 };
 
 fn params() -> Vec<ParamInstance> {
-    let param = |path: &str, shape: &[u64], init| ParamInstance { path: path.into(), shape: shape.into(), init };
+    let param =
+        |path: &str, shape: &[u64], init| ParamInstance { path: path.into(), shape: shape.into(), init, place: 0 };
     let normal = Init::Normal { std: 0.5 };
     vec![
         param("a.gain", &[5], Init::Ones),

@@ -3,6 +3,8 @@
 use super::cache::{After, Cache};
 use super::error::{Fault, LowerError};
 use super::ops::{self, Cx, DrawKey};
+use super::optimizer::GradBuffer;
+use super::places::Places;
 use super::{Kinds, kernels};
 use crate::check::spec::Precision;
 use crate::graph::ops::Input;
@@ -19,6 +21,7 @@ pub struct Executable {
     device: Device,
     tables: ops::rope::Tables,
     masks: ops::attend::Masks,
+    places: Places,
 }
 
 /// What a run gives. `grads[i]` belongs to parameter `i` and is wide; `None` where the loss does not
@@ -38,7 +41,8 @@ impl Executable {
             kernels::keep_memory();
         }
         let (tables, masks) = Default::default();
-        Executable { program, kinds: precision.into(), device, tables, masks }
+        let places = Places::of(&program);
+        Executable { program, kinds: precision.into(), device, tables, masks, places }
     }
 
     pub fn program(&self) -> &Program {
@@ -48,7 +52,7 @@ impl Executable {
     /// `params` are compute copies in the program's order (see `Weights::compute`). Inputs come as
     /// int64 ids and floating weights, on any device; `positions` may be left out and are then 0, 1, 2, ...
     pub fn run(&self, params: &[Tensor], inputs: &[(Input, Tensor)]) -> Result<Outputs, LowerError> {
-        tch::no_grad(|| self.execute(params, inputs, None, None))
+        tch::no_grad(|| self.execute(params, inputs, None, None, None))
     }
 
     /// As [`Executable::run`] for positions that follow those in the cache, whose outputs are as they would be in
@@ -64,20 +68,26 @@ impl Executable {
     ) -> Result<Outputs, LowerError> {
         let (rows, positions) = batch_and_time(inputs)?;
         let mut after = After::new(&self.program, cache, keep, [rows, positions].map(|n| n.max(0) as u64))?;
-        let outputs = tch::no_grad(|| self.execute(params, inputs, None, Some(&mut after)))?;
+        let outputs = tch::no_grad(|| self.execute(params, inputs, None, None, Some(&mut after)))?;
         after.finish();
         Ok(outputs)
     }
 
-    /// As [`Executable::run`], adding each operation's time to `timings`. On a GPU the device is
-    /// waited for after every operation, so the sum is more than a run takes.
-    pub fn run_timed(
+    /// One micro-batch of a step: as [`Executable::run`], with the gradients added to `grads` and none given. With
+    /// `timings`, each operation's time is added there; on a GPU the device is then waited for after every
+    /// operation, so the sum is more than a run takes.
+    pub fn run_into(
         &self,
         params: &[Tensor],
         inputs: &[(Input, Tensor)],
-        timings: &mut Timings,
+        grads: &mut GradBuffer,
+        timings: Option<&mut Timings>,
     ) -> Result<Outputs, LowerError> {
-        tch::no_grad(|| self.execute(params, inputs, Some(timings), None))
+        let mut outputs = tch::no_grad(|| self.execute(params, inputs, timings, Some(grads), None))?;
+        grads.accumulate_but(&std::mem::take(&mut outputs.grads), |i| {
+            self.program.grads.get(i).copied().flatten().and_then(|slot| self.places.grad(slot)) == Some(i)
+        })?;
+        Ok(outputs)
     }
 
     fn execute(
@@ -85,6 +95,7 @@ impl Executable {
         params: &[Tensor],
         inputs: &[(Input, Tensor)],
         mut timings: Option<&mut Timings>,
+        grads: Option<&GradBuffer>,
         mut after: Option<&mut After<'_>>,
     ) -> Result<Outputs, LowerError> {
         let program = &self.program;
@@ -102,7 +113,10 @@ impl Executable {
         }
         let positions = self.positions(inputs, first)?;
         let draw = self.draw(inputs)?;
-        let cx = Cx {
+        let mut open = self.places.open();
+        let sizes = self.sizes(inputs)?;
+        let mut cx = Cx {
+            into: vec![],
             draw,
             positions: &positions,
             kinds: self.kinds,
@@ -117,6 +131,17 @@ impl Executable {
             let arguments: Option<Vec<&Tensor>> =
                 instr.inputs.iter().map(|s| slots.get(s.0 as usize)?.as_ref()).collect();
             let arguments = arguments.ok_or(LowerError::EmptySlot { op })?;
+            cx.into.clear();
+            for slot in &instr.outputs {
+                let grad = self.places.grad(*slot).zip(grads).and_then(|(i, grads)| grads.place(i));
+                let place = match grad {
+                    Some(grad) => Some(grad),
+                    None => {
+                        self.places.part(&mut open, *slot, &sizes, (self.kinds.compute, self.device)).map_err(failed)?
+                    }
+                };
+                cx.into.push(place);
+            }
             let results = match (&instr.op, &mut after) {
                 (Op::Attend(attend), Some(after)) => after.attend(attend, &cx, &arguments),
                 (op, _) => ops::lower(op, &cx, &arguments),
@@ -148,6 +173,18 @@ impl Executable {
         Ok(Outputs { named, grads })
     }
 
+    /// Numbers for the symbolic dimensions.
+    fn sizes(&self, inputs: &[(Input, Tensor)]) -> Result<impl Fn(Dim) -> i64 + use<>, LowerError> {
+        let (batch, time) = batch_and_time(inputs)?;
+        let rows = inputs.iter().find(|(input, _)| *input == Input::Rows).map_or(0, |(_, rows)| rows.numel() as i64);
+        Ok(move |dim: Dim| match dim {
+            Dim::Fixed(n) => n as i64,
+            Dim::Batch => batch,
+            Dim::Time => time,
+            Dim::Rows => rows,
+        })
+    }
+
     /// The place of the draws, if the program drops anything.
     fn draw(&self, inputs: &[(Input, Tensor)]) -> Result<DrawKey, LowerError> {
         if !self.program.inputs.iter().any(|(input, _)| *input == Input::Draw) {
@@ -173,8 +210,8 @@ impl Executable {
     /// The program's inputs, moved and cast to what the operations take.
     fn bind(&self, inputs: &[(Input, Tensor)], first: i64) -> Result<Vec<(Slot, Tensor)>, LowerError> {
         let given = |wanted: Input| inputs.iter().find(|(input, _)| *input == wanted).map(|(_, tensor)| tensor);
-        let (batch, time) = batch_and_time(inputs)?;
-        let rows = given(Input::Rows).map_or(0, Tensor::numel) as i64;
+        let (_, time) = batch_and_time(inputs)?;
+        let sizes = self.sizes(inputs)?;
         let mut bound = vec![];
         for (input, slot) in &self.program.inputs {
             let name = input.name();
@@ -187,16 +224,7 @@ impl Executable {
                 }
                 None => return Err(LowerError::MissingInput(name)),
             };
-            let shape: Vec<i64> = ty
-                .shape
-                .iter()
-                .map(|dim| match dim {
-                    Dim::Fixed(n) => *n as i64,
-                    Dim::Batch => batch,
-                    Dim::Time => time,
-                    Dim::Rows => rows,
-                })
-                .collect();
+            let shape: Vec<i64> = ty.shape.iter().map(|dim| sizes(*dim)).collect();
             if tensor.size() != shape {
                 return Err(wrong(format!("its shape is {:?}, not {shape:?}", tensor.size())));
             }

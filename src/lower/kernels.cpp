@@ -90,6 +90,20 @@ Tensor dense_rows(const Tensor& x) {
   return rows ? x : x.contiguous();
 }
 
+// x with the elements of each row one after the other, wherever the rows are.
+Tensor whole_rows(const Tensor& x) {
+  TORCH_CHECK(x.dim() == 4, "heads of a tensor of shape ", x.sizes());
+  return x.stride(3) == 1 || x.size(3) == 1 ? x : x.contiguous();
+}
+
+// Cosines or sines [T, d / 2] for x [B, H, T, d].
+Tensor checked_table(const Tensor& table, const Tensor& x) {
+  TORCH_CHECK(table.sizes() == at::IntArrayRef({x.size(2), x.size(3) / 2}) &&
+                  table.scalar_type() == (x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat),
+              "a table of shape ", table.sizes(), " for ", x.sizes());
+  return table.contiguous();
+}
+
 // `of` in the memory order of `like`, which has its shape.
 Tensor ordered_like(const Tensor& of, const Tensor& like) {
   TORCH_CHECK(of.sizes() == like.sizes(), "shapes ", of.sizes(), " and ", like.sizes(), " differ");
@@ -310,6 +324,65 @@ char* dlmc_rope(const void* x_, const void* cos_, const void* sin_, bool inverse
       });
     });
     give(y_, y);
+  });
+}
+
+// x [B, H, T, d] in any layout with whole rows; y lies as [B, T, H, d], so that merging its heads copies nothing.
+char* dlmc_norm_rope(const void* x_, const void* gain_, const void* cos_, const void* sin_, double eps, void** y_,
+                     void** rstd_) {
+  return guard([&] {
+    Tensor x = whole_rows(tensor(x_)), gain = checked_gain(tensor(gain_), x);
+    Tensor cos = checked_table(tensor(cos_), x), sin = checked_table(tensor(sin_), x);
+    int64_t b = x.size(0), h = x.size(1), t = x.size(2), d = x.size(3);
+    Tensor y = at::empty({b, t, h, d}, x.options());
+    Tensor rstd = at::empty({b, t, h}, x.options().dtype(wide_of(x.scalar_type())));
+    with_type(x, [&](auto* null) {
+      using T = std::remove_pointer_t<decltype(null)>;
+      using A = dlmc::wide<T>;
+      over_rows(b * t, h * d, [&](int64_t from, int64_t to) {
+        for (int64_t i = from; i < to; ++i) {
+          int64_t at = i / t * x.stride(0) + i % t * x.stride(2), table = i % t * (d / 2);
+          rows<T>().norm_rope(data<T>(x) + at, x.stride(1), data<T>(gain), data<A>(cos) + table, data<A>(sin) + table,
+                              data<T>(y) + i * h * d, d, data<A>(rstd) + i * h, h, d, eps);
+        }
+      });
+    });
+    give(y_, y.transpose(1, 2));
+    give(rstd_, rstd.transpose(1, 2));
+  });
+}
+
+// `into` [B, H, T, d], if it is not null, takes dx.
+char* dlmc_norm_rope_grad(const void* dy_, const void* x_, const void* rstd_, const void* gain_, const void* cos_,
+                          const void* sin_, const void* into_, void** dx_, void** dgain_) {
+  return guard([&] {
+    Tensor x = whole_rows(tensor(x_)), dy = whole_rows(tensor(dy_)), gain = checked_gain(tensor(gain_), x);
+    Tensor cos = checked_table(tensor(cos_), x), sin = checked_table(tensor(sin_), x);
+    Tensor rstd = tensor(rstd_).transpose(1, 2).contiguous();
+    int64_t b = x.size(0), h = x.size(1), t = x.size(2), d = x.size(3);
+    Tensor dx = into_ ? tensor(into_) : at::empty({b, t, h, d}, x.options()).transpose(1, 2);
+    TORCH_CHECK(dy.sizes() == x.sizes() && dx.sizes() == x.sizes() && dx.stride(3) == 1 && rstd.numel() == b * t * h &&
+                    rstd.scalar_type() == wide_of(x.scalar_type()) && dx.scalar_type() == x.scalar_type(),
+                "norm_rope_grad of ", dy.sizes(), " for ", x.sizes());
+    with_type(x, [&](auto* null) {
+      using T = std::remove_pointer_t<decltype(null)>;
+      using A = dlmc::wide<T>;
+      // Blocks are of positions: sums over h heads each.
+      int64_t n = b * t, block = std::max<int64_t>(1, BLOCK / (h * d)), n_blocks = (n + block - 1) / block;
+      Tensor partial = at::zeros({n_blocks, d}, rstd.options());
+      at::parallel_for(0, n_blocks, 1, [&](int64_t first, int64_t last) {
+        for (int64_t i = first * block; i < std::min(n, last * block); ++i) {
+          int64_t p = i % t, q = i / t, table = p * (d / 2);
+          rows<T>().norm_rope_grad(data<T>(dy) + q * dy.stride(0) + p * dy.stride(2), dy.stride(1),
+                                   data<T>(x) + q * x.stride(0) + p * x.stride(2), x.stride(1), data<A>(rstd) + i * h,
+                                   data<T>(gain), data<A>(cos) + table, data<A>(sin) + table,
+                                   data<T>(dx) + q * dx.stride(0) + p * dx.stride(2), dx.stride(1),
+                                   data<A>(partial) + i / block * d, h, d);
+        }
+      });
+      give(dgain_, partial.sum(0));
+    });
+    give(dx_, dx);
   });
 }
 

@@ -56,6 +56,18 @@ unsafe extern "C" {
     fn dlmc_layer_norm(x: In, gain: In, eps: f64, y: Out, mean: Out, rstd: Out) -> *mut c_char;
     fn dlmc_layer_norm_grad(dy: In, x: In, gain: In, mean: In, rstd: In, dx: Out, dgain: Out) -> *mut c_char;
     fn dlmc_rope(x: In, cos: In, sin: In, inverse: bool, y: Out) -> *mut c_char;
+    fn dlmc_norm_rope(x: In, gain: In, cos: In, sin: In, eps: f64, y: Out, rstd: Out) -> *mut c_char;
+    fn dlmc_norm_rope_grad(
+        dy: In,
+        x: In,
+        rstd: In,
+        gain: In,
+        cos: In,
+        sin: In,
+        into: In,
+        dx: Out,
+        dgain: Out,
+    ) -> *mut c_char;
     fn dlmc_silu(x: In, y: Out) -> *mut c_char;
     fn dlmc_silu_grad(dy: In, x: In, dx: Out) -> *mut c_char;
     fn dlmc_swiglu(gate: In, up: In, y: Out) -> *mut c_char;
@@ -188,6 +200,26 @@ pub fn layer_norm_grad(
 
 pub fn rope(x: &Tensor, cos: &Tensor, sin: &Tensor, inverse: bool) -> Result<[Tensor; 1], Fault> {
     new_tensors(|[y]| unsafe { dlmc_rope(at(x), at(cos), at(sin), inverse, y) })
+}
+
+pub fn norm_rope(x: &Tensor, gain: &Tensor, cos: &Tensor, sin: &Tensor, eps: f64) -> Result<[Tensor; 2], Fault> {
+    new_tensors(|[y, rstd]| unsafe { dlmc_norm_rope(at(x), at(gain), at(cos), at(sin), eps, y, rstd) })
+}
+
+/// `into` takes the gradient of x, if it is given.
+pub fn norm_rope_grad(
+    dy: &Tensor,
+    x: &Tensor,
+    rstd: &Tensor,
+    gain: &Tensor,
+    cos: &Tensor,
+    sin: &Tensor,
+    into: Option<&Tensor>,
+) -> Result<[Tensor; 2], Fault> {
+    let into = into.map_or(std::ptr::null(), at);
+    new_tensors(|[dx, dgain]| unsafe {
+        dlmc_norm_rope_grad(at(dy), at(x), at(rstd), at(gain), at(cos), at(sin), into, dx, dgain)
+    })
 }
 
 pub fn silu(x: &Tensor) -> Result<[Tensor; 1], Fault> {

@@ -18,6 +18,7 @@ pub mod execute;
 pub mod kernels;
 pub mod ops;
 pub mod optimizer;
+pub mod places;
 pub mod weights;
 
 pub use batch::inputs;

@@ -4,6 +4,7 @@
 
 use super::error::{Fault, LowerError};
 use super::kernels::{self, AdamWConstants};
+use super::ops::Destination;
 use super::weights::{self, Layout, Weights};
 use crate::check::spec::AdamW;
 use crate::store::TensorData;
@@ -31,13 +32,30 @@ impl GradBuffer {
 
     /// Adds one micro-batch's gradients (`Outputs::grads`). The first after a step replaces.
     pub fn accumulate(&mut self, grads: &[Option<Tensor>]) -> Result<(), LowerError> {
+        self.accumulate_but(grads, |_| false)
+    }
+
+    /// Where the gradient of parameter `i` may be written, or added to, as it is made. Every gradient that is made
+    /// so has to be left out of the `accumulate_but` that follows.
+    pub(super) fn place(&self, i: usize) -> Option<Destination> {
+        let tensor = self.views.get(i)?.shallow_clone();
+        Some(Destination { tensor, adds: !self.is_stale })
+    }
+
+    /// As [`GradBuffer::accumulate`], but for what is there already.
+    pub(super) fn accumulate_but(
+        &mut self,
+        grads: &[Option<Tensor>],
+        is_there: impl Fn(usize) -> bool,
+    ) -> Result<(), LowerError> {
         if grads.len() != self.views.len() {
             return Err(LowerError::Params { got: grads.len(), takes: self.views.len() });
         }
         let is_stale = std::mem::replace(&mut self.is_stale, false);
         tch::no_grad(|| {
-            for (view, grad) in self.views.iter_mut().zip(grads) {
+            for (i, (view, grad)) in self.views.iter_mut().zip(grads).enumerate() {
                 match grad {
+                    Some(_) if is_there(i) => {}
                     Some(grad) if is_stale => view.f_copy_(grad)?,
                     Some(grad) => view.f_add_(grad).map(drop)?,
                     None if is_stale => view.f_zero_().map(drop)?,

@@ -7,6 +7,8 @@
 
 mod fuse_gates;
 mod fuse_head;
+mod fuse_norm_rope;
+mod fuse_projections;
 mod prune_rows;
 mod rebuild;
 
@@ -24,11 +26,14 @@ pub enum Pass {
     PruneRows,
     FuseHead,
     FuseGates,
+    FuseNormRope,
+    FuseProjections,
 }
 
 impl Pass {
     /// In the order in which they run.
-    pub const ALL: [Pass; 3] = [Pass::PruneRows, Pass::FuseHead, Pass::FuseGates];
+    pub const ALL: [Pass; 5] =
+        [Pass::PruneRows, Pass::FuseHead, Pass::FuseGates, Pass::FuseNormRope, Pass::FuseProjections];
 
     pub fn parse(name: &str) -> Option<Pass> {
         Pass::ALL.into_iter().find(|pass| pass.name() == name)
@@ -40,6 +45,8 @@ impl Pass {
             Pass::PruneRows => "prune_rows",
             Pass::FuseHead => "fuse_head",
             Pass::FuseGates => "fuse_gates",
+            Pass::FuseNormRope => "fuse_norm_rope",
+            Pass::FuseProjections => "fuse_projections",
         }
     }
 }
@@ -111,14 +118,15 @@ pub fn training(model: &ValidGraph, goal: Goal, passes: &Passes) -> Result<Valid
 
 fn optimized(loss: ValidGraph, goal: Goal, passes: &Passes) -> Result<ValidGraph, TrainingError> {
     let mut all: Vec<fn(&mut Graph) -> Result<(), Mismatch>> = vec![];
-    if goal.reads_some && passes.has(Pass::PruneRows) {
-        all.push(prune_rows::prune_rows);
-    }
-    if passes.has(Pass::FuseHead) {
-        all.push(fuse_head::fuse_head);
-    }
-    if passes.has(Pass::FuseGates) {
-        all.push(fuse_gates::fuse_gates);
+    for pass in Pass::ALL.into_iter().filter(|pass| passes.has(*pass)) {
+        all.push(match pass {
+            Pass::PruneRows if !goal.reads_some => continue,
+            Pass::PruneRows => prune_rows::prune_rows,
+            Pass::FuseHead => fuse_head::fuse_head,
+            Pass::FuseGates => fuse_gates::fuse_gates,
+            Pass::FuseNormRope => fuse_norm_rope::fuse_norm_rope,
+            Pass::FuseProjections => fuse_projections::fuse_projections,
+        });
     }
     changed(loss, &all)
 }

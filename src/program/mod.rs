@@ -31,6 +31,9 @@ pub struct ParamInstance {
     pub path: String,
     pub shape: Vec<u64>,
     pub init: Init,
+    /// Its place among all parameters where they lie in one flat tensor: in the order of paths, but parameters that
+    /// one product reads follow each other.
+    pub place: u32,
 }
 
 impl ParamInstance {

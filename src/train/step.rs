@@ -85,14 +85,10 @@ impl<'a> Stepper<'a> {
             let corrupted = self.corruptor.rows(&noise, &clean, first);
             clean_rows.extend(&clean);
             let tensors = inputs(&corrupted, self.setup.device)?;
-            let outputs = match &mut self.timings {
-                Some(timings) => self.setup.training.run_timed(&compute, &tensors, timings)?,
-                None => self.setup.training.run(&compute, &tensors)?,
-            };
+            let outputs = self.setup.training.run_into(&compute, &tensors, &mut self.grads, self.timings.as_mut())?;
             loss += outputs.scalar("loss")?;
             let nll = outputs.floats("nll")?;
             tally.add(&corrupted, &nll, targets);
-            self.grads.accumulate(&outputs.grads)?;
         }
         let lr = arm.train.lr_schedule.rate(self.step, arm.train.optimizer.lr);
         let stats = self.optimizer.step(

@@ -19,10 +19,12 @@ pub mod gather_rows;
 pub mod head_loss;
 pub mod layer_norm;
 pub mod linear;
+pub mod linears;
 pub mod merge_heads;
 pub mod mixture;
 pub mod mul;
 pub mod nll;
+pub mod norm_rope;
 pub mod offset;
 pub mod rms_norm;
 pub mod rope;
@@ -179,12 +181,16 @@ operations! {
     Linear(linear::Linear),
     LinearInputGrad(linear::LinearInputGrad),
     LinearWeightGrad(linear::LinearWeightGrad),
+    Linears(linears::Linears),
+    LinearsGrad(linears::LinearsGrad),
     MergeHeads(merge_heads::MergeHeads),
     Mixture(mixture::Mixture),
     MixtureGrad(mixture::MixtureGrad),
     Mul(mul::Mul),
     Nll(nll::Nll),
     NllGrad(nll::NllGrad),
+    NormRope(norm_rope::NormRope),
+    NormRopeGrad(norm_rope::NormRopeGrad),
     Offset(offset::Offset),
     RmsNorm(rms_norm::RmsNorm),
     RmsNormGrad(rms_norm::RmsNormGrad),
