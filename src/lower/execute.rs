@@ -3,18 +3,19 @@
 use super::cache::{After, Cache};
 use super::error::{Fault, LowerError};
 use super::ops::{self, Cx, DrawKey};
-use super::{Kinds, kernels};
+use super::{Kinds, Timings, kernels};
 use crate::check::spec::Precision;
 use crate::graph::ops::Input;
-use crate::graph::{Dim, Elem, Op};
-use crate::program::{Program, Slot};
+use crate::graph::{Dim, DimSizes, Elem, Op, Type};
+use crate::program::{Instr, Phase, Program, Slot};
 use std::collections::BTreeMap;
-use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 
 /// A program for one precision and device.
 pub struct Executable {
     program: Program,
+    /// Of the program's instructions.
+    phases: Vec<Phase>,
     kinds: Kinds,
     device: Device,
     tables: ops::rope::Tables,
@@ -29,16 +30,14 @@ pub struct Outputs {
     pub grads: Vec<Option<Tensor>>,
 }
 
-/// Seconds and calls by operation.
-pub type Timings = BTreeMap<&'static str, (f64, u64)>;
-
 impl Executable {
     pub fn new(program: Program, precision: Precision, device: Device) -> Executable {
         if device == Device::Cpu {
             kernels::keep_memory();
         }
         let (tables, masks) = Default::default();
-        Executable { program, kinds: precision.into(), device, tables, masks }
+        let phases = program.phases();
+        Executable { program, phases, kinds: precision.into(), device, tables, masks }
     }
 
     pub fn program(&self) -> &Program {
@@ -100,6 +99,8 @@ impl Executable {
         for (slot, tensor) in self.bind(inputs, first)? {
             put(&mut slots, slot, tensor);
         }
+        let (batch, time) = batch_and_time(inputs)?;
+        let sizes = DimSizes { batch: batch.max(0) as u64, time: time.max(0) as u64 };
         let positions = self.positions(inputs, first)?;
         let draw = self.draw(inputs)?;
         let cx = Cx {
@@ -110,10 +111,10 @@ impl Executable {
             tables: &self.tables,
             masks: &self.masks,
         };
-        for instr in &program.instrs {
+        for (instr, phase) in program.instrs.iter().zip(&self.phases) {
             let op = instr.op.name();
             let failed = |fault: Fault| LowerError::Op { op, scope: instr.scope.clone(), fault };
-            let start = timings.is_some().then(Instant::now);
+            let start = timings.is_some().then(|| Timings::start(self.device));
             let arguments: Option<Vec<&Tensor>> =
                 instr.inputs.iter().map(|s| slots.get(s.0 as usize)?.as_ref()).collect();
             let arguments = arguments.ok_or(LowerError::EmptySlot { op })?;
@@ -134,18 +135,23 @@ impl Executable {
                 }
             }
             if let (Some(timings), Some(start)) = (timings.as_deref_mut(), start) {
-                if let Device::Cuda(index) = self.device {
-                    tch::Cuda::synchronize(index as i64);
-                }
-                let (seconds, calls) = timings.entry(op).or_default();
-                *seconds += start.elapsed().as_secs_f64();
-                *calls += 1;
+                let flops = self.flops(instr, sizes);
+                timings.stop((*phase).into(), op, start, flops);
             }
         }
         let get = |slot: &Slot| slots.get(slot.0 as usize).and_then(|t| t.as_ref().map(Tensor::shallow_clone));
         let named = program.outputs.iter().filter_map(|(name, slot)| Some((name.clone(), get(slot)?))).collect();
         let grads = program.grads.iter().map(|slot| slot.as_ref().and_then(get)).collect();
         Ok(Outputs { named, grads })
+    }
+
+    /// Of matrix products, as they are counted everywhere.
+    fn flops(&self, instr: &Instr, sizes: DimSizes) -> f64 {
+        let of = |slots: &[Slot]| -> Vec<&Type> {
+            slots.iter().filter_map(|slot| self.program.types.get(slot.0 as usize)).collect()
+        };
+        let outputs: Vec<Type> = of(&instr.outputs).into_iter().cloned().collect();
+        instr.op.operation().map_or(0.0, |operation| operation.flops(&of(&instr.inputs), &outputs, sizes))
     }
 
     /// The place of the draws, if the program drops anything.

@@ -18,6 +18,7 @@ pub mod execute;
 pub mod kernels;
 pub mod ops;
 pub mod optimizer;
+pub mod timings;
 pub mod weights;
 
 pub use batch::inputs;
@@ -25,6 +26,7 @@ pub use cache::Cache;
 pub use error::{Fault, LowerError};
 pub use execute::{Executable, Outputs};
 pub use optimizer::{AdamWState, Ema, GradBuffer, StepStats};
+pub use timings::{Part, Timings};
 pub use weights::{Weights, hash_tensors};
 
 use crate::check::spec::Precision;
