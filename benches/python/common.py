@@ -63,6 +63,13 @@ def run(command, **environment):
     return dict(found, wall_s=seconds, peak_bytes=usage.ru_maxrss * 1024)
 
 
+def run_quietly(command):
+    """Runs a process of which only the success matters; what it prints is shown if it fails."""
+    done = subprocess.run([str(part) for part in command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        sys.exit(f"{done.returncode} from {' '.join(done.args)}\n{done.stdout}")
+
+
 def training_bytes(path, count=1_000_000):
     """The first bytes of the text that the specs read, for the peer's --tokens: the same files in the same order.
 

@@ -4,13 +4,13 @@ What it does that a user's script does not:
 - Masked diffusion: the positions that the loss reads are gathered before the last layer's output projection, so that
   projection, the last feed-forward, the final norm and the head run on them alone. The peer's next-token loss reads
   all positions but the last of each row, which is dropped at the same place.
-- The number of rows changes from step to step. It is padded to a multiple of --bucket with rows that weigh nothing,
-  and the compiled graph is told that the dimension varies, so that nothing is compiled twice.
+- The number of rows changes from step to step. It is padded to a multiple of --bucket with rows that weigh nothing, and
+  the compiled graphs are told that the dimension varies, so that nothing is compiled twice.
 - The cross-entropy goes through the rows in chunks and makes the gradient of the logits, and with it those of head and
-  rows, while the chunk's logits are in the cache (a custom autograd function, forward and backward in one pass). Only
-  one chunk of logits exists at a time.
+  rows, while the chunk's logits are there (a custom autograd function, forward and backward in one pass): one chunk of
+  logits exists at a time.
 - bf16 copies of the matrices, made once a step with one cast each and not once for each use; the residual stream is
-  bf16. Masters, moments and norm gains stay fp32.
+  bf16. Masters and moments are fp32, and so is the table of embeddings, whose gradient is a sum of many rows.
 - torch.compile over layers and loss; fused AdamW; foreach clipping.
 
 The variants that exist are options, so that what is fastest can be measured again: see --help. `benches/README.md`
@@ -26,36 +26,42 @@ import torch.nn.functional as F
 
 import common
 
-IGNORED = -100
 
+def one_chunk(rows, head, targets, weights):
+    """Weighted cross-entropy of some rows, with its gradients for rows and head.
 
-def chunk_losses(x, head, targets, weights, n_chunks):
-    """Weighted cross-entropy of rows, with its gradients for rows and head: logits of one chunk at a time.
-
-    x [R, D] and head [V, D] are in the precision of the products, weights [R] are fp32 and hold every factor.
+    rows [R, D] and head [V, D] are in the precision of the products, weights [R] are fp32 and hold every factor.
     """
-    total = torch.zeros((), dtype=torch.float32, device=x.device)
-    grad_head = torch.zeros(head.shape, dtype=torch.float32, device=x.device)
-    grad_x = []
-    for rows, wanted, weight in zip(x.chunk(n_chunks), targets.chunk(n_chunks), weights.chunk(n_chunks)):
-        logits = (rows @ head.t()).float()
-        log_sum = torch.logsumexp(logits, -1)
-        total = total + ((log_sum - logits.gather(1, wanted[:, None])[:, 0]) * weight).sum()
-        grad = torch.exp(logits - log_sum[:, None])
-        one = torch.arange(head.shape[0], device=x.device)[None, :] == wanted[:, None]
-        grad = ((grad - one.float()) * weight[:, None]).to(x.dtype)
-        grad_x.append(grad @ head)
-        grad_head = grad_head + (grad.t() @ rows).float()
-    return total, torch.cat(grad_x), grad_head.to(head.dtype)
+    logits = (rows @ head.t()).float()
+    log_sum = torch.logsumexp(logits, -1)
+    loss = ((log_sum - logits.gather(1, targets[:, None])[:, 0]) * weights).sum()
+    one = torch.arange(head.shape[0], device=rows.device)[None, :] == targets[:, None]
+    grad = ((torch.exp(logits - log_sum[:, None]) - one.float()) * weights[:, None]).to(rows.dtype)
+    return loss, grad @ head, grad.t() @ rows
+
+
+def chunk_losses(x, head, targets, weights, size, losses):
+    """`one_chunk` over all rows, `size` at a time: logits of one chunk exist at once."""
+    total, grad_head, grad_x = 0.0, None, []
+    for part in zip(x.split(size), targets.split(size), weights.split(size)):
+        rows, wanted, weight = (tensor.contiguous() for tensor in part)
+        for tensor in (rows, wanted, weight):
+            torch._dynamo.maybe_mark_dynamic(tensor, 0)
+        loss, grad, of_head = losses(rows, head, wanted, weight)
+        total = total + loss
+        grad_x.append(grad)
+        # Sums of chunks are fp32; a single chunk needs no sum.
+        grad_head = of_head if grad_head is None else grad_head.float().add_(of_head)
+    return total, torch.cat(grad_x), grad_head
 
 
 class ChunkedLoss(torch.autograd.Function):
     """`chunk_losses` as a loss: its gradients are there already when they are asked for."""
 
     @staticmethod
-    def forward(ctx, x, head, targets, weights, n_chunks, losses):
-        total, grad_x, grad_head = losses(x, head, targets, weights, n_chunks)
-        ctx.save_for_backward(grad_x, grad_head)
+    def forward(ctx, x, head, targets, weights, size, losses):
+        total, grad_x, grad_head = chunk_losses(x, head, targets, weights, size, losses)
+        ctx.save_for_backward(grad_x, grad_head.to(head.dtype))
         return total
 
     @staticmethod
@@ -148,18 +154,16 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(self.master, lr=3e-4, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
         self.causal = a.objective == "ar"
         self.body = Step(self.model, self.causal, a.gather, self.dtype)
-        self.losses = chunk_losses
+        self.losses = one_chunk
         if a.compile:
-            self.body = torch.compile(self.body, dynamic=None)
-            self.losses = torch.compile(chunk_losses, dynamic=None)
+            self.body = torch.compile(self.body)
+            self.losses = torch.compile(one_chunk)
 
     def step(self, tokens):
         a = self.a
         read, rows, targets, weights = draw(tokens, a.objective, a.vocab - 1)
         rows, targets, weights = padded(rows, targets, weights, a.bucket)
-        if a.compile and not self.causal:
-            for tensor in (rows, targets, weights):
-                torch._dynamo.maybe_mark_dynamic(tensor, 0)
+        torch._dynamo.maybe_mark_dynamic(rows, 0)
         if self.copies:
             with torch.no_grad():
                 pairs = [(copy, master) for copy, master in zip(self.copies, self.master) if copy is not master]
@@ -169,10 +173,7 @@ class Trainer:
         head = self.model.head.weight
         if a.bf16:
             x, head = x.to(torch.bfloat16), head.to(torch.bfloat16)
-        n_chunks = max(1, -(-len(rows) // a.chunk))
-        if a.compile and not self.causal:
-            torch._dynamo.maybe_mark_dynamic(x, 0)
-        loss = ChunkedLoss.apply(x, head, targets, weights, n_chunks, self.losses)
+        loss = ChunkedLoss.apply(x, head, targets, weights, a.chunk, self.losses)
         loss.backward()
         if self.copies:
             for copy, master in pairs:
@@ -194,7 +195,7 @@ def main():
     p.add_argument("--peer", default=common.PEER, help="torch_train.py, whose decoder is used")
     p.add_argument("--gather", choices=["last-layer", "head"], default="last-layer", help="where unread rows are dropped")
     p.add_argument("--weights", choices=["copies", "autocast"], default="copies", help="how matrices become bf16")
-    p.add_argument("--bucket", type=int, default=256, help="rows are padded to a multiple of this")
+    p.add_argument("--bucket", type=int, default=64, help="rows are padded to a multiple of this")
     p.add_argument("--chunk", type=int, default=1024, help="rows of logits at a time")
     a = p.parse_args()
     torch.set_float32_matmul_precision("high")

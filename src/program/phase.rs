@@ -35,7 +35,7 @@ mod tests {
 
     fn add(inputs: [u32; 2], output: u32) -> Instr {
         let inputs = inputs.into_iter().map(Slot).collect();
-        Instr { op: Add.into(), inputs, outputs: vec![Slot(output)], frees: vec![], scope: String::new() }
+        Instr { op: Add::default().into(), inputs, outputs: vec![Slot(output)], frees: vec![], scope: String::new() }
     }
 
     #[test]
