@@ -114,7 +114,8 @@ impl Executable {
         for (instr, phase) in program.instrs.iter().zip(&self.phases) {
             let op = instr.op.name();
             let failed = |fault: Fault| LowerError::Op { op, scope: instr.scope.clone(), fault };
-            let start = timings.is_some().then(|| Timings::start(self.device));
+            // Counting comes before the clock starts.
+            let start = timings.is_some().then(|| (self.flops(instr, sizes), Timings::start(self.device)));
             let arguments: Option<Vec<&Tensor>> =
                 instr.inputs.iter().map(|s| slots.get(s.0 as usize)?.as_ref()).collect();
             let arguments = arguments.ok_or(LowerError::EmptySlot { op })?;
@@ -134,8 +135,7 @@ impl Executable {
                     *entry = None;
                 }
             }
-            if let (Some(timings), Some(start)) = (timings.as_deref_mut(), start) {
-                let flops = self.flops(instr, sizes);
+            if let (Some(timings), Some((flops, start))) = (timings.as_deref_mut(), start) {
                 timings.stop((*phase).into(), op, start, flops);
             }
         }
