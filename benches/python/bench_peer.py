@@ -159,6 +159,7 @@ class Bench:
                 if theirs["rows"] != ours["rows"]:
                     sys.exit(f"{spec} {arm}: dlmc read {ours['rows']} rows and the peer {theirs['rows']}: give --draws of the spec")
                 pairs.append(dict(dlmc=ours, eager=theirs))
+                common.say(f"validation {spec} {arm}: tokens/s dlmc {ours['tokens_per_s']:.0f}, eager {theirs['tokens_per_s']:.0f}")
             rows.append(dict(spec=spec, arm=arm, **against(pairs, ["eager"]), pairs=pairs))
             self.results["validation"] = rows
             self.write()
@@ -193,6 +194,7 @@ class Bench:
                     for way, more in ways.items():
                         pair[way] = self.python("sampling.py", *sizes, "--objective", arm, "--bf16", *more)
                     pairs.append(pair)
+                    common.say(f"sampling {arm}: tokens/s " + ", ".join(f"{k} {v['tokens_per_s']:.0f}" for k, v in pair.items()))
                 rows.append(dict(spec="byte", arm=arm, **against(pairs, list(ways)), pairs=pairs))
                 self.results["sampling"] = rows
                 self.write()
@@ -219,6 +221,7 @@ class Bench:
                 for name in o.peers:
                     pair[name] = self.peer(name, "byte", arm, 1, 0)["wall_s"]
                 pairs.append(pair)
+                common.say(f"start {arm}: seconds " + ", ".join(f"{k} {v:.2f}" for k, v in pair.items()))
             medians = {name: common.median(pair[name] for pair in pairs) for name in ["dlmc", *o.peers]}
             rows.append(dict(spec="byte", arm=arm, seconds=medians, pairs=pairs))
         self.results["start"] = rows
