@@ -5,18 +5,19 @@ use super::error::{Fault, LowerError};
 use super::ops::{self, Cx, DrawKey};
 use super::optimizer::GradBuffer;
 use super::places::Places;
-use super::{Kinds, kernels};
+use super::{Kinds, Timings, kernels};
 use crate::check::spec::Precision;
 use crate::graph::ops::Input;
-use crate::graph::{Dim, Elem, Op};
-use crate::program::{Program, Slot};
+use crate::graph::{Dim, DimSizes, Elem, Op, Type};
+use crate::program::{Instr, Phase, Program, Slot};
 use std::collections::BTreeMap;
-use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 
 /// A program for one precision and device.
 pub struct Executable {
     program: Program,
+    /// Of the program's instructions.
+    phases: Vec<Phase>,
     kinds: Kinds,
     device: Device,
     tables: ops::rope::Tables,
@@ -32,17 +33,14 @@ pub struct Outputs {
     pub grads: Vec<Option<Tensor>>,
 }
 
-/// Seconds and calls by operation.
-pub type Timings = BTreeMap<&'static str, (f64, u64)>;
-
 impl Executable {
     pub fn new(program: Program, precision: Precision, device: Device) -> Executable {
         if device == Device::Cpu {
             kernels::keep_memory();
         }
         let (tables, masks) = Default::default();
-        let places = Places::of(&program);
-        Executable { program, kinds: precision.into(), device, tables, masks, places }
+        let (places, phases) = (Places::of(&program), program.phases());
+        Executable { program, phases, kinds: precision.into(), device, tables, masks, places }
     }
 
     pub fn program(&self) -> &Program {
@@ -124,10 +122,11 @@ impl Executable {
             tables: &self.tables,
             masks: &self.masks,
         };
-        for instr in &program.instrs {
+        for (instr, phase) in program.instrs.iter().zip(&self.phases) {
             let op = instr.op.name();
             let failed = |fault: Fault| LowerError::Op { op, scope: instr.scope.clone(), fault };
-            let start = timings.is_some().then(Instant::now);
+            // Counting comes before the clock starts.
+            let start = timings.is_some().then(|| (self.flops(instr, sizes), Timings::start(self.device)));
             let arguments: Option<Vec<&Tensor>> =
                 instr.inputs.iter().map(|s| slots.get(s.0 as usize)?.as_ref()).collect();
             let arguments = arguments.ok_or(LowerError::EmptySlot { op })?;
@@ -137,7 +136,7 @@ impl Executable {
                 let place = match grad {
                     Some(grad) => Some(grad),
                     None => {
-                        self.places.part(&mut open, *slot, &sizes, (self.kinds.compute, self.device)).map_err(failed)?
+                        self.places.part(&mut open, *slot, sizes, (self.kinds.compute, self.device)).map_err(failed)?
                     }
                 };
                 cx.into.push(place);
@@ -158,13 +157,8 @@ impl Executable {
                     *entry = None;
                 }
             }
-            if let (Some(timings), Some(start)) = (timings.as_deref_mut(), start) {
-                if let Device::Cuda(index) = self.device {
-                    tch::Cuda::synchronize(index as i64);
-                }
-                let (seconds, calls) = timings.entry(op).or_default();
-                *seconds += start.elapsed().as_secs_f64();
-                *calls += 1;
+            if let (Some(timings), Some((flops, start))) = (timings.as_deref_mut(), start) {
+                timings.stop((*phase).into(), op, start, flops);
             }
         }
         let get = |slot: &Slot| slots.get(slot.0 as usize).and_then(|t| t.as_ref().map(Tensor::shallow_clone));
@@ -174,15 +168,23 @@ impl Executable {
     }
 
     /// Numbers for the symbolic dimensions.
-    fn sizes(&self, inputs: &[(Input, Tensor)]) -> Result<impl Fn(Dim) -> i64 + use<>, LowerError> {
+    fn sizes(&self, inputs: &[(Input, Tensor)]) -> Result<DimSizes, LowerError> {
         let (batch, time) = batch_and_time(inputs)?;
-        let rows = inputs.iter().find(|(input, _)| *input == Input::Rows).map_or(0, |(_, rows)| rows.numel() as i64);
-        Ok(move |dim: Dim| match dim {
-            Dim::Fixed(n) => n as i64,
-            Dim::Batch => batch,
-            Dim::Time => time,
-            Dim::Rows => rows,
-        })
+        let rows = inputs.iter().find(|(input, _)| *input == Input::Rows).map_or(0, |(_, rows)| rows.numel() as u64);
+        Ok(DimSizes { batch: batch.max(0) as u64, time: time.max(0) as u64, rows })
+    }
+
+    /// Of a run's matrix products, as they are counted everywhere; of pruned ones those of the rows that are left.
+    pub fn executed_flops(&self, sizes: DimSizes) -> f64 {
+        self.program.instrs.iter().map(|instr| self.flops(instr, sizes)).sum()
+    }
+
+    fn flops(&self, instr: &Instr, sizes: DimSizes) -> f64 {
+        let of = |slots: &[Slot]| -> Vec<&Type> {
+            slots.iter().filter_map(|slot| self.program.types.get(slot.0 as usize)).collect()
+        };
+        let outputs: Vec<Type> = of(&instr.outputs).into_iter().cloned().collect();
+        instr.op.operation().map_or(0.0, |operation| operation.flops(&of(&instr.inputs), &outputs, sizes))
     }
 
     /// The place of the draws, if the program drops anything.
@@ -224,7 +226,7 @@ impl Executable {
                 }
                 None => return Err(LowerError::MissingInput(name)),
             };
-            let shape: Vec<i64> = ty.shape.iter().map(|dim| sizes(*dim)).collect();
+            let shape: Vec<i64> = ty.shape.iter().map(|dim| dim.size(sizes) as i64).collect();
             if tensor.size() != shape {
                 return Err(wrong(format!("its shape is {:?}, not {shape:?}", tensor.size())));
             }

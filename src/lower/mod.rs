@@ -19,6 +19,7 @@ pub mod kernels;
 pub mod ops;
 pub mod optimizer;
 pub mod places;
+pub mod timings;
 pub mod weights;
 
 pub use batch::inputs;
@@ -26,6 +27,7 @@ pub use cache::Cache;
 pub use error::{Fault, LowerError};
 pub use execute::{Executable, Outputs};
 pub use optimizer::{AdamWState, Ema, GradBuffer, StepStats};
+pub use timings::{Part, Timings};
 pub use weights::{Weights, hash_tensors};
 
 use crate::check::spec::Precision;

@@ -3,7 +3,7 @@
 
 use super::error::Fault;
 use super::ops::Destination;
-use crate::graph::{Dim, Op};
+use crate::graph::{Dim, DimSizes, Op};
 use crate::program::{Program, Slot};
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
@@ -86,19 +86,19 @@ impl Places {
         self.grads.get(&slot).copied()
     }
 
-    /// The place of a part; `size` gives numbers for dimensions.
+    /// The place of a part.
     pub fn part(
         &self,
         open: &mut Open,
         slot: Slot,
-        size: &dyn Fn(Dim) -> i64,
+        sizes: DimSizes,
         (kind, device): (Kind, Device),
     ) -> Result<Option<Destination>, Fault> {
         let Some(part) = self.parts.get(&slot) else { return Ok(None) };
         let (Some(group), Some(entry)) = (self.groups.get(part.group), open.0.get_mut(part.group)) else {
             return Ok(None);
         };
-        let mut shape: Vec<i64> = group.rows.iter().map(|dim| size(*dim)).collect();
+        let mut shape: Vec<i64> = group.rows.iter().map(|dim| dim.size(sizes) as i64).collect();
         let (tensor, left) = match entry.take() {
             Some((tensor, left)) => (tensor, left),
             None => {

@@ -2,8 +2,10 @@
 //! every slot is freed after its last use, which the instruction that uses it last says.
 
 pub mod flatten;
+pub mod phase;
 
 pub use flatten::flatten;
+pub use phase::Phase;
 
 use crate::graph::ops::Input;
 use crate::graph::{Init, Op, Type};
