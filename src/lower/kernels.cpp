@@ -162,7 +162,7 @@ struct Bf16Units {
   bool vectors = false, tiles = false;
 };
 
-Bf16Units bf16_units() {
+Bf16Units find_bf16_units() {
   Bf16Units units;
 #ifdef DLMC_X86
   unsigned a, b, c, d;
@@ -171,6 +171,11 @@ Bf16Units bf16_units() {
   units.vectors = v4 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 5 & 1);
   units.tiles = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 22 & 1);
 #endif
+  return units;
+}
+
+const Bf16Units& bf16_units() {
+  static const Bf16Units units = find_bf16_units();  // a virtual machine takes long to answer
   return units;
 }
 
@@ -221,7 +226,7 @@ extern "C" {
 
 // Whether our attention runs here, and whether libtorch's has units that ours knows nothing of.
 void dlmc_bf16_units(bool* vectors, bool* tiles) {
-  Bf16Units units = bf16_units();
+  const Bf16Units& units = bf16_units();
   *vectors = units.vectors;
   *tiles = units.tiles;
 }
@@ -265,15 +270,6 @@ char* dlmc_attention_grad(const void* dout_, const void* q_, const void* k_, con
                                       heads(dq), heads(dk), heads(dv), from, to, scratch);
                });
 #endif
-  });
-}
-
-// New tensors for dlmc_attention_grad.
-char* dlmc_attention_grad_new(const void* q, const void* k, void** dq, void** dk, void** dv) {
-  return guard([&] {
-    give(dq, new_heads(tensor(q).sizes(), tensor(q)));
-    give(dk, new_heads(tensor(k).sizes(), tensor(k)));
-    give(dv, new_heads(tensor(k).sizes(), tensor(k)));
   });
 }
 
