@@ -23,11 +23,16 @@ constexpr int64_t PANEL = 64, LANES = 16;
 constexpr int64_t STEP = KEYS + LANES;
 constexpr float LOG2_E = 1.44269504088896341f, LN_2 = 0.693147180559945309f, INF = __builtin_inff();
 
+static_assert(KEYS == LANES * LANES, "a row's vectors are looked at in the lanes of one");
+
 inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 inline int64_t up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 inline __mmask16 first(int64_t n) { return n >= 16 ? __mmask16(0xffff) : n <= 0 ? __mmask16(0) : __mmask16((1u << n) - 1); }
 inline __mmask32 first32(int64_t n) { return n >= 32 ? __mmask32(~0u) : n <= 0 ? __mmask32(0) : __mmask32((1u << n) - 1); }
+
+// 0, 1, .., 15
+inline __m512i count() { return _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0); }
 
 // ---- Matrix products.
 
@@ -120,10 +125,17 @@ inline void transpose(__m512i* r) {
   }
 }
 
+// Rows of a head lie apart, where the machine does not see which comes next.
+constexpr int64_t AHEAD = 16;
+inline void fetch(const bf16* row, int64_t width) {
+  for (int64_t column = 0; column < width; column += 32) _mm_prefetch((const char*)(row + column), _MM_HINT_T0);
+}
+
 // The right operand of a product over the width: x [rows, width] turned round, a row of x to a column.
 void lay_across(const bf16* x, int64_t step, int64_t rows, int64_t width, pair* to) {
   int64_t n_pairs = (width + 1) / 2;
   for (int64_t row = 0; row < rows; row += LANES) {
+    for (int64_t i = row + LANES; i < least(rows, row + 2 * LANES); ++i) fetch(x + i * step, width);
     pair* panel = to + row / PANEL * n_pairs * PANEL + row % PANEL;
     for (int64_t p = 0; p < n_pairs; p += LANES) {
       __m512i block[16];
@@ -142,7 +154,8 @@ void lay_along(const bf16* x, int64_t step, int64_t rows, int64_t padded, int64_
   for (int i = 0; i < 32; ++i) low[i] = int16_t(i / 2 + i % 2 * 32), high[i] = int16_t(low[i] + 16);
   __m512i lows = _mm512_load_si512(low), highs = _mm512_load_si512(high);
   int64_t panel = padded / 2 * PANEL;
-  for (int64_t row = 0; row < padded; row += 2)
+  for (int64_t row = 0; row < padded; row += 2) {
+    for (int64_t i = row + AHEAD; i < least(rows, row + AHEAD + 2); ++i) fetch(x + i * step, width);
     for (int64_t column = 0; column < width; column += 32) {
       __mmask32 live = first32(width - column);
       __m512i even = row < rows ? _mm512_maskz_loadu_epi16(live, x + row * step + column) : _mm512_setzero_si512();
@@ -151,6 +164,7 @@ void lay_along(const bf16* x, int64_t step, int64_t rows, int64_t padded, int64_
       _mm512_storeu_si512(at, _mm512_permutex2var_epi16(even, lows, odd));
       _mm512_storeu_si512(at + LANES, _mm512_permutex2var_epi16(even, highs, odd));
     }
+  }
 }
 
 // A left operand: rows of x, with zeros up to whole vectors.
@@ -176,7 +190,7 @@ inline void round_row(const float* sums, float factor, int64_t width, bf16* to) 
 // query and vector the lanes that it sees.
 struct Seen {
   int64_t from, to;  // multiples of 16; equal where nothing is seen
-  uint16_t lanes[QUERIES][KEYS / LANES];
+  uint16_t lanes[QUERIES][LANES];
 
   void find(const Attention& of, int64_t row, int64_t rows, int64_t first_key, int64_t last_key) {
     int64_t n_runs = of.n_runs;
@@ -192,19 +206,21 @@ struct Seen {
     }
     from = from / LANES * LANES;
     to = up(to, LANES);
-    for (int64_t i = 0; i < rows; ++i)
-      for (int64_t vector = 0; from + vector * LANES < to; ++vector) {
-        int64_t key = from + vector * LANES;
-        unsigned seen = 0;
-        for (int64_t r = 0; r < n_runs; ++r) {
-          const int32_t* run = runs + (i * n_runs + r) * 2;
-          seen |= unsigned(first(least(run[1], last_key) - key)) & ~unsigned(first(run[0] - key));
-        }
-        lanes[i][vector] = uint16_t(seen);
-      }
+    // All vectors of a row at once, in a lane each: the bits of the keys below `to`, but for those below `from`.
+    __m512i keys = _mm512_add_epi32(_mm512_set1_epi32(int(from)), _mm512_mullo_epi32(_mm512_set1_epi32(LANES), count()));
+    auto below = [&](int32_t key) {
+      __m512i n = _mm512_sub_epi32(_mm512_set1_epi32(key), keys);
+      n = _mm512_min_epi32(_mm512_max_epi32(n, _mm512_setzero_si512()), _mm512_set1_epi32(LANES));
+      return _mm512_sub_epi32(_mm512_sllv_epi32(_mm512_set1_epi32(1), n), _mm512_set1_epi32(1));
+    };
+    for (int64_t i = 0; i < rows; ++i, runs += 2 * n_runs) {
+      __m512i seen = _mm512_setzero_si512();
+      for (int64_t r = 0; r < n_runs; ++r)
+        seen = _mm512_or_si512(seen, _mm512_andnot_si512(below(runs[2 * r]), below(runs[2 * r + 1])));
+      _mm256_storeu_si256((__m256i*)lanes[i], _mm512_cvtepi32_epi16(seen));
+    }
     // An odd query out has a partner that sees nothing.
-    if (rows < QUERIES)
-      for (int64_t vector = 0; vector < (to - from) / LANES; ++vector) lanes[rows][vector] = 0;
+    if (rows < QUERIES) _mm256_storeu_si256((__m256i*)lanes[rows], _mm256_setzero_si256());
   }
 };
 
@@ -243,29 +259,40 @@ inline __m512 logarithm(__m512 x) {
   return _mm512_fmadd_ps(e, _mm512_set1_ps(0.693359375f), _mm512_add_ps(f, tail));
 }
 
-// A row of scores becomes its probabilities in bf16 in the same place, over e^(max score) for the largest
-// score so far. Gives what sums of earlier keys are to be multiplied by.
-inline float soften(float* scores, int64_t n_vectors, const uint16_t* lanes, float factor, float& largest, float& sum) {
-  __m512 maxima = _mm512_set1_ps(largest);
-  for (int64_t i = 0; i < n_vectors; ++i)
-    maxima = _mm512_mask_max_ps(maxima, lanes[i], maxima, _mm512_loadu_ps(scores + i * LANES));
-  float now = _mm512_reduce_max_ps(maxima);
-  bf16* out = reinterpret_cast<bf16*>(scores);
-  if (now == -INF) {
-    for (int64_t i = 0; i < n_vectors; ++i) _mm256_storeu_si256((__m256i*)(out + i * LANES), _mm256_setzero_si256());
-    return 1.0f;
+// Rows of scores become probabilities in bf16 in the same place, over e^(max score) for the largest score so
+// far. `earlier` is what sums over earlier keys are to be multiplied by. Rows go side by side through each step:
+// one row's steps wait for each other.
+void soften(float* scores, int64_t rows, int64_t n_vectors, const Seen& seen, float factor, float* largest, float* sum,
+            float* earlier) {
+  alignas(64) float now[QUERIES], offset[QUERIES];
+  for (int64_t i = 0; i < rows; ++i) {
+    __m512 maxima = _mm512_set1_ps(-INF);
+    for (int64_t v = 0; v < n_vectors; ++v)
+      maxima = _mm512_mask_max_ps(maxima, seen.lanes[i][v], maxima, _mm512_loadu_ps(scores + i * STEP + v * LANES));
+    now[i] = _mm512_reduce_max_ps(maxima);
   }
-  __m512 factors = _mm512_set1_ps(factor), offset = _mm512_set1_ps(now * factor), sums = _mm512_setzero_ps();
-  for (int64_t i = 0; i < n_vectors; ++i) {
-    __m512 x = _mm512_fmsub_ps(_mm512_loadu_ps(scores + i * LANES), factors, offset);
-    __m512 p = _mm512_maskz_mov_ps(lanes[i], power_of_two(x));
-    sums = _mm512_add_ps(sums, p);
-    _mm256_storeu_si256((__m256i*)(out + i * LANES), (__m256i)_mm512_cvtneps_pbh(p));
+  __m512 factors = _mm512_set1_ps(factor), none = _mm512_set1_ps(-INF);
+  for (int64_t i = 0; i < rows; i += LANES) {
+    __m512 before = _mm512_load_ps(largest + i), after = _mm512_max_ps(before, _mm512_load_ps(now + i));
+    // What has seen nothing yet has no sums.
+    __mmask16 old = _mm512_cmp_ps_mask(before, none, _CMP_NEQ_UQ), any = _mm512_cmp_ps_mask(after, none, _CMP_NEQ_UQ);
+    __m512 less = _mm512_maskz_mul_ps(old, _mm512_maskz_sub_ps(old, before, after), factors);
+    _mm512_store_ps(earlier + i, _mm512_maskz_mov_ps(old, power_of_two(less)));
+    _mm512_store_ps(offset + i, _mm512_maskz_mul_ps(any, after, factors));
+    _mm512_store_ps(largest + i, after);
   }
-  float earlier = largest == -INF ? 0.0f : _mm512_cvtss_f32(power_of_two(_mm512_set1_ps((largest - now) * factor)));
-  sum = sum * earlier + _mm512_reduce_add_ps(sums);
-  largest = now;
-  return earlier;
+  for (int64_t i = 0; i < rows; ++i) {
+    float* row = scores + i * STEP;
+    bf16* out = reinterpret_cast<bf16*>(row);
+    __m512 offsets = _mm512_set1_ps(offset[i]), sums = _mm512_setzero_ps();
+    for (int64_t v = 0; v < n_vectors; ++v) {
+      __m512 x = _mm512_fmsub_ps(_mm512_loadu_ps(row + v * LANES), factors, offsets);
+      __m512 p = _mm512_maskz_mov_ps(seen.lanes[i][v], power_of_two(x));
+      sums = _mm512_add_ps(sums, p);
+      _mm256_storeu_si256((__m256i*)(out + v * LANES), (__m256i)_mm512_cvtneps_pbh(p));
+    }
+    sum[i] = sum[i] * earlier[i] + _mm512_reduce_add_ps(sums);
+  }
 }
 
 inline float scale_of(const Attention& of) { return 1.0f / __builtin_sqrtf(float(of.width)); }
@@ -322,7 +349,7 @@ void forward_block(const Attention& of, const Forward& at, Seen& seen, int64_t r
                    const bf16* q_head, bf16* out, int64_t out_step, float* lse) {
   int64_t n_pairs = (of.width + 1) / 2, wide = up(of.width, LANES), key_pairs = up(of.keys, LANES) / 2;
   float scale = scale_of(of);
-  alignas(64) float largest[QUERIES], sum[QUERIES];
+  alignas(64) float largest[QUERIES], sum[QUERIES], earlier[QUERIES];
   for (int64_t i = 0; i < QUERIES; ++i) largest[i] = -INF, sum[i] = 0.0f;
   lay_rows(q_head + row * q.row, q.row, rows, of.width, at.queries);
   bool any = false;
@@ -331,12 +358,12 @@ void forward_block(const Attention& of, const Forward& at, Seen& seen, int64_t r
     if (seen.from == seen.to) continue;
     product<ALONG>(at.queries, rows, n_pairs, at.keys, n_pairs * PANEL, seen.from, seen.to, at.scores, STEP, false);
     int64_t n_vectors = (seen.to - seen.from) / LANES;
-    for (int64_t i = 0; i < rows; ++i) {
-      float earlier = soften(at.scores + i * STEP, n_vectors, seen.lanes[i], scale * LOG2_E, largest[i], sum[i]);
-      if (!any || earlier == 1.0f) continue;
+    soften(at.scores, rows, n_vectors, seen, scale * LOG2_E, largest, sum, earlier);
+    for (int64_t i = 0; any && i < rows; ++i) {
+      if (earlier[i] == 1.0f) continue;
       for (int64_t column = 0; column < wide; column += LANES) {
         float* to = at.sums + i * wide + column;
-        _mm512_storeu_ps(to, _mm512_mul_ps(_mm512_loadu_ps(to), _mm512_set1_ps(earlier)));
+        _mm512_storeu_ps(to, _mm512_mul_ps(_mm512_loadu_ps(to), _mm512_set1_ps(earlier[i])));
       }
     }
     product<ALONG>(reinterpret_cast<pair*>(at.scores), rows, n_vectors * LANES / 2, at.values + seen.from / 2 * PANEL,
@@ -494,8 +521,10 @@ void attention_grad(const Attention& of, Heads dout, Heads q, Heads k, Heads v, 
       const bf16 *dout_head = dout.at(b, head), *q_head = q.at(b, head), *out_head = out.at(b, head);
       lay_along(q_head, q.row, of.queries, even, of.width, at.queries);
       lay_along(dout_head, dout.row, of.queries, even, of.width, at.douts);
-      for (int64_t i = 0; i < of.queries; ++i)
+      for (int64_t i = 0; i < of.queries; ++i) {
+        if (i + AHEAD < of.queries) fetch(out_head + (i + AHEAD) * out.row, of.width);
         at.delta[i] = dot(dout_head + i * dout.row, out_head + i * out.row, of.width);
+      }
       clear(at.dq, of.queries * wide);
       backward_head(of, at, seen, dout, q, dout_head, q_head, lse + (b * of.heads + head) * of.queries, order);
       bf16* dq_head = dq.at(b, head);
