@@ -58,6 +58,7 @@ fuzz:
 bench: $(SETUP)
 	cargo bench --locked --bench front
 	cargo bench --locked --features torch --bench training_step
+	cargo bench --locked --features torch --bench attention
 
 clean:
 	cargo clean
