@@ -58,6 +58,7 @@ fuzz:
 bench: $(SETUP)
 	cargo bench --locked --bench front
 	cargo bench --locked --features torch --bench training_step
+	cargo bench --locked --features torch --bench attention
 
 # Side by side with PyTorch: training, losses, validation, sampling, start (benches/README.md). Wants a quiet machine, and
 # the PyTorch script to measure against (--peer; ../shared/peer/torch_train.py without it). About two hours on two cores.

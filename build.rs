@@ -12,7 +12,13 @@ mod torch {
     use std::path::{Path, PathBuf};
     use std::process::Command;
 
-    const SOURCES: &[&str] = &["src/lower/kernels.cpp", "src/lower/rows.cpp", "src/lower/rows.h"];
+    const SOURCES: &[&str] = &[
+        "src/lower/attention.cpp",
+        "src/lower/attention.h",
+        "src/lower/kernels.cpp",
+        "src/lower/rows.cpp",
+        "src/lower/rows.h",
+    ];
 
     /// Rows of numbers are compiled once for each of these; the machine's best is picked at run time.
     const X86_LEVELS: &[(&str, &[&str])] = &[
@@ -21,6 +27,9 @@ mod torch {
         ("avx512", &["-march=x86-64-v4", "-mprefer-vector-width=512"]),
     ];
     const OTHER_LEVELS: &[(&str, &[&str])] = &[("baseline", &[])];
+
+    /// Attention is compiled for these alone, and called where the machine has them.
+    const ATTENTION_FLAGS: &[&str] = &["-march=x86-64-v4", "-mavx512bf16", "-mprefer-vector-width=512"];
 
     /// The libtorch that torch-sys builds against.
     struct Libtorch {
@@ -95,6 +104,14 @@ mod torch {
             build.flag_if_supported("-fno-thread-jumps");
             flags.iter().for_each(|flag| _ = build.flag(flag));
             build.compile(&format!("dlmc_rows_{name}"));
+        }
+        if x86 {
+            let mut build = cpp();
+            build.file("src/lower/attention.cpp").warnings(true);
+            // Of what the compiler's own header of vectors leaves undefined.
+            build.flag_if_supported("-Wno-maybe-uninitialized").flag_if_supported("-Wno-uninitialized");
+            ATTENTION_FLAGS.iter().for_each(|flag| _ = build.flag(flag));
+            build.compile("dlmc_attention");
         }
         let mut build = cpp();
         build.file("src/lower/kernels.cpp").warnings(false).flag("-fopenmp");

@@ -51,6 +51,20 @@ unsafe extern "C" {
         dk: Out,
         dv: Out,
     ) -> *mut c_char;
+    fn dlmc_bf16_units(vectors: *mut bool, tiles: *mut bool);
+    fn dlmc_attention(q: In, k: In, v: In, runs: In, out: Out, lse: Out) -> *mut c_char;
+    fn dlmc_attention_grad(
+        dout: In,
+        q: In,
+        k: In,
+        v: In,
+        out: In,
+        lse: In,
+        runs: In,
+        dq: *mut c_void,
+        dk: *mut c_void,
+        dv: *mut c_void,
+    ) -> *mut c_char;
     fn dlmc_rms_norm(x: In, gain: In, eps: f64, y: Out, rstd: Out) -> *mut c_char;
     fn dlmc_rms_norm_grad(dy: In, x: In, gain: In, rstd: In, dx: Out, dgain: Out) -> *mut c_char;
     fn dlmc_layer_norm(x: In, gain: In, eps: f64, y: Out, mean: Out, rstd: Out) -> *mut c_char;
@@ -174,6 +188,61 @@ pub fn flash_grad(
     new_tensors(|[dq, dk, dv]| unsafe {
         dlmc_flash_grad(at(dout), at(q), at(k), at(v), at(out), at(lse), causal, dq, dk, dv)
     })
+}
+
+/// What the machine multiplies bf16 with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bf16Units {
+    /// What our attention needs: AVX512-BF16.
+    pub vectors: bool,
+    /// AMX, which libtorch's attention knows and ours does not.
+    pub tiles: bool,
+}
+
+pub fn bf16_units() -> Bf16Units {
+    let mut units = Bf16Units::default();
+    // SAFETY: writes two bools.
+    unsafe { dlmc_bf16_units(&mut units.vectors, &mut units.tiles) };
+    units
+}
+
+/// Attention in bf16 where [`Bf16Units::vectors`]: q `[B, H, T, d]`, k and v `[B, Hkv, Tk, d]` with rows anywhere
+/// in memory; `runs` is int32 `[T, n, 2]`, the keys that each query sees as runs from..to. Gives `out`, in memory
+/// `[B, T, H, d]`, and `lse`.
+pub fn attention([q, k, v]: [&Tensor; 3], runs: &Tensor) -> Result<[Tensor; 2], Fault> {
+    new_tensors(|[out, lse]| unsafe { dlmc_attention(at(q), at(k), at(v), at(runs), out, lse) })
+}
+
+/// The gradient of [`attention`], new tensors that lie in memory as its output.
+pub fn attention_grad(
+    dout: &Tensor,
+    qkv: [&Tensor; 3],
+    out: &Tensor,
+    lse: &Tensor,
+    runs: &Tensor,
+) -> Result<[Tensor; 3], Fault> {
+    let empty = |like: &Tensor| -> Result<Tensor, Fault> {
+        let [b, h, t, d] = like.size()[..] else { return Err(Fault::Shape(like.size())) };
+        Ok(Tensor::f_empty([b, t, h, d], (like.kind(), like.device()))?.f_transpose(1, 2)?)
+    };
+    let [q, k, v] = qkv;
+    let [mut dq, mut dk, mut dv] = [empty(q)?, empty(k)?, empty(v)?];
+    attention_grad_into(dout, qkv, out, lse, runs, [&mut dq, &mut dk, &mut dv])?;
+    Ok([dq, dk, dv])
+}
+
+/// As [`attention_grad`], into `dq`, `dk` and `dv`: bf16 with rows anywhere, which may be parts of one tensor.
+pub fn attention_grad_into(
+    dout: &Tensor,
+    [q, k, v]: [&Tensor; 3],
+    out: &Tensor,
+    lse: &Tensor,
+    runs: &Tensor,
+    into: [&mut Tensor; 3],
+) -> Result<(), Fault> {
+    let [dq, dk, dv] = into.map(|x| x.as_mut_ptr().cast());
+    // SAFETY: the kernel checks shapes and types, and writes within the three.
+    checked(unsafe { dlmc_attention_grad(at(dout), at(q), at(k), at(v), at(out), at(lse), at(runs), dq, dk, dv) })
 }
 
 pub fn rms_norm(x: &Tensor, gain: &Tensor, eps: f64) -> Result<[Tensor; 2], Fault> {
