@@ -15,7 +15,10 @@ mod torch {
     const SOURCES: &[&str] = &[
         "src/lower/attention.cpp",
         "src/lower/attention.h",
+        "src/lower/attention_door.cpp",
+        "src/lower/door.h",
         "src/lower/kernels.cpp",
+        "src/lower/losses.cpp",
         "src/lower/rows.cpp",
         "src/lower/rows.h",
     ];
@@ -114,7 +117,10 @@ mod torch {
             build.compile("dlmc_attention");
         }
         let mut build = cpp();
-        build.file("src/lower/kernels.cpp").warnings(false).flag("-fopenmp");
+        for file in ["kernels.cpp", "losses.cpp", "attention_door.cpp"] {
+            build.file(Path::new("src/lower").join(file));
+        }
+        build.warnings(false).flag("-fopenmp");
         build.define("_GLIBCXX_USE_CXX11_ABI", libtorch.cxx11_abi.as_str());
         if x86 {
             build.define("DLMC_X86", None);

@@ -33,6 +33,7 @@ fn attention(c: &mut Criterion) {
         masks: &masks,
         positions: &[],
         draw,
+        into: vec![],
     };
     let mut group = c.benchmark_group("attention");
     group.sample_size(SAMPLES).measurement_time(Duration::from_secs(SECONDS));

@@ -8,7 +8,7 @@ use super::places::Places;
 use super::{Kinds, Timings, kernels};
 use crate::check::spec::Precision;
 use crate::graph::ops::Input;
-use crate::graph::{Dim, DimSizes, Elem, Op, Type};
+use crate::graph::{DimSizes, Elem, Op, Type};
 use crate::program::{Instr, Phase, Program, Slot};
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};

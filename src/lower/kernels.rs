@@ -213,36 +213,28 @@ pub fn attention([q, k, v]: [&Tensor; 3], runs: &Tensor) -> Result<[Tensor; 2], 
     new_tensors(|[out, lse]| unsafe { dlmc_attention(at(q), at(k), at(v), at(runs), out, lse) })
 }
 
-/// The gradient of [`attention`], new tensors that lie in memory as its output.
+/// The gradient of [`attention`], each part in its place (bf16, rows anywhere), or new and laid out as the output.
 pub fn attention_grad(
     dout: &Tensor,
     qkv: [&Tensor; 3],
     out: &Tensor,
     lse: &Tensor,
     runs: &Tensor,
+    into: [Option<&Tensor>; 3],
 ) -> Result<[Tensor; 3], Fault> {
-    let empty = |like: &Tensor| -> Result<Tensor, Fault> {
+    let empty = |like: &Tensor, into: Option<&Tensor>| -> Result<Tensor, Fault> {
+        if let Some(place) = into {
+            return Ok(place.shallow_clone());
+        }
         let [b, h, t, d] = like.size()[..] else { return Err(Fault::Shape(like.size())) };
         Ok(Tensor::f_empty([b, t, h, d], (like.kind(), like.device()))?.f_transpose(1, 2)?)
     };
     let [q, k, v] = qkv;
-    let [mut dq, mut dk, mut dv] = [empty(q)?, empty(k)?, empty(v)?];
-    attention_grad_into(dout, qkv, out, lse, runs, [&mut dq, &mut dk, &mut dv])?;
-    Ok([dq, dk, dv])
-}
-
-/// As [`attention_grad`], into `dq`, `dk` and `dv`: bf16 with rows anywhere, which may be parts of one tensor.
-pub fn attention_grad_into(
-    dout: &Tensor,
-    [q, k, v]: [&Tensor; 3],
-    out: &Tensor,
-    lse: &Tensor,
-    runs: &Tensor,
-    into: [&mut Tensor; 3],
-) -> Result<(), Fault> {
-    let [dq, dk, dv] = into.map(|x| x.as_mut_ptr().cast());
+    let mut all = [empty(q, into[0])?, empty(k, into[1])?, empty(v, into[2])?];
+    let [dq, dk, dv] = all.each_mut().map(|x| x.as_mut_ptr().cast());
     // SAFETY: the kernel checks shapes and types, and writes within the three.
-    checked(unsafe { dlmc_attention_grad(at(dout), at(q), at(k), at(v), at(out), at(lse), at(runs), dq, dk, dv) })
+    checked(unsafe { dlmc_attention_grad(at(dout), at(q), at(k), at(v), at(out), at(lse), at(runs), dq, dk, dv) })?;
+    Ok(all)
 }
 
 pub fn rms_norm(x: &Tensor, gain: &Tensor, eps: f64) -> Result<[Tensor; 2], Fault> {

@@ -4,7 +4,8 @@
 //! - [`Executable`] runs a program's instructions in order, without libtorch's autograd: the backward
 //!   pass is part of the program. `ops/X.rs` lowers the operation of `graph/ops/X.rs`.
 //! - [`Weights`] and [`AdamWState`] hold all parameters in one flat tensor each.
-//! - `kernels.cpp`, `rows.cpp` and `attention.cpp` are our C++; `kernels.rs` is the only way there.
+//! - Our C++ is loops over rows (`rows.cpp`), attention (`attention.cpp`), and what calls them on tensors
+//!   (`kernels.cpp`, `losses.cpp`, `attention_door.cpp`); `kernels.rs` is the only way there.
 //!
 //! # Precision
 //! `Elem::Compute` is the run's precision, `Elem::Wide` fp32 (f64 in fp64). Norm statistics, softmax,

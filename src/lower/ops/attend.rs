@@ -208,7 +208,14 @@ pub fn own(op: &Attend, cx: &Cx<'_>, qkv: [&Tensor; 3]) -> Lowered {
 /// As [`own`], for the gradient.
 pub fn own_grad(op: &AttendGrad, cx: &Cx<'_>, [dout, q, k, v, out, lse]: [&Tensor; 6]) -> Result<[Tensor; 3], Fault> {
     let [_, _, t, _] = sizes(q)?;
-    kernels::attention_grad(dout, [q, k, v], out, lse, &cx.masks.runs(op.sight, 0..t, t)?)
+    kernels::attention_grad(
+        dout,
+        [q, k, v],
+        out,
+        lse,
+        &cx.masks.runs(op.sight, 0..t, t)?,
+        [cx.into(0), cx.into(1), cx.into(2)],
+    )
 }
 
 /// With libtorch's kernel for CPUs; a head of keys and values for each of queries.
