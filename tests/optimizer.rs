@@ -81,7 +81,7 @@ impl Plain {
 #[test]
 fn adamw_is_the_plain_formula() {
     for (precision, tolerance) in [(Precision::Fp64, 1e-12), (Precision::Fp32, 1e-5), (Precision::Bf16, 1e-5)] {
-        for composed in [false, true] {
+        for on_device in [false, true] {
             let mut weights = weights(precision);
             let kind = weights.views().unwrap()[0].kind();
             let zeros: Vec<Vec<f64>> = params().iter().map(|p| vec![0.0; p.n_elements() as usize]).collect();
@@ -100,8 +100,8 @@ fn adamw_is_the_plain_formula() {
                     a.iter().zip(&b).map(|(a, b)| a.iter().zip(b).map(|(a, b)| a + b).collect()).collect();
                 let lr = 0.01 / f64::from(n);
                 let (norm, ratio) = plain.step(&sum, lr, Some(1.0), n);
-                let stats = if composed {
-                    state.step_composed(&mut weights, &mut buffer, &OPTIMIZER, lr, Some(1.0), n as u64)
+                let stats = if on_device {
+                    state.step_on_device(&mut weights, &mut buffer, &OPTIMIZER, lr, Some(1.0), n as u64)
                 } else {
                     state.step(&mut weights, &mut buffer, &OPTIMIZER, lr, Some(1.0), n as u64)
                 };
@@ -112,7 +112,7 @@ fn adamw_is_the_plain_formula() {
                 assert!(stats.finite);
                 for (view, plain) in weights.views().unwrap().iter().zip(&plain.p) {
                     let error = distance(&values(view), plain);
-                    assert!(error < tolerance, "step {n}, {precision:?}, composed {composed}: {error:e}");
+                    assert!(error < tolerance, "step {n}, {precision:?}, on_device {on_device}: {error:e}");
                 }
             }
         }
@@ -122,15 +122,15 @@ fn adamw_is_the_plain_formula() {
 #[test]
 fn a_gradient_that_is_not_finite_changes_nothing() {
     for bad in [f64::NAN, f64::INFINITY] {
-        for composed in [false, true] {
+        for on_device in [false, true] {
             let mut weights = weights(Precision::Bf16);
             let mut state = AdamWState::new(&weights).unwrap();
             let mut buffer = GradBuffer::new(&weights).unwrap();
             let mut all = grads(&mut Draws::new(2), 1.0);
             let mut step = |weights: &mut Weights, state: &mut AdamWState, all: &[Vec<f64>]| {
                 buffer.accumulate(&tensors(all, Kind::Float)).unwrap();
-                match composed {
-                    true => state.step_composed(weights, &mut buffer, &OPTIMIZER, 0.1, Some(1.0), 1),
+                match on_device {
+                    true => state.step_on_device(weights, &mut buffer, &OPTIMIZER, 0.1, Some(1.0), 1),
                     false => state.step(weights, &mut buffer, &OPTIMIZER, 0.1, Some(1.0), 1),
                 }
                 .unwrap()

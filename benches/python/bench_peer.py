@@ -22,7 +22,8 @@ import common
 import dlmc_io
 import loss
 
-WHAT = ["train", "loss", "validation", "sampling", "start"]
+WHAT = ["train", "loss", "passes", "validation", "sampling", "start"]
+PASSES = ["prune_rows", "fuse_head", "fuse_gates", "fuse_norm_rope", "fuse_projections", "all"]
 PEERS = {
     "eager": ("torch_train.py", []),
     "compile": ("torch_train.py", ["--compile"]),
@@ -46,8 +47,12 @@ class Bench:
 
     def peer(self, name, spec, arm, steps, warmup):
         script, more = PEERS[name]
-        common_options = ["--objective", arm, "--bf16", "--steps", steps, "--warmup", warmup, "--tokens", self.tokens]
+        common_options = ["--objective", arm, "--bf16", "--steps", steps, "--warmup", warmup, *self.text(spec)]
         return self.python(script, *common.shape_options(spec), *common_options, *more)
+
+    def text(self, spec):
+        """The same bytes as the spec's, where it reads bytes; else both sides draw random ids."""
+        return ["--tokens", self.tokens] if spec == "byte" else []
 
     def dlmc(self, *arguments):
         return common.run([self.options.dlmc, *arguments, "--json"])
@@ -142,6 +147,33 @@ class Bench:
         rows = [loss.cells(row) for row in self.results["loss"]]
         return [(f"Losses in nats, {self.options.loss_steps} steps on the same data", common.table(loss.HEADER, rows))]
 
+    # What each pass of the optimizer gains.
+
+    def passes(self):
+        o = self.options
+        rows = []
+        for spec, arm in self.cases():
+            steps = ["--steps", o.steps, "--warmup", o.warmup]
+            for name in PASSES:
+                pairs = []
+                for _ in range(o.pass_pairs):
+                    without = self.bench(spec, arm, *steps, "--no-opt", name)
+                    pairs.append(dict(dlmc=self.bench(spec, arm, *steps), without=without))
+                gain = common.median(pair["dlmc"]["tokens_per_s"] / pair["without"]["tokens_per_s"] for pair in pairs)
+                memory = common.median(pair["dlmc"]["peak_bytes"] / pair["without"]["peak_bytes"] for pair in pairs)
+                rows.append(dict(spec=spec, arm=arm, off=name, gain=gain, memory=memory, pairs=pairs))
+                common.say(f"{spec} {arm} without {name}: {gain:.3f} times slower")
+                self.results["passes"] = rows
+                self.write()
+
+    def passes_tables(self):
+        cases = list(dict.fromkeys((row["spec"], row["arm"]) for row in self.results["passes"]))
+        found = {(row["spec"], row["arm"], row["off"]): row for row in self.results["passes"]}
+        cell = lambda row: f"{row['gain']:.2f} ({row['memory']:.2f})" if row else ""
+        rows = [[name, *(cell(found.get((*case, name))) for case in cases)] for name in PASSES]
+        title = "Tokens/s with all passes over tokens/s without this one (and the same of peak memory)"
+        return [(title, common.table(["pass", *(f"{spec} {arm}" for spec, arm in cases)], rows))]
+
     # Validation.
 
     def validation(self):
@@ -155,7 +187,7 @@ class Bench:
                 # As many chunks of as many rows as dlmc read.
                 draws = 1 if arm == "ar" else o.draws
                 sizes = [*common.shape_options(spec), "--chunks", ours["rows"] // draws, "--draws", draws]
-                theirs = self.python("validation.py", *sizes, "--objective", arm, "--bf16", "--tokens", self.tokens)
+                theirs = self.python("validation.py", *sizes, "--objective", arm, "--bf16", *self.text(spec))
                 if theirs["rows"] != ours["rows"]:
                     sys.exit(f"{spec} {arm}: dlmc read {ours['rows']} rows and the peer {theirs['rows']}: give --draws of the spec")
                 pairs.append(dict(dlmc=ours, eager=theirs))
@@ -272,6 +304,7 @@ def main():
     p.add_argument("--pairs", type=int, default=5)
     p.add_argument("--steps", type=int, default=15, help="measured steps of each process")
     p.add_argument("--warmup", type=int, default=5, help="steps before them: the first compiles, and the second row count again")
+    p.add_argument("--pass-pairs", type=int, default=3, help="pairs of each pass")
     p.add_argument("--loss-steps", type=int, default=50)
     p.add_argument("--valid-tokens", type=int, default=16_384, help="of validation text, before the draws of a bound")
     p.add_argument("--draws", type=int, default=4, help="rows of a chunk in dlmc's bound (eval.draws)")

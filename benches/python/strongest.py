@@ -13,8 +13,7 @@ What it does that a user's script does not:
   bf16. Masters and moments are fp32, and so is the table of embeddings, whose gradient is a sum of many rows.
 - torch.compile over layers and loss; fused AdamW; foreach clipping.
 
-The variants that exist are options, so that what is fastest can be measured again: see --help. `benches/README.md`
-says which was.
+What of it gains on a machine can be measured: see --help.
 """
 import argparse
 import json

@@ -331,6 +331,15 @@ char* dlmc_adamw(void* p_, const void* g_, void* m_, void* v_, int64_t from, int
   });
 }
 
+// hyper: rate, beta 1, beta 2, decay, epsilon.
+char* dlmc_fused_adamw(const void* p, const void* g, const void* m, const void* v, const void* step,
+                       const double* hyper, const void* scale, const void* broken) {
+  return guard([&] {
+    at::_fused_adamw_({tensor(p)}, {tensor(g)}, {tensor(m)}, {tensor(v)}, {}, {tensor(step)}, hyper[0], hyper[1],
+                      hyper[2], hyper[3], hyper[4], false, false, tensor(scale), tensor(broken));
+  });
+}
+
 char* dlmc_square_sum(const void* x_, double* out) {
   return guard([&] {
     const Tensor& x = tensor(x_);

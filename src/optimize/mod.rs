@@ -16,7 +16,7 @@ use crate::check::spec::Objective;
 use crate::graph::ops::Mismatch;
 use crate::graph::training::{TrainingError, differentiated, loss_graph, with_loss};
 use crate::graph::validate::validate;
-use crate::graph::{Graph, ValidGraph};
+use crate::graph::{Graph, ValidGraph, without_dropout};
 use crate::objective::{self, Loss};
 use std::collections::BTreeSet;
 
@@ -106,6 +106,13 @@ pub fn loss(model: &ValidGraph, goal: Goal, passes: &Passes) -> Result<ValidGrap
     optimized(loss_graph(model, goal.live, goal.loss)?, goal, passes)
 }
 
+/// A model that is asked for logits of some positions: its output `logits` is `[R, vocab]`, of the positions that
+/// `Input::Rows` names. What it trained with is dropped nowhere.
+pub fn asked(model: &ValidGraph, passes: &Passes) -> Result<ValidGraph, TrainingError> {
+    let model = changed(without_dropout(model), &[|graph| prune_rows::prune_output(graph, "logits")])?;
+    fused(model, passes)
+}
+
 /// The training graph of a model, optimized.
 pub fn training(model: &ValidGraph, goal: Goal, passes: &Passes) -> Result<ValidGraph, TrainingError> {
     let loss = optimized(with_loss(model, goal.live, goal.loss)?, goal, passes)?;
@@ -114,6 +121,13 @@ pub fn training(model: &ValidGraph, goal: Goal, passes: &Passes) -> Result<Valid
         true => changed(training, &[fuse_head::join_head]),
         false => Ok(training),
     }
+}
+
+/// Through the passes that know nothing of a loss.
+fn fused(model: ValidGraph, passes: &Passes) -> Result<ValidGraph, TrainingError> {
+    let passes = passes.clone().without(&[Pass::PruneRows, Pass::FuseHead]);
+    let goal = Goal { live: 0, loss: Loss::CrossEntropy, reads_some: false };
+    optimized(model, goal, &passes)
 }
 
 fn optimized(loss: ValidGraph, goal: Goal, passes: &Passes) -> Result<ValidGraph, TrainingError> {

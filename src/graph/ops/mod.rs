@@ -103,7 +103,7 @@ pub enum Input {
     Uniform,
     /// Where dropout takes its draws: seed, step and the first row, `[3]`.
     Draw,
-    /// The positions that the loss reads, `[R]`: position t of sequence b is `b * T + t`. Rising.
+    /// The positions that are read, by the loss or by whoever asks for logits, `[R]`: position t of sequence b is `b * T + t`.
     Rows,
     /// The same the other way, `[B, T]`: each position's place in `Rows`, counted from 1, or 0.
     Places,
