@@ -333,10 +333,10 @@ char* dlmc_adamw(void* p_, const void* g_, void* m_, void* v_, int64_t from, int
 
 // hyper: rate, beta 1, beta 2, decay, epsilon.
 char* dlmc_fused_adamw(const void* p, const void* g, const void* m, const void* v, const void* step,
-                       const double* hyper, const void* scale, const void* broken) {
+                       const double* hyper, const void* broken) {
   return guard([&] {
     at::_fused_adamw_({tensor(p)}, {tensor(g)}, {tensor(m)}, {tensor(v)}, {}, {tensor(step)}, hyper[0], hyper[1],
-                      hyper[2], hyper[3], hyper[4], false, false, tensor(scale), tensor(broken));
+                      hyper[2], hyper[3], hyper[4], false, false, std::nullopt, tensor(broken));
   });
 }
 

@@ -122,7 +122,7 @@ unsafe extern "C" {
         step: *const AdamWConstants,
         sums: *mut f64,
     ) -> *mut c_char;
-    fn dlmc_fused_adamw(p: In, g: In, m: In, v: In, step: In, hyper: *const f64, scale: In, broken: In) -> *mut c_char;
+    fn dlmc_fused_adamw(p: In, g: In, m: In, v: In, step: In, hyper: *const f64, broken: In) -> *mut c_char;
     fn dlmc_square_sum(x: In, out: *mut f64) -> *mut c_char;
 }
 
@@ -376,16 +376,10 @@ pub fn adamw(
 }
 
 /// libtorch's fused AdamW on weights, gradients and both moments, in place: `hyper` is the rate, both betas, decay and
-/// epsilon; gradients are divided by `scale`, and nothing happens where `broken` is 1.
-pub fn fused_adamw(
-    [p, g, m, v]: [&Tensor; 4],
-    step: &Tensor,
-    hyper: [f64; 5],
-    scale: &Tensor,
-    broken: &Tensor,
-) -> Result<(), Fault> {
+/// epsilon; nothing happens where `broken` is 1.
+pub fn fused_adamw([p, g, m, v]: [&Tensor; 4], step: &Tensor, hyper: [f64; 5], broken: &Tensor) -> Result<(), Fault> {
     // SAFETY: the kernel reads five numbers, and libtorch checks the tensors.
-    checked(unsafe { dlmc_fused_adamw(at(p), at(g), at(m), at(v), at(step), hyper.as_ptr(), at(scale), at(broken)) })
+    checked(unsafe { dlmc_fused_adamw(at(p), at(g), at(m), at(v), at(step), hyper.as_ptr(), at(broken)) })
 }
 
 pub fn square_sum(x: &Tensor) -> Result<f64, Fault> {

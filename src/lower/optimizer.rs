@@ -171,11 +171,11 @@ impl AdamWState {
         let (p, g) = (&mut weights.flat, &mut grads.flat);
         let norm = g.f_norm()?;
         let broken = norm.f_isfinite()?.f_logical_not()?.f_to_kind(Kind::Float)?;
-        // The kernel divides gradients by this.
-        let scale = match clip {
-            Some(clip) => norm.f_add_scalar(CLIP_EPS)?.f_div_scalar(clip)?.f_clamp_min(1.0)?.f_to_kind(Kind::Float)?,
-            None => norm.f_ones_like()?.f_to_kind(Kind::Float)?,
-        };
+        if let Some(clip) = clip {
+            let factor = norm.f_add_scalar(CLIP_EPS)?.f_reciprocal()?.f_mul_scalar(clip)?.f_clamp_max(1.0)?;
+            // The gaps between parameters stay 0 whatever the norm is.
+            let _ = g.f_mul_(&factor.f_nan_to_num(1.0, None, None)?)?;
+        }
         let weight_norm = p.f_norm()?;
         let old = p.f_detach_copy()?;
         let step = Tensor::f_full([1], step_number as f64, (Kind::Float, p.device()))?;
@@ -187,7 +187,7 @@ impl AdamWState {
             let part = |x: &Tensor| x.f_narrow(0, range.start, n);
             let parts = [part(p)?, part(g)?, part(&self.m)?, part(&self.v)?];
             let hyper = [lr, optimizer.beta1, optimizer.beta2, decay, optimizer.eps];
-            kernels::fused_adamw(parts.each_ref(), &step, hyper, &scale, &broken)?;
+            kernels::fused_adamw(parts.each_ref(), &step, hyper, &broken)?;
         }
         let sums = Tensor::f_stack(&[norm, weight_norm, p.f_sub(&old)?.f_norm()?], 0)?;
         let values = Vec::<f64>::try_from(&sums.f_to_kind(Kind::Double)?)?;
