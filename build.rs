@@ -12,7 +12,7 @@ mod torch {
     use std::path::{Path, PathBuf};
     use std::process::Command;
 
-    const SOURCES: &[&str] = &["src/lower/kernels.cpp", "src/lower/rows.cpp", "src/lower/rows.h"];
+    const SOURCES: &[&str] = &["src/lower/kernels.cpp", "src/lower/pool.cpp", "src/lower/rows.cpp", "src/lower/rows.h"];
 
     /// Rows of numbers are compiled once for each of these; the machine's best is picked at run time.
     const X86_LEVELS: &[(&str, &[&str])] = &[
@@ -97,7 +97,7 @@ mod torch {
             build.compile(&format!("dlmc_rows_{name}"));
         }
         let mut build = cpp();
-        build.file("src/lower/kernels.cpp").warnings(false).flag("-fopenmp");
+        build.file("src/lower/kernels.cpp").file("src/lower/pool.cpp").warnings(false).flag("-fopenmp");
         build.define("_GLIBCXX_USE_CXX11_ABI", libtorch.cxx11_abi.as_str());
         if x86 {
             build.define("DLMC_X86", None);

@@ -51,6 +51,7 @@ fn bench(args: &BenchArgs) -> Result<ExitCode, ExitCode> {
             "flops_per_s": flops / median,
             "arm": arm.name,
             "precision": arm.train.precision.name(),
+            "peak_memory_bytes": crate::lower::device::peak_memory_bytes(device),
             "device": crate::lower::device::name(device),
             "threads": crate::lower::device::n_threads(),
         });

@@ -9,6 +9,7 @@ mod fuse_gates;
 mod fuse_head;
 mod prune_rows;
 mod rebuild;
+pub mod recompute;
 
 use crate::check::spec::Objective;
 use crate::graph::ops::Mismatch;
@@ -16,6 +17,7 @@ use crate::graph::training::{TrainingError, differentiated, loss_graph, with_los
 use crate::graph::validate::validate;
 use crate::graph::{Graph, ValidGraph};
 use crate::objective::{self, Loss};
+use crate::program::{Conditions, StepMemory, flatten, step_memory};
 use std::collections::BTreeSet;
 
 /// A pass that can be switched off.
@@ -24,11 +26,12 @@ pub enum Pass {
     PruneRows,
     FuseHead,
     FuseGates,
+    Recompute,
 }
 
 impl Pass {
     /// In the order in which they run.
-    pub const ALL: [Pass; 3] = [Pass::PruneRows, Pass::FuseHead, Pass::FuseGates];
+    pub const ALL: [Pass; 4] = [Pass::PruneRows, Pass::FuseHead, Pass::FuseGates, Pass::Recompute];
 
     pub fn parse(name: &str) -> Option<Pass> {
         Pass::ALL.into_iter().find(|pass| pass.name() == name)
@@ -40,6 +43,7 @@ impl Pass {
             Pass::PruneRows => "prune_rows",
             Pass::FuseHead => "fuse_head",
             Pass::FuseGates => "fuse_gates",
+            Pass::Recompute => "recompute",
         }
     }
 }
@@ -94,6 +98,30 @@ impl Goal {
     }
 }
 
+/// What a training step may hold at most.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Room {
+    pub bytes: u64,
+    pub of: Conditions,
+}
+
+/// A training graph made to fit, or as small as it gets.
+#[derive(Clone, Debug)]
+pub struct Fitted {
+    pub graph: ValidGraph,
+    /// As predicted.
+    pub memory: StepMemory,
+    /// Lists of saved values that are computed again instead.
+    pub n_recomputed: usize,
+    room: Room,
+}
+
+impl Fitted {
+    pub fn fits(&self) -> bool {
+        self.memory.peak() <= self.room.bytes
+    }
+}
+
 /// The loss graph of a model, optimized: outputs `loss` and `nll`, nothing dropped.
 pub fn loss(model: &ValidGraph, goal: Goal, passes: &Passes) -> Result<ValidGraph, TrainingError> {
     optimized(loss_graph(model, goal.live, goal.loss)?, goal, passes)
@@ -106,6 +134,18 @@ pub fn training(model: &ValidGraph, goal: Goal, passes: &Passes) -> Result<Valid
     match passes.has(Pass::FuseHead) {
         true => changed(training, &[fuse_head::join_head]),
         false => Ok(training),
+    }
+}
+
+/// As [`training`], in so much room: what does not fit is computed again in the backward pass.
+pub fn training_within(model: &ValidGraph, goal: Goal, passes: &Passes, room: Room) -> Result<Fitted, TrainingError> {
+    let graph = training(model, goal, passes)?;
+    match passes.has(Pass::Recompute) {
+        true => recompute::recompute(graph, room),
+        false => {
+            let memory = step_memory(&flatten(&graph), &room.of);
+            Ok(Fitted { graph, memory, n_recomputed: 0, room })
+        }
     }
 }
 

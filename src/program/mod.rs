@@ -2,8 +2,11 @@
 //! every slot is freed after its last use, which the instruction that uses it last says.
 
 pub mod flatten;
+pub mod memory;
+pub mod scratch;
 
 pub use flatten::flatten;
+pub use memory::{Conditions, Place, StepMemory, step_memory};
 
 use crate::graph::ops::Input;
 use crate::graph::{Init, Op, Type};
