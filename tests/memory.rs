@@ -132,7 +132,8 @@ fn what_is_computed_again_changes_no_bit() {
         let plain = optimize::training(&model, goal, &Passes::default()).unwrap();
         for precision in [Precision::Bf16, Precision::Fp32] {
             let of = Conditions {
-                sizes: dlmc::graph::DimSizes::all(3, 16),
+                // Larger than what runs, so that activations are most of what a step would hold.
+                sizes: dlmc::graph::DimSizes::all(64, 64),
                 precision,
                 place: Place::Cpu,
                 average: false,

@@ -86,8 +86,9 @@ fn passes_change_nothing_in_f64() {
     }
 }
 
+/// Of batches so large that activations are most of what a step holds.
 fn conditions(precision: Precision) -> Conditions {
-    Conditions { sizes: DimSizes::all(3, 6), precision, place: Place::Gpu, average: false, noisy: false }
+    Conditions { sizes: DimSizes::all(64, 64), precision, place: Place::Cpu, average: false, noisy: false }
 }
 
 /// In ever less room, until no less is to be had: every choice of what is computed again, a peak that falls, and the
@@ -117,7 +118,7 @@ fn less_room_changes_nothing_in_f64() {
             }
         }
     }
-    assert!(n_fitted > 20, "{n_fitted}");
+    assert!(n_fitted > 100, "{n_fitted}");
 }
 
 #[test]

@@ -187,7 +187,9 @@ impl Kept {
         for index in needed(body, &sources, wanted)? {
             let node = body.node(index)?;
             let types: Vec<Type> = body.inputs(index).iter().filter_map(|v| body.type_of(*v).cloned()).collect();
-            cost += node.op.operation()?.flops(&types.iter().collect::<Vec<_>>(), &node.types, of.sizes);
+            // Parameters and inputs are there.
+            let Some(operation) = node.op.operation() else { continue };
+            cost += operation.flops(&types.iter().collect::<Vec<_>>(), &node.types, of.sizes);
             if !shares_memory(&node.op, of) {
                 cost += node.types.iter().map(|ty| ty.n_elements(of.sizes) as f64).sum::<f64>();
             }

@@ -2,6 +2,7 @@
 //! every slot is freed after its last use, which the instruction that uses it last says.
 
 pub mod flatten;
+pub mod layout;
 pub mod memory;
 pub mod scratch;
 
