@@ -91,6 +91,9 @@ fn conditions(precision: Precision) -> Conditions {
     Conditions { sizes: DimSizes::all(64, 64), precision, place: Place::Cpu, average: false, noisy: false }
 }
 
+/// Rooms between all and next to nothing that are tried, about.
+const STEPS: u64 = 12;
+
 /// In ever less room, until no less is to be had: every choice of what is computed again, a peak that falls, and the
 /// same numbers.
 #[test]
@@ -114,11 +117,11 @@ fn less_room_changes_nothing_in_f64() {
                 if !fitted.fits() {
                     break;
                 }
-                bytes = fitted.memory.peak() - 1;
+                bytes = fitted.memory.peak() - 1 - fitted.memory.activations / STEPS;
             }
         }
     }
-    assert!(n_fitted > 100, "{n_fitted}");
+    assert!(n_fitted > 50, "{n_fitted}");
 }
 
 #[test]

@@ -140,14 +140,18 @@ fn read_seeds(reader: &mut Reader, replicate: u64, cx: &mut Cx<'_>) -> Option<Se
 fn read_memory(reader: &mut Reader, cx: &mut Cx<'_>) -> Option<Option<Memory>> {
     match reader.get("memory") {
         None => {
-            cx.note("train.memory", "all", None);
+            cx.note("train.memory", "off", None);
+            Some(None)
+        }
+        Some(node) if node.value == Value::None => {
+            cx.note("train.memory", "off", Some(&node));
             Some(None)
         }
         Some(node) => {
             let q = reader.quantity("memory", &node, Takes::BYTES, cx)?;
             let words = q.words();
-            // Half a byte more or less is no mistake: `1.3 GB` is what it is in binary.
-            let bytes = in_range("train.memory", q, 1.0..=9e18, cx)?.floor() as u64;
+            // `1.3 GiB` is no whole number of bytes, and no mistake.
+            let bytes = in_range("train.memory", q, 1.0..=f64::MAX, cx)?.floor() as u64;
             cx.note("train.memory", words, Some(&node));
             Some(Some(Memory { bytes, span: node.span }))
         }

@@ -387,7 +387,7 @@ fn no_room(arm: &Arm, span: Span, memory: StepMemory) -> Diagnostic {
     let micro = grouped(arm.train.micro_batch_seqs);
     let help = match arm.train.micro_batch_seqs {
         1 => "give it more, or make the model smaller".into(),
-        _ => format!("give it more, or split the batch: `micro_batch` is {micro} seqs and changes no draw"),
+        _ => format!("give it more, or split the batch: `micro_batch`, which changes no draw, is {micro} seqs"),
     };
     Diagnostic::error(code::NO_ROOM, format!("a training step of the arm `{}` holds at least {peak}", arm.name))
         .at(span, "this is less")

@@ -4,7 +4,7 @@
 //! - [`Executable`] runs a program's instructions in order, without libtorch's autograd: the backward
 //!   pass is part of the program. `ops/X.rs` lowers the operation of `graph/ops/X.rs`.
 //! - [`Weights`] and [`AdamWState`] hold all parameters in one flat tensor each.
-//! - `kernels.cpp` and `rows.cpp` are our C++; `kernels.rs` is the only way there.
+//! - `kernels.cpp` and `rows.cpp` are our C++, and `pool.cpp` is where CPU tensors lie; `kernels.rs` is the only way there.
 //!
 //! # Precision
 //! `Elem::Compute` is the run's precision, `Elem::Wide` fp32 (f64 in fp64). Norm statistics, softmax,

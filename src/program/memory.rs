@@ -1,7 +1,8 @@
 //! What a training step holds in memory, predicted from its program.
 //!
 //! Slots have types and lifetimes, and each operation says what it needs besides (`scratch.rs`), so the peak is a sum
-//! over the instruction list. Around it stand the parameters' state and, on a CPU, what a process holds anyway.
+//! over the instruction list. Around it stand the parameters' state and, on a CPU, what a process holds anyway. Pages of
+//! the corpus are not counted: they are mapped from a file, and the system takes them back when it needs them.
 
 use super::layout::{Block, Layout};
 use super::scratch::{bytes_of, scratch, shares_memory};

@@ -10,7 +10,9 @@ experiment e {
         a: { train.memory: 80 }
         b: { train.memory: 80 tokens }
         c: { train.memory: 0 GB }
-        d: { train.memory: none }
+        d: { train.memory: all }
+        e: { train.memory: none }
+        f: { train.memory: 1.3 GB }
     }
     objective: ar
 }
