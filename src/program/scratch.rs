@@ -131,7 +131,14 @@ fn head(inputs: &[&Type], of: &Conditions, copies: u64) -> Head {
     let most_rows = (most / (vocab * of.compute_bytes())).max(1);
     let n_chunks = rows.div_ceil(most_rows).max(1);
     let chunk = rows.div_ceil(n_chunks) * vocab * of.compute_bytes();
-    // Where it is wide already the first chunk's is the sum itself.
-    let is_apart = of.compute_bytes() != of.wide_bytes() || n_chunks > 1;
-    Head { chunk: copies * chunk, product: if is_apart { w.n_elements(of.sizes) * of.compute_bytes() } else { 0 } }
+    let n_weights = w.n_elements(of.sizes);
+    let product = match (of.compute_bytes() == of.wide_bytes(), n_chunks) {
+        // The first chunk's is the sum itself.
+        (true, 1) => 0,
+        (true, _) => n_weights * of.wide_bytes(),
+        (false, 1) => n_weights * of.compute_bytes(),
+        // To add them up libtorch makes it wide first.
+        (false, _) => n_weights * (of.compute_bytes() + of.wide_bytes()),
+    };
+    Head { chunk: copies * chunk, product }
 }
