@@ -13,7 +13,7 @@ else
 SETUP := $(READY)
 endif
 
-.PHONY: quickstart test build setup peer-curve anchor bench fuzz clean
+.PHONY: quickstart test build setup peer-curve anchor bench bench-peer fuzz clean
 
 quickstart: build
 	target/release/dlmc run specs/quickstart.dlm
@@ -58,6 +58,12 @@ fuzz:
 bench: $(SETUP)
 	cargo bench --locked --bench front
 	cargo bench --locked --features torch --bench training_step
+	cargo bench --locked --features torch --bench attention
+
+# Side by side with PyTorch: training, losses, validation, sampling, start (benches/README.md). Wants a quiet machine, and
+# the PyTorch script to measure against (--peer; ../shared/peer/torch_train.py without it). About two hours on two cores.
+bench-peer: build
+	.venv/bin/python benches/python/bench_peer.py $(ARGS)
 
 clean:
 	cargo clean

@@ -12,7 +12,17 @@ mod torch {
     use std::path::{Path, PathBuf};
     use std::process::Command;
 
-    const SOURCES: &[&str] = &["src/lower/kernels.cpp", "src/lower/pool.cpp", "src/lower/rows.cpp", "src/lower/rows.h"];
+    const SOURCES: &[&str] = &[
+        "src/lower/attention.cpp",
+        "src/lower/attention.h",
+        "src/lower/attention_door.cpp",
+        "src/lower/door.h",
+        "src/lower/kernels.cpp",
+        "src/lower/losses.cpp",
+        "src/lower/pool.cpp",
+        "src/lower/rows.cpp",
+        "src/lower/rows.h",
+    ];
 
     /// Rows of numbers are compiled once for each of these; the machine's best is picked at run time.
     const X86_LEVELS: &[(&str, &[&str])] = &[
@@ -21,6 +31,9 @@ mod torch {
         ("avx512", &["-march=x86-64-v4", "-mprefer-vector-width=512"]),
     ];
     const OTHER_LEVELS: &[(&str, &[&str])] = &[("baseline", &[])];
+
+    /// Attention is compiled for these alone, and called where the machine has them.
+    const ATTENTION_FLAGS: &[&str] = &["-march=x86-64-v4", "-mavx512bf16", "-mprefer-vector-width=512"];
 
     /// The libtorch that torch-sys builds against.
     struct Libtorch {
@@ -96,8 +109,19 @@ mod torch {
             flags.iter().for_each(|flag| _ = build.flag(flag));
             build.compile(&format!("dlmc_rows_{name}"));
         }
+        if x86 {
+            let mut build = cpp();
+            build.file("src/lower/attention.cpp").warnings(true);
+            // Of what the compiler's own header of vectors leaves undefined.
+            build.flag_if_supported("-Wno-maybe-uninitialized").flag_if_supported("-Wno-uninitialized");
+            ATTENTION_FLAGS.iter().for_each(|flag| _ = build.flag(flag));
+            build.compile("dlmc_attention");
+        }
         let mut build = cpp();
-        build.file("src/lower/kernels.cpp").file("src/lower/pool.cpp").warnings(false).flag("-fopenmp");
+        for file in ["kernels.cpp", "losses.cpp", "attention_door.cpp", "pool.cpp"] {
+            build.file(Path::new("src/lower").join(file));
+        }
+        build.warnings(false).flag("-fopenmp");
         build.define("_GLIBCXX_USE_CXX11_ABI", libtorch.cxx11_abi.as_str());
         if x86 {
             build.define("DLMC_X86", None);

@@ -31,7 +31,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("report", &["check", "store", "claims"]),
     ("train", &["lower", "program", "optimize", "graph", "analyze", "data", "objective", "check", "store", "eval"]),
     ("eval", &["lower", "program", "graph", "data", "objective", "check", "store"]),
-    ("sample", &["lower", "program", "graph", "data", "objective", "check", "store", "decode"]),
+    ("sample", &["lower", "program", "optimize", "graph", "data", "objective", "check", "store", "decode"]),
 ];
 
 /// Folders whose files may name libtorch's crates.

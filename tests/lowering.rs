@@ -90,6 +90,7 @@ fn compare(op: &Op, inputs: &[(Array, Held)], run: &dyn Fn(&Cx<'_>, &[&Tensor]) 
             };
             let (tables, masks) = (Tables::default(), Masks::default());
             let cx = Cx {
+                into: vec![],
                 kinds,
                 device: Device::Cpu,
                 tables: &tables,
@@ -433,7 +434,8 @@ fn what_noise_cannot_do_is_infinitely_unlikely() {
     let wanted = Op::from(Mixture { live }).operation().unwrap().reference(&arrays);
     assert!(wanted[0].data[0] == f64::INFINITY && wanted[0].data[1].is_finite());
     let (kinds, tables, masks) = (Kinds::from(Precision::Fp32), Tables::default(), Masks::default());
-    let cx = Cx { kinds, device: Device::Cpu, tables: &tables, masks: &masks, positions: &[], draw: DRAW };
+    let cx =
+        Cx { kinds, device: Device::Cpu, tables: &tables, masks: &masks, positions: &[], draw: DRAW, into: vec![] };
     let tensors: Vec<Tensor> = given.iter().map(|(array, held)| tensor(array, *held, kinds)).collect();
     let tensors: Vec<&Tensor> = tensors.iter().collect();
     for got in [
@@ -457,7 +459,8 @@ fn sixteen_thousand_equal_rows_add_up_in_bf16() {
     let dy = Tensor::full([n, 8], 0.0005, (Kind::BFloat16, Device::Cpu));
     let each = f64::try_from(dy.get(0).get(0)).unwrap();
     let (kinds, tables, masks) = (Kinds::from(Precision::Bf16), Tables::default(), Masks::default());
-    let cx = Cx { kinds, device: Device::Cpu, tables: &tables, masks: &masks, positions: &[], draw: DRAW };
+    let cx =
+        Cx { kinds, device: Device::Cpu, tables: &tables, masks: &masks, positions: &[], draw: DRAW, into: vec![] };
     let index = Tensor::ones([n], (Kind::Int64, Device::Cpu));
     for composed in [false, true] {
         let op = EmbedGrad { rows: 3 };
@@ -475,7 +478,8 @@ fn sixteen_thousand_equal_rows_add_up_in_bf16() {
 #[test]
 fn what_does_not_fit_is_refused() {
     let (kinds, tables, masks) = (Kinds::from(Precision::Fp32), Tables::default(), Masks::default());
-    let cx = Cx { kinds, device: Device::Cpu, tables: &tables, masks: &masks, positions: &[], draw: DRAW };
+    let cx =
+        Cx { kinds, device: Device::Cpu, tables: &tables, masks: &masks, positions: &[], draw: DRAW, into: vec![] };
     let (floats, ids) = (Tensor::zeros([3, 4], (Kind::Float, Device::Cpu)), Tensor::from_slice(&[0i64, 9, 1]));
     let says = |result: Lowered| result.unwrap_err().to_string();
     assert_eq!(says(ops::lower(&Op::Add(Add::default()), &cx, &[&floats])), "got 1 tensors, takes 2");

@@ -14,7 +14,8 @@ use tch::{Device, Kind, Tensor};
 const OPTIMIZER: AdamW = AdamW { lr: 0.01, beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1 };
 
 fn params() -> Vec<ParamInstance> {
-    let param = |path: &str, shape: &[u64], init| ParamInstance { path: path.into(), shape: shape.into(), init };
+    let param =
+        |path: &str, shape: &[u64], init| ParamInstance { path: path.into(), shape: shape.into(), init, place: 0 };
     let normal = Init::Normal { std: 0.5 };
     vec![
         param("a.gain", &[5], Init::Ones),
@@ -80,7 +81,7 @@ impl Plain {
 #[test]
 fn adamw_is_the_plain_formula() {
     for (precision, tolerance) in [(Precision::Fp64, 1e-12), (Precision::Fp32, 1e-5), (Precision::Bf16, 1e-5)] {
-        for composed in [false, true] {
+        for on_device in [false, true] {
             let mut weights = weights(precision);
             let kind = weights.views().unwrap()[0].kind();
             let zeros: Vec<Vec<f64>> = params().iter().map(|p| vec![0.0; p.n_elements() as usize]).collect();
@@ -99,8 +100,8 @@ fn adamw_is_the_plain_formula() {
                     a.iter().zip(&b).map(|(a, b)| a.iter().zip(b).map(|(a, b)| a + b).collect()).collect();
                 let lr = 0.01 / f64::from(n);
                 let (norm, ratio) = plain.step(&sum, lr, Some(1.0), n);
-                let stats = if composed {
-                    state.step_composed(&mut weights, &mut buffer, &OPTIMIZER, lr, Some(1.0), n as u64)
+                let stats = if on_device {
+                    state.step_on_device(&mut weights, &mut buffer, &OPTIMIZER, lr, Some(1.0), n as u64)
                 } else {
                     state.step(&mut weights, &mut buffer, &OPTIMIZER, lr, Some(1.0), n as u64)
                 };
@@ -111,7 +112,7 @@ fn adamw_is_the_plain_formula() {
                 assert!(stats.finite);
                 for (view, plain) in weights.views().unwrap().iter().zip(&plain.p) {
                     let error = distance(&values(view), plain);
-                    assert!(error < tolerance, "step {n}, {precision:?}, composed {composed}: {error:e}");
+                    assert!(error < tolerance, "step {n}, {precision:?}, on_device {on_device}: {error:e}");
                 }
             }
         }
@@ -121,15 +122,15 @@ fn adamw_is_the_plain_formula() {
 #[test]
 fn a_gradient_that_is_not_finite_changes_nothing() {
     for bad in [f64::NAN, f64::INFINITY] {
-        for composed in [false, true] {
+        for on_device in [false, true] {
             let mut weights = weights(Precision::Bf16);
             let mut state = AdamWState::new(&weights).unwrap();
             let mut buffer = GradBuffer::new(&weights).unwrap();
             let mut all = grads(&mut Draws::new(2), 1.0);
             let mut step = |weights: &mut Weights, state: &mut AdamWState, all: &[Vec<f64>]| {
                 buffer.accumulate(&tensors(all, Kind::Float)).unwrap();
-                match composed {
-                    true => state.step_composed(weights, &mut buffer, &OPTIMIZER, 0.1, Some(1.0), 1),
+                match on_device {
+                    true => state.step_on_device(weights, &mut buffer, &OPTIMIZER, 0.1, Some(1.0), 1),
                     false => state.step(weights, &mut buffer, &OPTIMIZER, 0.1, Some(1.0), 1),
                 }
                 .unwrap()

@@ -25,7 +25,7 @@ fn models() -> Vec<(String, ValidGraph)> {
     for (call, pattern) in [
         ("decoder(layers: 2, dim: 16, heads: 2, ffn: 20, tied: true)", Pattern::Full),
         ("decoder(layers: 1, dim: 8, heads: 1, ffn: 6, tied: false)", Pattern::Full),
-        ("decoder(layers: 3, dim: 8, heads: 4, ffn: 6, tied: false)", Pattern::TwoStream { block: 3 }),
+        ("decoder(layers: 3, dim: 16, heads: 4, ffn: 6, tied: false)", Pattern::TwoStream { block: 3 }),
         (
             "decoder(layers: 2, dim: 16, heads: 2, ffn: 20, attention_dropout: 0.2, residual_dropout: 0.1, \
              ffn_dropout: 0.5, embedding_dropout: 0.3)",
@@ -148,4 +148,103 @@ fn snapshots() {
     let room = Room { bytes: 0, of: conditions(Precision::Fp32) };
     let fitted = optimize::training_within(&model, GOAL, &Passes::default(), room).unwrap();
     insta::assert_snapshot!("pass_all_in_little_room", text::text(fitted.graph.graph(), true));
+}
+
+/// The same on libtorch, where programs write gradients in place.
+#[cfg(feature = "torch")]
+mod lowered {
+    use super::*;
+    use dlmc::check::spec::Precision;
+    use dlmc::graph::Array;
+    use dlmc::graph::ops::Input;
+    use dlmc::lower::{Executable, GradBuffer, Weights};
+    use dlmc::program::flatten;
+    use std::collections::BTreeMap;
+    use tch::{Device, Kind, Tensor};
+
+    /// Of a tensor, relative, against the unoptimized graph: fp32 sums in another order.
+    const FP32_TOLERANCE: f64 = 1e-5;
+    /// How much larger the bf16 error against f64 may be than the unoptimized graph's, over all gradients.
+    const BF16_FACTOR: f64 = 1.1;
+
+    fn tensors(bindings: &Bindings) -> Vec<(Input, Tensor)> {
+        let tensor = |(input, array): (&Input, &Array)| {
+            let shape: Vec<i64> = array.shape.iter().map(|n| *n as i64).collect();
+            let kind = match input {
+                Input::Weights | Input::NoiseLevel | Input::Alpha | Input::Uniform => Kind::Double,
+                Input::Tokens | Input::Positions | Input::Targets | Input::Draw => Kind::Int64,
+                Input::Rows | Input::Places => Kind::Int64,
+            };
+            (*input, Tensor::from_slice(&array.data).view(&shape[..]).to_kind(kind))
+        };
+        bindings.inputs.iter().map(tensor).collect()
+    }
+
+    fn values(tensor: &Tensor) -> Vec<f64> {
+        Vec::<f64>::try_from(tensor.to_kind(Kind::Double).contiguous().view([-1])).unwrap()
+    }
+
+    /// Loss and gradients of two micro-batches, the second the same as the first.
+    fn run(graph: &ValidGraph, bindings: &Bindings, precision: Precision) -> BTreeMap<String, Vec<f64>> {
+        tch::set_num_threads(1);
+        let program = flatten(graph);
+        let paths: Vec<String> = program.params.iter().map(|p| p.path.clone()).collect();
+        let mut weights = Weights::init(&program.params, 1, precision, Device::Cpu).unwrap();
+        for (path, value) in &bindings.params {
+            weights.set(path, &value.data).unwrap();
+        }
+        let mut grads = GradBuffer::new(&weights).unwrap();
+        let executable = Executable::new(program, precision, Device::Cpu);
+        let compute = weights.compute().unwrap();
+        let mut out = BTreeMap::new();
+        for _ in 0..2 {
+            let outputs = executable.run_into(&compute, &tensors(bindings), &mut grads, None).unwrap();
+            out.insert("loss".to_string(), values(&outputs.named["loss"]));
+        }
+        out.extend(paths.into_iter().zip(grads.views()).map(|(path, grad)| (path, values(grad))));
+        out
+    }
+
+    fn worst(a: &BTreeMap<String, Vec<f64>>, b: &BTreeMap<String, Vec<f64>>) -> (String, f64) {
+        let of = |name: &String| (name.clone(), distance(&a[name], &b[name]));
+        a.keys().map(of).max_by(|a, b| a.1.total_cmp(&b.1)).unwrap()
+    }
+
+    #[test]
+    fn passes_change_nothing_in_fp32() {
+        for (name, model) in models() {
+            let plain = training_graph(&model, LIVE, Loss::CrossEntropy).unwrap();
+            let bindings = bindings(&plain, 7, 3, 6);
+            let wanted = run(&plain, &bindings, Precision::Fp32);
+            for (which, passes) in choices() {
+                let optimized = optimize::training(&model, GOAL, &passes).unwrap();
+                let (worst, distance) = worst(&run(&optimized, &bindings, Precision::Fp32), &wanted);
+                assert!(distance <= FP32_TOLERANCE, "{name}, {which}: {worst} is off by {distance:e}");
+            }
+        }
+    }
+
+    /// Over seeds, since one error of few bits says little.
+    #[test]
+    fn passes_lose_no_precision_in_bf16() {
+        let call = "decoder(layers: 3, dim: 64, heads: 4, ffn: 96, tied: false)";
+        let model = decoder(call, Pattern::Full, VOCAB, 32);
+        let plain = training_graph(&model, LIVE, Loss::CrossEntropy).unwrap();
+        let errors = |graph: &ValidGraph| -> f64 {
+            let error = |seed| {
+                let mut bindings = bindings(&plain, seed, 4, 32);
+                // As large as weights are at the start of a run.
+                bindings.params.values_mut().filter(|w| w.shape.len() > 1).for_each(|w| *w = w.map(|x| 0.1 * x));
+                let exact = run(&plain, &bindings, Precision::Fp64);
+                let got = run(graph, &bindings, Precision::Bf16);
+                exact.keys().map(|name| distance(&got[name], &exact[name])).sum::<f64>()
+            };
+            (1..=4).map(error).sum()
+        };
+        let before = errors(&plain);
+        for (which, passes) in choices() {
+            let after = errors(&optimize::training(&model, GOAL, &passes).unwrap());
+            assert!(after <= BF16_FACTOR * before, "{which}: {after:e}, without passes {before:e}");
+        }
+    }
 }

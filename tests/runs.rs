@@ -278,6 +278,40 @@ fn bench_prints_one_line() {
     for key in ["tokens_per_s", "step_ms_median", "params", "loss_first", "loss_last", "flops_per_s"] {
         assert!(line[key].as_f64().is_some_and(|x| x > 0.0), "{key}: {line}");
     }
+    assert!(line["peak_memory_bytes"].as_f64().is_some_and(|x| x > 1e6), "{line}");
+    assert_eq!(line["losses"].as_array().map(Vec::len), Some(4), "{line}");
+    assert!(line["profile"].is_null() && line["validation"].is_null(), "{line}");
+}
+
+/// The parts of a step and what lies between them are the whole of it, and so are matrix products and the rest of the
+/// program.
+#[test]
+fn bench_says_where_the_time_goes() {
+    let command = ["bench", "tests/golden/tiny.dlm", "--arm", "mdm", "--steps", "2", "--warmup", "1", "--profile"];
+    let result = dlmc(&[&command[..], &["--validate", "--json"]].concat()).output().expect("dlmc-torch starts");
+    assert!(result.status.success(), "{}", text(&result.stderr));
+    let line: serde_json::Value = serde_json::from_str(&text(&result.stdout)).expect("it is JSON");
+    let profile = &line["profile"];
+    let ms = |value: &serde_json::Value| value["ms_per_step"].as_f64().expect("a time");
+    let sum = |of: &serde_json::Value| of.as_object().expect("an object").values().map(ms).sum::<f64>();
+    let parts = &profile["parts"];
+    for part in ["forward", "backward", "optimizer", "weights", "data", "draws", "log"] {
+        assert!(ms(&parts[part]) > 0.0, "{part}: {parts}");
+    }
+    let shares: f64 = parts.as_object().expect("an object").values().filter_map(|part| part["share"].as_f64()).sum();
+    assert!((shares - 1.0).abs() < 1e-9, "{parts}");
+    let program = ms(&parts["forward"]) + ms(&parts["backward"]);
+    assert!((sum(&profile["matrix_products"]) / program - 1.0).abs() < 1e-9, "{profile}");
+    let operations = profile["operations"].as_array().expect("a list");
+    let of = |name: &str| operations.iter().find(|o| o["operation"] == name).unwrap_or_else(|| panic!("no {name}"));
+    assert_eq!(of("attend")["part"], "forward");
+    assert_eq!(of("linear_weight_grad")["part"], "backward");
+    assert!(of("linear")["gflops_per_s"].as_f64().is_some_and(|rate| rate > 0.0), "{profile}");
+    assert!(of("rms_norm")["gflops_per_s"].is_null(), "{profile}");
+    assert!(line["validation"]["loss"].as_f64().is_some_and(|loss| loss > 0.0), "{line}");
+    assert!(line["validation"]["tokens_per_s"].as_f64().is_some_and(|rate| rate > 0.0), "{line}");
+    let result = dlmc(&command).output().expect("dlmc-torch starts");
+    assert!(text(&result.stdout).contains("matrix: attention"), "{}", text(&result.stdout));
 }
 
 /// A model that reads the noise level is given it in training, in evaluation and in sampling, by both

@@ -13,7 +13,7 @@ use dlmc::graph::ValidGraph;
 use dlmc::graph::ops::Input;
 use dlmc::lower::{Executable, Weights};
 use dlmc::objective::{Pattern, sampling_pattern};
-use dlmc::program::flatten;
+use dlmc::program::{Program, flatten};
 use dlmc::sample::{Model, Trained};
 use dlmc::store::TensorData;
 use std::sync::Arc;
@@ -89,7 +89,16 @@ impl Subject {
     }
 
     fn lowered(&self, pattern: Pattern) -> (Executable, Vec<Tensor>) {
-        let program = flatten(&dlmc::graph::with_pattern(&self.graph, pattern));
+        self.ready(flatten(&dlmc::graph::with_pattern(&self.graph, pattern)))
+    }
+
+    /// As text is drawn: it gives the logits that are asked for alone.
+    fn asked(&self, pattern: Pattern) -> (Executable, Vec<Tensor>) {
+        let drawn = dlmc::graph::with_pattern(&self.graph, pattern);
+        self.ready(flatten(&dlmc::optimize::asked(&drawn, &Default::default()).unwrap()))
+    }
+
+    fn ready(&self, program: Program) -> (Executable, Vec<Tensor>) {
         let mut weights = Weights::init(&program.params, 3, Precision::Fp64, Device::Cpu).unwrap();
         weights.import(&self.weights).unwrap();
         (Executable::new(program, Precision::Fp64, Device::Cpu), weights.compute().unwrap())
@@ -97,7 +106,7 @@ impl Subject {
 
     /// With or without the cache.
     fn draw(&self, sampler: &Sampler, request: &Request, cached: bool) -> Vec<Decoded> {
-        let (executable, params) = self.lowered(sampling_pattern(&self.arm.objective));
+        let (executable, params) = self.asked(sampling_pattern(&self.arm.objective));
         let n = request.texts.len();
         let model = Model::new(&executable, &params, &self.arm.objective, self.arm.vocab, Device::Cpu, n);
         let mut model = if cached { model } else { model.without_cache() };
@@ -203,7 +212,8 @@ fn a_position_is_predicted_where_training_predicts_it() {
         let subject = subject(objective);
         let vocab = subject.arm.vocab;
         let (executable, params) = subject.lowered(Pattern::Full);
-        let mut model = Model::new(&executable, &params, &subject.arm.objective, vocab, Device::Cpu, 2);
+        let (asked, asked_params) = subject.asked(Pattern::Full);
+        let mut model = Model::new(&asked, &asked_params, &subject.arm.objective, vocab, Device::Cpu, 2);
         let tokens: Vec<u32> = (0..8).map(|i| 60 + 5 * i).collect();
         let other: Vec<u32> = (0..8).map(|i| 70 + 3 * i).collect();
         let question = |slot, tokens, at| Question { slot, tokens, n_final: 0, t: Some(0.4), at };
@@ -236,7 +246,7 @@ fn blocks_are_predicted_as_in_training() {
     let inputs =
         [(Input::Tokens, Tensor::from_slice(&ids).view([1, -1])), (Input::Positions, Tensor::from_slice(&positions))];
     let whole = rows(&training.run(&params, &inputs).unwrap().named["logits"], vocab.size as usize);
-    let (executable, params) = subject.lowered(sampling_pattern(&subject.arm.objective));
+    let (executable, params) = subject.asked(sampling_pattern(&subject.arm.objective));
     let mut model = Model::new(&executable, &params, &subject.arm.objective, vocab, Device::Cpu, 1);
     for block in 0..3 {
         let (from, to) = (4 * block, 4 * block + 4);

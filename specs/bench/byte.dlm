@@ -1,4 +1,4 @@
-//! The body of a small model is what costs here: the head is a hundredth of the matrix products.
+//! The body of a small model is what costs here: the head is a fiftieth of the matrix products.
 use "../lib/decoder.dlm" { decoder }
 
 schedule keep(t) = 1 - t  // alpha(t): chance that a token is still clean

@@ -473,11 +473,14 @@ pub struct BenchArgs {
     /// One JSON line
     #[arg(long)]
     pub json: bool,
-    /// Seconds by kind of instruction
+    /// Where the time of a step goes: by part (forward, backward, optimizer, ...) and by operation
     #[arg(long)]
     pub profile: bool,
     #[command(flatten)]
     pub no_opt: PassArgs,
+    /// Then evaluate the validation documents once, and say how long it took
+    #[arg(long)]
+    pub validate: bool,
 }
 
 #[derive(Args, Debug)]

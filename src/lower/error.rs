@@ -1,5 +1,7 @@
 //! What can go wrong below the program.
 
+use crate::graph::training::TrainingError;
+
 /// Why one operation failed, without where.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
@@ -32,6 +34,8 @@ pub enum LowerError {
     Input { name: &'static str, what: String },
     #[error("the program has {takes} parameters, {got} were given")]
     Params { got: usize, takes: usize },
+    #[error("no graph to run: {0}")]
+    Graph(#[from] TrainingError),
     #[error("{op} reads a slot that is empty")]
     EmptySlot { op: &'static str },
     #[error("the cache: {0}")]

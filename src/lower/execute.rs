@@ -3,22 +3,26 @@
 use super::cache::{After, Cache};
 use super::error::{Fault, LowerError};
 use super::ops::{self, Cx, DrawKey};
-use super::{Kinds, kernels};
+use super::optimizer::GradBuffer;
+use super::places::Places;
+use super::{Kinds, Timings, kernels};
 use crate::check::spec::Precision;
 use crate::graph::ops::Input;
-use crate::graph::{Dim, Elem, Op};
-use crate::program::{Program, Slot};
+use crate::graph::{DimSizes, Elem, Op, Type};
+use crate::program::{Instr, Phase, Program, Slot};
 use std::collections::BTreeMap;
-use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 
 /// A program for one precision and device.
 pub struct Executable {
     program: Program,
+    /// Of the program's instructions.
+    phases: Vec<Phase>,
     kinds: Kinds,
     device: Device,
     tables: ops::rope::Tables,
     masks: ops::attend::Masks,
+    places: Places,
 }
 
 /// What a run gives. `grads[i]` belongs to parameter `i` and is wide; `None` where the loss does not
@@ -29,16 +33,14 @@ pub struct Outputs {
     pub grads: Vec<Option<Tensor>>,
 }
 
-/// Seconds and calls by operation.
-pub type Timings = BTreeMap<&'static str, (f64, u64)>;
-
 impl Executable {
     pub fn new(program: Program, precision: Precision, device: Device) -> Executable {
         if device == Device::Cpu {
             kernels::keep_memory();
         }
         let (tables, masks) = Default::default();
-        Executable { program, kinds: precision.into(), device, tables, masks }
+        let (places, phases) = (Places::of(&program), program.phases());
+        Executable { program, phases, kinds: precision.into(), device, tables, masks, places }
     }
 
     pub fn program(&self) -> &Program {
@@ -48,7 +50,7 @@ impl Executable {
     /// `params` are compute copies in the program's order (see `Weights::compute`). Inputs come as
     /// int64 ids and floating weights, on any device; `positions` may be left out and are then 0, 1, 2, ...
     pub fn run(&self, params: &[Tensor], inputs: &[(Input, Tensor)]) -> Result<Outputs, LowerError> {
-        tch::no_grad(|| self.execute(params, inputs, None, None))
+        tch::no_grad(|| self.execute(params, inputs, None, None, None))
     }
 
     /// As [`Executable::run`] for positions that follow those in the cache, whose outputs are as they would be in
@@ -64,20 +66,26 @@ impl Executable {
     ) -> Result<Outputs, LowerError> {
         let (rows, positions) = batch_and_time(inputs)?;
         let mut after = After::new(&self.program, cache, keep, [rows, positions].map(|n| n.max(0) as u64))?;
-        let outputs = tch::no_grad(|| self.execute(params, inputs, None, Some(&mut after)))?;
+        let outputs = tch::no_grad(|| self.execute(params, inputs, None, None, Some(&mut after)))?;
         after.finish();
         Ok(outputs)
     }
 
-    /// As [`Executable::run`], adding each operation's time to `timings`. On a GPU the device is
-    /// waited for after every operation, so the sum is more than a run takes.
-    pub fn run_timed(
+    /// One micro-batch of a step: as [`Executable::run`], with the gradients added to `grads` and none given. With
+    /// `timings`, each operation's time is added there; on a GPU the device is then waited for after every
+    /// operation, so the sum is more than a run takes.
+    pub fn run_into(
         &self,
         params: &[Tensor],
         inputs: &[(Input, Tensor)],
-        timings: &mut Timings,
+        grads: &mut GradBuffer,
+        timings: Option<&mut Timings>,
     ) -> Result<Outputs, LowerError> {
-        tch::no_grad(|| self.execute(params, inputs, Some(timings), None))
+        let mut outputs = tch::no_grad(|| self.execute(params, inputs, timings, Some(grads), None))?;
+        grads.accumulate_but(&std::mem::take(&mut outputs.grads), |i| {
+            self.program.grads.get(i).copied().flatten().and_then(|slot| self.places.grad(slot)) == Some(i)
+        })?;
+        Ok(outputs)
     }
 
     fn execute(
@@ -85,6 +93,7 @@ impl Executable {
         params: &[Tensor],
         inputs: &[(Input, Tensor)],
         mut timings: Option<&mut Timings>,
+        grads: Option<&GradBuffer>,
         mut after: Option<&mut After<'_>>,
     ) -> Result<Outputs, LowerError> {
         let program = &self.program;
@@ -102,7 +111,10 @@ impl Executable {
         }
         let positions = self.positions(inputs, first)?;
         let draw = self.draw(inputs)?;
-        let cx = Cx {
+        let mut open = self.places.open();
+        let sizes = self.sizes(inputs)?;
+        let mut cx = Cx {
+            into: vec![],
             draw,
             positions: &positions,
             kinds: self.kinds,
@@ -110,13 +122,25 @@ impl Executable {
             tables: &self.tables,
             masks: &self.masks,
         };
-        for instr in &program.instrs {
+        for (instr, phase) in program.instrs.iter().zip(&self.phases) {
             let op = instr.op.name();
             let failed = |fault: Fault| LowerError::Op { op, scope: instr.scope.clone(), fault };
-            let start = timings.is_some().then(Instant::now);
+            // Counting comes before the clock starts.
+            let start = timings.is_some().then(|| (self.flops(instr, sizes), Timings::start(self.device)));
             let arguments: Option<Vec<&Tensor>> =
                 instr.inputs.iter().map(|s| slots.get(s.0 as usize)?.as_ref()).collect();
             let arguments = arguments.ok_or(LowerError::EmptySlot { op })?;
+            cx.into.clear();
+            for slot in &instr.outputs {
+                let grad = self.places.grad(*slot).zip(grads).and_then(|(i, grads)| grads.place(i));
+                let place = match grad {
+                    Some(grad) => Some(grad),
+                    None => {
+                        self.places.part(&mut open, *slot, sizes, (self.kinds.compute, self.device)).map_err(failed)?
+                    }
+                };
+                cx.into.push(place);
+            }
             let results = match (&instr.op, &mut after) {
                 (Op::Attend(attend), Some(after)) => after.attend(attend, &cx, &arguments),
                 (op, _) => ops::lower(op, &cx, &arguments),
@@ -133,19 +157,34 @@ impl Executable {
                     *entry = None;
                 }
             }
-            if let (Some(timings), Some(start)) = (timings.as_deref_mut(), start) {
-                if let Device::Cuda(index) = self.device {
-                    tch::Cuda::synchronize(index as i64);
-                }
-                let (seconds, calls) = timings.entry(op).or_default();
-                *seconds += start.elapsed().as_secs_f64();
-                *calls += 1;
+            if let (Some(timings), Some((flops, start))) = (timings.as_deref_mut(), start) {
+                timings.stop((*phase).into(), op, start, flops);
             }
         }
         let get = |slot: &Slot| slots.get(slot.0 as usize).and_then(|t| t.as_ref().map(Tensor::shallow_clone));
         let named = program.outputs.iter().filter_map(|(name, slot)| Some((name.clone(), get(slot)?))).collect();
         let grads = program.grads.iter().map(|slot| slot.as_ref().and_then(get)).collect();
         Ok(Outputs { named, grads })
+    }
+
+    /// Numbers for the symbolic dimensions.
+    fn sizes(&self, inputs: &[(Input, Tensor)]) -> Result<DimSizes, LowerError> {
+        let (batch, time) = batch_and_time(inputs)?;
+        let rows = inputs.iter().find(|(input, _)| *input == Input::Rows).map_or(0, |(_, rows)| rows.numel() as u64);
+        Ok(DimSizes { batch: batch.max(0) as u64, time: time.max(0) as u64, rows })
+    }
+
+    /// Of a run's matrix products, as they are counted everywhere; of pruned ones those of the rows that are left.
+    pub fn executed_flops(&self, sizes: DimSizes) -> f64 {
+        self.program.instrs.iter().map(|instr| self.flops(instr, sizes)).sum()
+    }
+
+    fn flops(&self, instr: &Instr, sizes: DimSizes) -> f64 {
+        let of = |slots: &[Slot]| -> Vec<&Type> {
+            slots.iter().filter_map(|slot| self.program.types.get(slot.0 as usize)).collect()
+        };
+        let outputs: Vec<Type> = of(&instr.outputs).into_iter().cloned().collect();
+        instr.op.operation().map_or(0.0, |operation| operation.flops(&of(&instr.inputs), &outputs, sizes))
     }
 
     /// The place of the draws, if the program drops anything.
@@ -173,8 +212,8 @@ impl Executable {
     /// The program's inputs, moved and cast to what the operations take.
     fn bind(&self, inputs: &[(Input, Tensor)], first: i64) -> Result<Vec<(Slot, Tensor)>, LowerError> {
         let given = |wanted: Input| inputs.iter().find(|(input, _)| *input == wanted).map(|(_, tensor)| tensor);
-        let (batch, time) = batch_and_time(inputs)?;
-        let rows = given(Input::Rows).map_or(0, Tensor::numel) as i64;
+        let (_, time) = batch_and_time(inputs)?;
+        let sizes = self.sizes(inputs)?;
         let mut bound = vec![];
         for (input, slot) in &self.program.inputs {
             let name = input.name();
@@ -187,16 +226,7 @@ impl Executable {
                 }
                 None => return Err(LowerError::MissingInput(name)),
             };
-            let shape: Vec<i64> = ty
-                .shape
-                .iter()
-                .map(|dim| match dim {
-                    Dim::Fixed(n) => *n as i64,
-                    Dim::Batch => batch,
-                    Dim::Time => time,
-                    Dim::Rows => rows,
-                })
-                .collect();
+            let shape: Vec<i64> = ty.shape.iter().map(|dim| dim.size(sizes) as i64).collect();
             if tensor.size() != shape {
                 return Err(wrong(format!("its shape is {:?}, not {shape:?}", tensor.size())));
             }

@@ -1,10 +1,5 @@
-// What tch does not reach, and CPU kernels over whole tensors. Every function gives null, or a message
-// that the caller frees with dlmc_free; nothing is thrown across. Tensors come and go as `at::Tensor*`;
-// results are new and belong to the caller. Work is cut into blocks whose size depends on the tensor
-// alone, so results do not depend on the number of threads.
-#include <ATen/ATen.h>
+// What tch does not reach, and CPU kernels over whole tensors.
 #include <ATen/Context.h>
-#include <ATen/Parallel.h>
 #include <c10/core/CachingDeviceAllocator.h>
 #include <torch/version.h>
 
@@ -12,157 +7,7 @@
 #include <malloc.h>
 #endif
 
-#include <cstring>
-#include <vector>
-
-#include "rows.h"
-
-using at::Tensor;
-
-namespace {
-
-// Elements that one thread takes at least, and elements of a block of partial sums.
-constexpr int64_t GRAIN = 8192;
-constexpr int64_t BLOCK = 32768;
-
-template <class F>
-char* guard(F body) {
-  try {
-    body();
-    return nullptr;
-  } catch (const c10::Error& error) {
-    return strdup(error.what_without_backtrace());
-  } catch (const std::exception& error) {
-    return strdup(error.what());
-  } catch (...) {
-    return strdup("an unknown C++ exception");
-  }
-}
-
-const dlmc::Table& table() {
-#ifdef DLMC_X86
-  static const dlmc::Table& best = [&]() -> const dlmc::Table& {
-    auto has512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                  __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-                  __builtin_cpu_supports("avx512vl");
-    auto has2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
-    return has512 && has2 ? dlmc::rows_avx512() : has2 ? dlmc::rows_avx2() : dlmc::rows_baseline();
-  }();
-  return best;
-#else
-  return dlmc::rows_baseline();
-#endif
-}
-
-template <class T>
-const dlmc::Rows<T>& rows();
-template <>
-const dlmc::Rows<dlmc::bf16>& rows<dlmc::bf16>() { return table().bf16_rows; }
-template <>
-const dlmc::Rows<float>& rows<float>() { return table().fp32_rows; }
-template <>
-const dlmc::Rows<double>& rows<double>() { return table().fp64_rows; }
-
-const Tensor& tensor(const void* pointer) { return *static_cast<const Tensor*>(pointer); }
-void give(void** out, Tensor value) { *out = new Tensor(std::move(value)); }
-
-at::ScalarType wide_of(at::ScalarType type) { return type == at::kDouble ? at::kDouble : at::kFloat; }
-
-// Calls body with a null pointer of the element type.
-template <class F>
-void with_type(const Tensor& x, F body) {
-  TORCH_CHECK(x.is_cpu(), "a CPU kernel got a tensor on ", x.device());
-  switch (x.scalar_type()) {
-    case at::kBFloat16: return body((dlmc::bf16*)nullptr);
-    case at::kFloat: return body((float*)nullptr);
-    case at::kDouble: return body((double*)nullptr);
-    default: TORCH_CHECK(false, "no kernel for elements of type ", x.scalar_type());
-  }
-}
-
-template <class T>
-T* data(const Tensor& x) { return static_cast<T*>(x.data_ptr()); }
-
-// x with rows (of the last dimension) one after the other in memory, in whatever order.
-Tensor dense_rows(const Tensor& x) {
-  TORCH_CHECK(x.dim() > 0 && x.size(-1) > 0, "rows of a tensor of shape ", x.sizes());
-  bool rows = x.is_non_overlapping_and_dense() && (x.stride(-1) == 1 || x.size(-1) == 1);
-  return rows ? x : x.contiguous();
-}
-
-// `of` in the memory order of `like`, which has its shape.
-Tensor ordered_like(const Tensor& of, const Tensor& like) {
-  TORCH_CHECK(of.sizes() == like.sizes(), "shapes ", of.sizes(), " and ", like.sizes(), " differ");
-  if (of.strides() == like.strides() && of.scalar_type() == like.scalar_type()) return of;
-  return at::empty_strided(like.sizes(), like.strides(), like.options()).copy_(of);
-}
-
-// One wide number for each row of x, in x's order.
-Tensor statistic(const Tensor& x) {
-  auto d = x.size(-1);
-  std::vector<int64_t> strides;
-  for (int64_t i = 0; i + 1 < x.dim(); ++i) strides.push_back(x.size(i) == 1 ? 1 : x.stride(i) / d);
-  return at::empty_strided(x.sizes().slice(0, x.dim() - 1), strides, x.options().dtype(wide_of(x.scalar_type())));
-}
-
-Tensor statistic_like(const Tensor& of, const Tensor& x) {
-  Tensor like = statistic(x);
-  if (of.sizes() == like.sizes() && of.strides() == like.strides() && of.scalar_type() == like.scalar_type()) return of;
-  return like.copy_(of);
-}
-
-Tensor checked_gain(const Tensor& gain, const Tensor& x) {
-  TORCH_CHECK(gain.dim() == 1 && gain.size(0) == x.size(-1) && gain.scalar_type() == x.scalar_type(),
-              "a gain of shape ", gain.sizes(), " and type ", gain.scalar_type(), " for ", x.sizes());
-  return gain.contiguous();
-}
-
-Tensor checked_ids(const Tensor& ids, int64_t below) {
-  TORCH_CHECK(ids.scalar_type() == at::kLong, "ids have to be int64");
-  Tensor flat = ids.contiguous();
-  const int64_t* p = flat.const_data_ptr<int64_t>();
-  for (int64_t i = 0; i < flat.numel(); ++i)
-    TORCH_CHECK(p[i] >= 0 && p[i] < below, "id ", p[i], " is not below ", below);
-  return flat;
-}
-
-// A number for each sequence, [B], as one for each of its positions: [B, T] like `ids`.
-Tensor of_each_row(const Tensor& x, const Tensor& ids, at::ScalarType type) {
-  TORCH_CHECK(x.dim() == 1 && ids.dim() == 2 && x.size(0) == ids.size(0), "one of ", x.sizes(), " for ", ids.sizes());
-  return x.to(type).unsqueeze(1).expand(ids.sizes()).contiguous();
-}
-
-// How far apart rows of the last dimension lie, where that is the same for all; else 0.
-int64_t row_step(const Tensor& x) {
-  if (x.dim() == 0 || (x.stride(-1) != 1 && x.size(-1) != 1)) return 0;
-  if (x.dim() == 1) return x.size(0);
-  int64_t step = x.stride(-2), next = step * x.size(-2);
-  for (int64_t i = x.dim() - 3; i >= 0; --i) {
-    if (x.size(i) != 1 && x.stride(i) != next) return 0;
-    next *= x.size(i);
-  }
-  return step;
-}
-
-// body(from, to) over rows.
-template <class F>
-void over_rows(int64_t n, int64_t d, F body) {
-  at::parallel_for(0, n, std::max<int64_t>(1, GRAIN / std::max<int64_t>(1, d)), body);
-}
-
-// Sums of [d] over rows: body(from, to, sums) for each block, added up in the order of blocks.
-template <class A, class F>
-Tensor block_sums(int64_t n, int64_t d, at::TensorOptions options, F body) {
-  int64_t block = std::max<int64_t>(1, BLOCK / d), n_blocks = (n + block - 1) / block;
-  Tensor partial = at::zeros({n_blocks, d}, options);
-  A* sums = data<A>(partial);
-  at::parallel_for(0, n_blocks, 1, [&](int64_t from, int64_t to) {
-    for (int64_t b = from; b < to; ++b) body(b * block, std::min(n, (b + 1) * block), sums + b * d);
-  });
-  return partial.sum(0);
-}
-
-}  // namespace
+#include "door.h"
 
 extern "C" {
 
@@ -187,28 +32,6 @@ char* dlmc_cuda_peak_bytes(int device, int64_t* out) {
     TORCH_CHECK(allocator, "libtorch has no allocator for GPUs");
     auto stats = allocator->getDeviceStats(static_cast<c10::DeviceIndex>(device));
     *out = stats.allocated_bytes[static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE)].peak;
-  });
-}
-
-char* dlmc_flash(const void* q, const void* k, const void* v, bool causal, void** out, void** lse) {
-  return guard([&] {
-    auto all = at::_scaled_dot_product_flash_attention(tensor(q), tensor(k), tensor(v), 0.0, causal, false);
-    give(out, std::get<0>(all));
-    give(lse, std::get<1>(all));
-  });
-}
-
-char* dlmc_flash_grad(const void* dout, const void* q, const void* k, const void* v, const void* out, const void* lse,
-                      bool causal, void** dq, void** dk, void** dv) {
-  return guard([&] {
-    // Without dropout the state of the random numbers is not read, but has to be there.
-    Tensor state = at::zeros({2}, tensor(q).options().dtype(at::kUInt64));
-    auto all = at::_scaled_dot_product_flash_attention_backward(
-        tensor(dout), tensor(q), tensor(k), tensor(v), tensor(out), tensor(lse), Tensor(), Tensor(),
-        tensor(q).size(2), tensor(k).size(2), 0.0, causal, state, Tensor());
-    give(dq, std::get<0>(all));
-    give(dk, std::get<1>(all));
-    give(dv, std::get<2>(all));
   });
 }
 
@@ -313,6 +136,65 @@ char* dlmc_rope(const void* x_, const void* cos_, const void* sin_, bool inverse
   });
 }
 
+// x [B, H, T, d] in any layout with whole rows; y lies as [B, T, H, d], so that merging its heads copies nothing.
+char* dlmc_norm_rope(const void* x_, const void* gain_, const void* cos_, const void* sin_, double eps, void** y_,
+                     void** rstd_) {
+  return guard([&] {
+    Tensor x = whole_rows(tensor(x_)), gain = checked_gain(tensor(gain_), x);
+    Tensor cos = checked_table(tensor(cos_), x), sin = checked_table(tensor(sin_), x);
+    int64_t b = x.size(0), h = x.size(1), t = x.size(2), d = x.size(3);
+    Tensor y = at::empty({b, t, h, d}, x.options());
+    Tensor rstd = at::empty({b, t, h}, x.options().dtype(wide_of(x.scalar_type())));
+    with_type(x, [&](auto* null) {
+      using T = std::remove_pointer_t<decltype(null)>;
+      using A = dlmc::wide<T>;
+      over_rows(b * t, h * d, [&](int64_t from, int64_t to) {
+        for (int64_t i = from; i < to; ++i) {
+          int64_t at = i / t * x.stride(0) + i % t * x.stride(2), table = i % t * (d / 2);
+          rows<T>().norm_rope(data<T>(x) + at, x.stride(1), data<T>(gain), data<A>(cos) + table, data<A>(sin) + table,
+                              data<T>(y) + i * h * d, d, data<A>(rstd) + i * h, h, d, eps);
+        }
+      });
+    });
+    give(y_, y.transpose(1, 2));
+    give(rstd_, rstd.transpose(1, 2));
+  });
+}
+
+// `into` [B, H, T, d], if it is not null, takes dx.
+char* dlmc_norm_rope_grad(const void* dy_, const void* x_, const void* rstd_, const void* gain_, const void* cos_,
+                          const void* sin_, const void* into_, void** dx_, void** dgain_) {
+  return guard([&] {
+    Tensor x = whole_rows(tensor(x_)), dy = whole_rows(tensor(dy_)), gain = checked_gain(tensor(gain_), x);
+    Tensor cos = checked_table(tensor(cos_), x), sin = checked_table(tensor(sin_), x);
+    Tensor rstd = tensor(rstd_).transpose(1, 2).contiguous();
+    int64_t b = x.size(0), h = x.size(1), t = x.size(2), d = x.size(3);
+    Tensor dx = into_ ? tensor(into_) : at::empty({b, t, h, d}, x.options()).transpose(1, 2);
+    TORCH_CHECK(dy.sizes() == x.sizes() && dx.sizes() == x.sizes() && dx.stride(3) == 1 && rstd.numel() == b * t * h &&
+                    rstd.scalar_type() == wide_of(x.scalar_type()) && dx.scalar_type() == x.scalar_type(),
+                "norm_rope_grad of ", dy.sizes(), " for ", x.sizes());
+    with_type(x, [&](auto* null) {
+      using T = std::remove_pointer_t<decltype(null)>;
+      using A = dlmc::wide<T>;
+      // Blocks are of positions: sums over h heads each.
+      int64_t n = b * t, block = std::max<int64_t>(1, BLOCK / (h * d)), n_blocks = (n + block - 1) / block;
+      Tensor partial = at::zeros({n_blocks, d}, rstd.options());
+      at::parallel_for(0, n_blocks, 1, [&](int64_t first, int64_t last) {
+        for (int64_t i = first * block; i < std::min(n, last * block); ++i) {
+          int64_t p = i % t, q = i / t, table = p * (d / 2);
+          rows<T>().norm_rope_grad(data<T>(dy) + q * dy.stride(0) + p * dy.stride(2), dy.stride(1),
+                                   data<T>(x) + q * x.stride(0) + p * x.stride(2), x.stride(1), data<A>(rstd) + i * h,
+                                   data<T>(gain), data<A>(cos) + table, data<A>(sin) + table,
+                                   data<T>(dx) + q * dx.stride(0) + p * dx.stride(2), dx.stride(1),
+                                   data<A>(partial) + i / block * d, h, d);
+        }
+      });
+      give(dgain_, partial.sum(0));
+    });
+    give(dx_, dx);
+  });
+}
+
 char* dlmc_silu(const void* x_, void** y_) {
   return guard([&] {
     Tensor x = tensor(x_).contiguous(), y = at::empty_like(x);
@@ -382,125 +264,6 @@ char* dlmc_swiglu_grad(const void* dy_, const void* gate_, const void* up_, void
   });
 }
 
-char* dlmc_nll(const void* logits_, const void* targets_, int64_t live, void** nll_, void** lse_) {
-  return guard([&] {
-    Tensor logits = tensor(logits_).contiguous();
-    int64_t d = logits.size(-1), n = logits.numel() / d;
-    TORCH_CHECK(live > 0 && live <= d && tensor(targets_).numel() == n, "nll of ", logits.sizes(), " with ", live, " ids");
-    Tensor targets = checked_ids(tensor(targets_), d);
-    Tensor nll = at::empty(targets.sizes(), logits.options().dtype(wide_of(logits.scalar_type())));
-    Tensor lse = at::empty_like(nll);
-    with_type(logits, [&](auto* null) {
-      using T = std::remove_pointer_t<decltype(null)>;
-      using A = dlmc::wide<T>;
-      over_rows(n, d, [&](int64_t from, int64_t to) {
-        rows<T>().nll(data<T>(logits) + from * d, data<int64_t>(targets) + from, data<A>(nll) + from,
-                      data<A>(lse) + from, to - from, d, live);
-      });
-    });
-    give(nll_, nll);
-    give(lse_, lse);
-  });
-}
-
-char* dlmc_nll_grad(const void* dnll_, const void* logits_, const void* targets_, const void* lse_, int64_t live,
-                    void** dlogits_) {
-  return guard([&] {
-    Tensor logits = tensor(logits_).contiguous();
-    int64_t d = logits.size(-1), n = logits.numel() / d;
-    auto type = wide_of(logits.scalar_type());
-    Tensor dnll = tensor(dnll_).to(type).contiguous(), lse = tensor(lse_).to(type).contiguous();
-    TORCH_CHECK(live > 0 && live <= d && dnll.numel() == n && lse.numel() == n && tensor(targets_).numel() == n,
-                "nll_grad of ", dnll.sizes(), " for ", logits.sizes());
-    Tensor targets = checked_ids(tensor(targets_), d), dlogits = at::empty_like(logits);
-    with_type(logits, [&](auto* null) {
-      using T = std::remove_pointer_t<decltype(null)>;
-      using A = dlmc::wide<T>;
-      over_rows(n, d, [&](int64_t from, int64_t to) {
-        rows<T>().nll_grad(data<A>(dnll) + from, data<T>(logits) + from * d, data<int64_t>(targets) + from,
-                           data<A>(lse) + from, data<T>(dlogits) + from * d, to - from, d, live);
-      });
-    });
-    give(dlogits_, dlogits);
-  });
-}
-
-// Overwrites the logits [n, d] with their gradient.
-char* dlmc_nll_step(const void* weights_, void* logits_, const void* targets_, int64_t live, void** nll_, void** lse_) {
-  return guard([&] {
-    Tensor logits = tensor(logits_);
-    TORCH_CHECK(logits.dim() == 2 && logits.is_contiguous(), "nll_step of logits that are not rows");
-    int64_t d = logits.size(1), n = logits.size(0);
-    auto type = wide_of(logits.scalar_type());
-    Tensor weights = tensor(weights_).to(type).contiguous();
-    TORCH_CHECK(live > 0 && live <= d && weights.numel() == n && tensor(targets_).numel() == n, "nll_step of ",
-                weights.sizes(), " for ", logits.sizes());
-    Tensor targets = checked_ids(tensor(targets_), d), nll = at::empty({n}, logits.options().dtype(type));
-    Tensor lse = at::empty_like(nll);
-    with_type(logits, [&](auto* null) {
-      using T = std::remove_pointer_t<decltype(null)>;
-      using A = dlmc::wide<T>;
-      over_rows(n, d, [&](int64_t from, int64_t to) {
-        rows<T>().nll_step(data<A>(weights) + from, data<T>(logits) + from * d, data<int64_t>(targets) + from,
-                           data<A>(nll) + from, data<A>(lse) + from, to - from, d, live);
-      });
-    });
-    give(nll_, nll);
-    give(lse_, lse);
-  });
-}
-
-char* dlmc_mixture(const void* logits_, const void* targets_, const void* tokens_, const void* alpha_,
-                   const void* uniform_, int64_t live, void** loss_, void** lse_) {
-  return guard([&] {
-    Tensor logits = tensor(logits_).contiguous();
-    int64_t d = logits.size(-1), n = logits.numel() / d;
-    TORCH_CHECK(live > 0 && live <= d && tensor(targets_).numel() == n && tensor(tokens_).numel() == n, "mixture of ",
-                logits.sizes(), " with ", live, " ids");
-    Tensor targets = checked_ids(tensor(targets_), live), tokens = checked_ids(tensor(tokens_), INT64_MAX);
-    auto type = wide_of(logits.scalar_type());
-    Tensor alpha = of_each_row(tensor(alpha_), targets, type), uniform = of_each_row(tensor(uniform_), targets, type);
-    Tensor loss = at::empty(targets.sizes(), logits.options().dtype(type)), lse = at::empty_like(loss);
-    with_type(logits, [&](auto* null) {
-      using T = std::remove_pointer_t<decltype(null)>;
-      using A = dlmc::wide<T>;
-      over_rows(n, d, [&](int64_t from, int64_t to) {
-        rows<T>().mixture(data<T>(logits) + from * d, data<int64_t>(targets) + from, data<int64_t>(tokens) + from,
-                          data<A>(alpha) + from, data<A>(uniform) + from, data<A>(loss) + from, data<A>(lse) + from,
-                          to - from, d, live);
-      });
-    });
-    give(loss_, loss);
-    give(lse_, lse);
-  });
-}
-
-char* dlmc_mixture_grad(const void* dloss_, const void* logits_, const void* targets_, const void* tokens_,
-                        const void* alpha_, const void* uniform_, const void* lse_, int64_t live, void** dlogits_) {
-  return guard([&] {
-    Tensor logits = tensor(logits_).contiguous();
-    int64_t d = logits.size(-1), n = logits.numel() / d;
-    auto type = wide_of(logits.scalar_type());
-    Tensor dloss = tensor(dloss_).to(type).contiguous(), lse = tensor(lse_).to(type).contiguous();
-    TORCH_CHECK(live > 0 && live <= d && dloss.numel() == n && lse.numel() == n && tensor(targets_).numel() == n &&
-                    tensor(tokens_).numel() == n,
-                "mixture_grad of ", dloss.sizes(), " for ", logits.sizes());
-    Tensor targets = checked_ids(tensor(targets_), live), tokens = checked_ids(tensor(tokens_), INT64_MAX);
-    Tensor alpha = of_each_row(tensor(alpha_), targets, type), uniform = of_each_row(tensor(uniform_), targets, type);
-    Tensor dlogits = at::empty_like(logits);
-    with_type(logits, [&](auto* null) {
-      using T = std::remove_pointer_t<decltype(null)>;
-      using A = dlmc::wide<T>;
-      over_rows(n, d, [&](int64_t from, int64_t to) {
-        rows<T>().mixture_grad(data<A>(dloss) + from, data<T>(logits) + from * d, data<int64_t>(targets) + from,
-                               data<int64_t>(tokens) + from, data<A>(alpha) + from, data<A>(uniform) + from,
-                               data<A>(lse) + from, data<T>(dlogits) + from * d, to - from, d, live);
-      });
-    });
-    give(dlogits_, dlogits);
-  });
-}
-
 // Bool [n_rows, n]: which elements are dropped.
 char* dlmc_dropped(const dlmc::Draw* of, int64_t n_rows, int64_t n, void** out_) {
   return guard([&] {
@@ -565,6 +328,15 @@ char* dlmc_adamw(void* p_, const void* g_, void* m_, void* v_, int64_t from, int
       sums[0] += partial[2 * b];
       sums[1] += partial[2 * b + 1];
     }
+  });
+}
+
+// hyper: rate, beta 1, beta 2, decay, epsilon.
+char* dlmc_fused_adamw(const void* p, const void* g, const void* m, const void* v, const void* step,
+                       const double* hyper, const void* scale, const void* broken) {
+  return guard([&] {
+    at::_fused_adamw_({tensor(p)}, {tensor(g)}, {tensor(m)}, {tensor(v)}, {}, {tensor(step)}, hyper[0], hyper[1],
+                      hyper[2], hyper[3], hyper[4], false, false, tensor(scale), tensor(broken));
   });
 }
 

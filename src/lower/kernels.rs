@@ -52,11 +52,37 @@ unsafe extern "C" {
         dk: Out,
         dv: Out,
     ) -> *mut c_char;
+    fn dlmc_bf16_units(vectors: *mut bool, tiles: *mut bool);
+    fn dlmc_attention(q: In, k: In, v: In, runs: In, out: Out, lse: Out) -> *mut c_char;
+    fn dlmc_attention_grad(
+        dout: In,
+        q: In,
+        k: In,
+        v: In,
+        out: In,
+        lse: In,
+        runs: In,
+        dq: *mut c_void,
+        dk: *mut c_void,
+        dv: *mut c_void,
+    ) -> *mut c_char;
     fn dlmc_rms_norm(x: In, gain: In, eps: f64, y: Out, rstd: Out) -> *mut c_char;
     fn dlmc_rms_norm_grad(dy: In, x: In, gain: In, rstd: In, dx: Out, dgain: Out) -> *mut c_char;
     fn dlmc_layer_norm(x: In, gain: In, eps: f64, y: Out, mean: Out, rstd: Out) -> *mut c_char;
     fn dlmc_layer_norm_grad(dy: In, x: In, gain: In, mean: In, rstd: In, dx: Out, dgain: Out) -> *mut c_char;
     fn dlmc_rope(x: In, cos: In, sin: In, inverse: bool, y: Out) -> *mut c_char;
+    fn dlmc_norm_rope(x: In, gain: In, cos: In, sin: In, eps: f64, y: Out, rstd: Out) -> *mut c_char;
+    fn dlmc_norm_rope_grad(
+        dy: In,
+        x: In,
+        rstd: In,
+        gain: In,
+        cos: In,
+        sin: In,
+        into: In,
+        dx: Out,
+        dgain: Out,
+    ) -> *mut c_char;
     fn dlmc_silu(x: In, y: Out) -> *mut c_char;
     fn dlmc_silu_grad(dy: In, x: In, dx: Out) -> *mut c_char;
     fn dlmc_swiglu(gate: In, up: In, y: Out) -> *mut c_char;
@@ -97,6 +123,7 @@ unsafe extern "C" {
         step: *const AdamWConstants,
         sums: *mut f64,
     ) -> *mut c_char;
+    fn dlmc_fused_adamw(p: In, g: In, m: In, v: In, step: In, hyper: *const f64, scale: In, broken: In) -> *mut c_char;
     fn dlmc_square_sum(x: In, out: *mut f64) -> *mut c_char;
 }
 
@@ -168,6 +195,53 @@ pub fn flash_grad(
     })
 }
 
+/// What the machine multiplies bf16 with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bf16Units {
+    /// What our attention needs: AVX512-BF16.
+    pub vectors: bool,
+    /// AMX, which libtorch's attention knows and ours does not.
+    pub tiles: bool,
+}
+
+pub fn bf16_units() -> Bf16Units {
+    let mut units = Bf16Units::default();
+    // SAFETY: writes two bools.
+    unsafe { dlmc_bf16_units(&mut units.vectors, &mut units.tiles) };
+    units
+}
+
+/// Attention in bf16 where [`Bf16Units::vectors`]: q `[B, H, T, d]`, k and v `[B, Hkv, Tk, d]` with rows anywhere
+/// in memory; `runs` is int32 `[T, n, 2]`, the keys that each query sees as runs from..to. Gives `out`, in memory
+/// `[B, T, H, d]`, and `lse`.
+pub fn attention([q, k, v]: [&Tensor; 3], runs: &Tensor) -> Result<[Tensor; 2], Fault> {
+    new_tensors(|[out, lse]| unsafe { dlmc_attention(at(q), at(k), at(v), at(runs), out, lse) })
+}
+
+/// The gradient of [`attention`], each part in its place (bf16, rows anywhere), or new and laid out as the output.
+pub fn attention_grad(
+    dout: &Tensor,
+    qkv: [&Tensor; 3],
+    out: &Tensor,
+    lse: &Tensor,
+    runs: &Tensor,
+    into: [Option<&Tensor>; 3],
+) -> Result<[Tensor; 3], Fault> {
+    let empty = |like: &Tensor, into: Option<&Tensor>| -> Result<Tensor, Fault> {
+        if let Some(place) = into {
+            return Ok(place.shallow_clone());
+        }
+        let [b, h, t, d] = like.size()[..] else { return Err(Fault::Shape(like.size())) };
+        Ok(Tensor::f_empty([b, t, h, d], (like.kind(), like.device()))?.f_transpose(1, 2)?)
+    };
+    let [q, k, v] = qkv;
+    let mut all = [empty(q, into[0])?, empty(k, into[1])?, empty(v, into[2])?];
+    let [dq, dk, dv] = all.each_mut().map(|x| x.as_mut_ptr().cast());
+    // SAFETY: the kernel checks shapes and types, and writes within the three.
+    checked(unsafe { dlmc_attention_grad(at(dout), at(q), at(k), at(v), at(out), at(lse), at(runs), dq, dk, dv) })?;
+    Ok(all)
+}
+
 pub fn rms_norm(x: &Tensor, gain: &Tensor, eps: f64) -> Result<[Tensor; 2], Fault> {
     new_tensors(|[y, rstd]| unsafe { dlmc_rms_norm(at(x), at(gain), eps, y, rstd) })
 }
@@ -192,6 +266,26 @@ pub fn layer_norm_grad(
 
 pub fn rope(x: &Tensor, cos: &Tensor, sin: &Tensor, inverse: bool) -> Result<[Tensor; 1], Fault> {
     new_tensors(|[y]| unsafe { dlmc_rope(at(x), at(cos), at(sin), inverse, y) })
+}
+
+pub fn norm_rope(x: &Tensor, gain: &Tensor, cos: &Tensor, sin: &Tensor, eps: f64) -> Result<[Tensor; 2], Fault> {
+    new_tensors(|[y, rstd]| unsafe { dlmc_norm_rope(at(x), at(gain), at(cos), at(sin), eps, y, rstd) })
+}
+
+/// `into` takes the gradient of x, if it is given.
+pub fn norm_rope_grad(
+    dy: &Tensor,
+    x: &Tensor,
+    rstd: &Tensor,
+    gain: &Tensor,
+    cos: &Tensor,
+    sin: &Tensor,
+    into: Option<&Tensor>,
+) -> Result<[Tensor; 2], Fault> {
+    let into = into.map_or(std::ptr::null(), at);
+    new_tensors(|[dx, dgain]| unsafe {
+        dlmc_norm_rope_grad(at(dy), at(x), at(rstd), at(gain), at(cos), at(sin), into, dx, dgain)
+    })
 }
 
 pub fn silu(x: &Tensor) -> Result<[Tensor; 1], Fault> {
@@ -283,6 +377,19 @@ pub fn adamw(
     // SAFETY: the kernel checks that the tensors are flat, alike and long enough, and writes two sums.
     checked(unsafe { dlmc_adamw(p, at(g), m, v, range.start, range.end, constants, sums.as_mut_ptr()) })?;
     Ok(sums)
+}
+
+/// libtorch's fused AdamW on weights, gradients and both moments, in place: `hyper` is the rate, both betas, decay and
+/// epsilon; gradients are divided by `scale`, and nothing happens where `broken` is 1.
+pub fn fused_adamw(
+    [p, g, m, v]: [&Tensor; 4],
+    step: &Tensor,
+    hyper: [f64; 5],
+    scale: &Tensor,
+    broken: &Tensor,
+) -> Result<(), Fault> {
+    // SAFETY: the kernel reads five numbers, and libtorch checks the tensors.
+    checked(unsafe { dlmc_fused_adamw(at(p), at(g), at(m), at(v), at(step), hyper.as_ptr(), at(scale), at(broken)) })
 }
 
 pub fn square_sum(x: &Tensor) -> Result<f64, Fault> {

@@ -4,7 +4,9 @@
 //! - [`Executable`] runs a program's instructions in order, without libtorch's autograd: the backward
 //!   pass is part of the program. `ops/X.rs` lowers the operation of `graph/ops/X.rs`.
 //! - [`Weights`] and [`AdamWState`] hold all parameters in one flat tensor each.
-//! - `kernels.cpp` and `rows.cpp` are our C++, and `pool.cpp` is where CPU tensors lie; `kernels.rs` is the only way there.
+//! - Our C++ is loops over rows (`rows.cpp`), attention (`attention.cpp`), and what calls them on tensors
+//!   (`kernels.cpp`, `losses.cpp`, `attention_door.cpp`); `pool.cpp` is where CPU tensors lie. `kernels.rs` is the
+//!   only way there.
 //!
 //! # Precision
 //! `Elem::Compute` is the run's precision, `Elem::Wide` fp32 (f64 in fp64). Norm statistics, softmax,
@@ -18,6 +20,8 @@ pub mod execute;
 pub mod kernels;
 pub mod ops;
 pub mod optimizer;
+pub mod places;
+pub mod timings;
 pub mod weights;
 
 pub use batch::inputs;
@@ -25,6 +29,7 @@ pub use cache::Cache;
 pub use error::{Fault, LowerError};
 pub use execute::{Executable, Outputs};
 pub use optimizer::{AdamWState, Ema, GradBuffer, StepStats};
+pub use timings::{Part, Timings};
 pub use weights::{Weights, hash_tensors};
 
 use crate::check::spec::Precision;

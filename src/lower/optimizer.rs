@@ -1,13 +1,14 @@
 //! Gradients to new weights: AdamW with decoupled decay (Loshchilov and Hutter 2019), as
 //! `torch.optim.AdamW` computes it, behind `torch.nn.utils.clip_grad_norm_`. Everything runs on the
-//! flat tensors: one kernel on a CPU, a dozen large operations elsewhere, and one look at the device.
+//! flat tensors: one kernel of ours on a CPU, libtorch's fused one elsewhere, and one look at the device.
 
 use super::error::{Fault, LowerError};
 use super::kernels::{self, AdamWConstants};
+use super::ops::Destination;
 use super::weights::{self, Layout, Weights};
 use crate::check::spec::AdamW;
 use crate::store::TensorData;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// What `clip_grad_norm_` adds to the norm.
 const CLIP_EPS: f64 = 1e-6;
@@ -31,13 +32,30 @@ impl GradBuffer {
 
     /// Adds one micro-batch's gradients (`Outputs::grads`). The first after a step replaces.
     pub fn accumulate(&mut self, grads: &[Option<Tensor>]) -> Result<(), LowerError> {
+        self.accumulate_but(grads, |_| false)
+    }
+
+    /// Where the gradient of parameter `i` may be written, or added to, as it is made. Every gradient that is made
+    /// so has to be left out of the `accumulate_but` that follows.
+    pub(super) fn place(&self, i: usize) -> Option<Destination> {
+        let tensor = self.views.get(i)?.shallow_clone();
+        Some(Destination { tensor, adds: !self.is_stale })
+    }
+
+    /// As [`GradBuffer::accumulate`], but for what is there already.
+    pub(super) fn accumulate_but(
+        &mut self,
+        grads: &[Option<Tensor>],
+        is_there: impl Fn(usize) -> bool,
+    ) -> Result<(), LowerError> {
         if grads.len() != self.views.len() {
             return Err(LowerError::Params { got: grads.len(), takes: self.views.len() });
         }
         let is_stale = std::mem::replace(&mut self.is_stale, false);
         tch::no_grad(|| {
-            for (view, grad) in self.views.iter_mut().zip(grads) {
+            for (i, (view, grad)) in self.views.iter_mut().zip(grads).enumerate() {
                 match grad {
+                    Some(_) if is_there(i) => {}
                     Some(grad) if is_stale => view.f_copy_(grad)?,
                     Some(grad) => view.f_add_(grad).map(drop)?,
                     None if is_stale => view.f_zero_().map(drop)?,
@@ -95,13 +113,15 @@ impl AdamWState {
         grads.is_stale = true;
         let step = || match weights.flat.device() {
             Device::Cpu => self.fused(weights, grads, constants, clip),
-            Device::Cuda(_) | Device::Mps | Device::Vulkan => self.composed(weights, grads, constants, clip),
+            Device::Cuda(_) | Device::Mps | Device::Vulkan => {
+                self.on_device(weights, grads, optimizer, lr, clip, step_number)
+            }
         };
         tch::no_grad(step).map_err(LowerError::Optimizer)
     }
 
-    /// The same step from libtorch's operations, as it runs on other devices than a CPU.
-    pub fn step_composed(
+    /// The same step with libtorch's kernel, as it runs on other devices than a CPU.
+    pub fn step_on_device(
         &mut self,
         weights: &mut Weights,
         grads: &mut GradBuffer,
@@ -110,9 +130,8 @@ impl AdamWState {
         clip: Option<f64>,
         step_number: u64,
     ) -> Result<StepStats, LowerError> {
-        let constants = constants(optimizer, lr, step_number);
         grads.is_stale = true;
-        tch::no_grad(|| self.composed(weights, grads, constants, clip)).map_err(LowerError::Optimizer)
+        tch::no_grad(|| self.on_device(weights, grads, optimizer, lr, clip, step_number)).map_err(LowerError::Optimizer)
     }
 
     fn fused(
@@ -138,44 +157,41 @@ impl AdamWState {
         Ok(StepStats { grad_norm, clipped: factor < 1.0, update_ratio, finite: true })
     }
 
-    /// The device itself turns a step with a non-finite norm into one that changes nothing, so that it
-    /// need not be waited for.
-    fn composed(
+    /// With libtorch's fused kernel. The device itself turns a step with a non-finite norm into one that changes
+    /// nothing, so that it need not be waited for.
+    fn on_device(
         &mut self,
         weights: &mut Weights,
         grads: &mut GradBuffer,
-        constants: [AdamWConstants; 2],
+        optimizer: &AdamW,
+        lr: f64,
         clip: Option<f64>,
+        step_number: u64,
     ) -> Result<StepStats, Fault> {
-        let g = &mut grads.flat;
+        let (p, g) = (&mut weights.flat, &mut grads.flat);
         let norm = g.f_norm()?;
-        let finite = norm.f_isfinite()?;
-        let one = norm.f_ones_like()?;
-        if let Some(clip) = clip {
-            let factor = norm.f_add_scalar(CLIP_EPS)?.f_reciprocal()?.f_mul_scalar(clip)?.f_clamp_max(1.0)?;
-            let _ = g.f_mul_(&factor)?;
-        }
-        let _ = g.f_masked_fill_(&finite.f_logical_not()?, 0.0)?;
-        let flag = finite.f_to_kind(g.f_kind()?)?;
-        // `value` where the step is taken, 1 where it is not.
-        let or_one = |value: f64| one.f_add(&flag.f_mul_scalar(value - 1.0)?);
-        let [shared, _] = constants;
-        let _ = self.m.f_mul_(&or_one(shared.beta1)?)?.f_add_(&g.f_mul_scalar(1.0 - shared.beta1)?)?;
-        let _ = self.v.f_mul_(&or_one(shared.beta2)?)?.f_add_(&g.f_square()?.f_mul_scalar(1.0 - shared.beta2)?)?;
-        let denominator = self.v.f_sqrt()?.f_div_scalar_(shared.root_correction2)?.f_add_scalar_(shared.eps)?;
-        let mut change = self.m.f_div(&denominator)?.f_mul_(&flag.f_mul_scalar(-shared.step_size)?)?;
-        let p = &mut weights.flat;
-        for (constants, range) in constants.iter().zip([self.layout.decayed(), self.layout.not_decayed()]) {
-            if constants.decay_factor != 1.0 {
-                let part = |x: &Tensor| x.f_narrow(0, range.start, range.end - range.start);
-                let _ = part(&change)?.f_add_(&part(p)?.f_mul(&flag.f_mul_scalar(constants.decay_factor - 1.0)?)?)?;
+        let broken = norm.f_isfinite()?.f_logical_not()?.f_to_kind(Kind::Float)?;
+        // The kernel divides gradients by this.
+        let scale = match clip {
+            Some(clip) => norm.f_add_scalar(CLIP_EPS)?.f_div_scalar(clip)?.f_clamp_min(1.0)?.f_to_kind(Kind::Float)?,
+            None => norm.f_ones_like()?.f_to_kind(Kind::Float)?,
+        };
+        let weight_norm = p.f_norm()?;
+        let old = p.f_detach_copy()?;
+        let step = Tensor::f_full([1], step_number as f64, (Kind::Float, p.device()))?;
+        for (decay, range) in [(optimizer.weight_decay, self.layout.decayed()), (0.0, self.layout.not_decayed())] {
+            let n = range.end - range.start;
+            if n == 0 {
+                continue;
             }
+            let part = |x: &Tensor| x.f_narrow(0, range.start, n);
+            let parts = [part(p)?, part(g)?, part(&self.m)?, part(&self.v)?];
+            let hyper = [lr, optimizer.beta1, optimizer.beta2, decay, optimizer.eps];
+            kernels::fused_adamw(parts.each_ref(), &step, hyper, &scale, &broken)?;
         }
-        let sums = Tensor::f_stack(&[norm, p.f_norm()?, change.f_norm()?], 0)?;
-        let _ = p.f_add_(&change)?;
-        change = sums;
-        let values = Vec::<f64>::try_from(&change)?;
-        let [grad_norm, weight_norm, change_norm] = values[..] else { return Err(Fault::Shape(change.size())) };
+        let sums = Tensor::f_stack(&[norm, weight_norm, p.f_sub(&old)?.f_norm()?], 0)?;
+        let values = Vec::<f64>::try_from(&sums.f_to_kind(Kind::Double)?)?;
+        let [grad_norm, weight_norm, change_norm] = values[..] else { return Err(Fault::Shape(sums.size())) };
         let update_ratio = if weight_norm > 0.0 { change_norm / weight_norm } else { 0.0 };
         let finite = grad_norm.is_finite();
         Ok(StepStats { grad_norm, clipped: finite && clip_factor(grad_norm, clip) < 1.0, update_ratio, finite })

@@ -162,6 +162,48 @@ static void rope(const T* __restrict x, int64_t x_step, T* __restrict y, int64_t
   }
 }
 
+// Heads of one position, `x_step` and `y_step` elements apart.
+template <class T>
+static void norm_rope(const T* __restrict x, int64_t x_step, const T* __restrict gain, const wide<T>* __restrict cos, const wide<T>* __restrict sin, T* __restrict y, int64_t y_step,
+                      wide<T>* __restrict rstd, int64_t n, int64_t d, double eps) {
+  using A = wide<T>;
+  const int64_t half = d / 2;
+  for (int64_t i = 0; i < n; ++i, x += x_step, y += y_step) {
+    A squares = sum<A>(d, [=](int64_t j) { return load(x[j]) * load(x[j]); });
+    A r = A(1) / root(squares / A(d) + A(eps));
+    rstd[i] = r;
+    for (int64_t j = 0; j < half; ++j) {
+      A a = load(x[j]) * r * load(gain[j]), b = load(x[half + j]) * r * load(gain[half + j]);
+      store(&y[j], a * cos[j] - b * sin[j]);
+      store(&y[half + j], b * cos[j] + a * sin[j]);
+    }
+  }
+}
+
+template <class T>
+static void norm_rope_grad(const T* __restrict dy, int64_t dy_step, const T* __restrict x, int64_t x_step, const wide<T>* __restrict rstd, const T* __restrict gain,
+                           const wide<T>* __restrict cos, const wide<T>* __restrict sin, T* __restrict dx, int64_t dx_step, wide<T>* __restrict dgain, int64_t n, int64_t d) {
+  using A = wide<T>;
+  const int64_t half = d / 2;
+  // The two halves of a product with the gain, summed side by side.
+  for (int64_t i = 0; i < n; ++i, dy += dy_step, x += x_step, dx += dx_step) {
+    A r = rstd[i];
+    A dot = sum<A>(half, [=](int64_t j) {
+      A a = load(dy[j]), b = load(dy[half + j]);
+      return (a * cos[j] + b * sin[j]) * load(gain[j]) * load(x[j]) + (b * cos[j] - a * sin[j]) * load(gain[half + j]) * load(x[half + j]);
+    });
+    A share = r * r * dot / A(d);
+    for (int64_t j = 0; j < half; ++j) {
+      A a = load(dy[j]), b = load(dy[half + j]), u = load(x[j]), v = load(x[half + j]);
+      A da = a * cos[j] + b * sin[j], db = b * cos[j] - a * sin[j];
+      dgain[j] += da * u * r;
+      dgain[half + j] += db * v * r;
+      store(&dx[j], r * (da * load(gain[j]) - u * share));
+      store(&dx[half + j], r * (db * load(gain[half + j]) - v * share));
+    }
+  }
+}
+
 template <class T>
 static void silu(const T* __restrict x, T* __restrict y, int64_t n) {
   using A = wide<T>;
@@ -428,7 +470,7 @@ static void dropped(const Draw& draw, uint8_t* __restrict out, int64_t from, int
 
 template <class T>
 static constexpr Rows<T> rows() {
-  return {rms_norm<T>, rms_norm_grad<T>, layer_norm<T>, layer_norm_grad<T>, rope<T>,
+  return {rms_norm<T>, rms_norm_grad<T>, layer_norm<T>, layer_norm_grad<T>, rope<T>, norm_rope<T>, norm_rope_grad<T>,
           silu<T>,     silu_grad<T>,     swiglu<T>,     swiglu_grad<T>,     nll<T>,
           nll_grad<T>, nll_step<T>,      mixture<T>,
           mixture_grad<T>, embed_grad<T>};

@@ -35,6 +35,11 @@ struct Rows {
   // Turns n rows of one position, which lie `x_step` and `y_step` elements apart; cos and sin have d / 2 elements.
   void (*rope)(const T* x, int64_t x_step, T* y, int64_t y_step, const A* cos, const A* sin, A sign, int64_t n,
                int64_t d);
+  // Both at once, on the heads of one position. The gradient adds to dgain [d].
+  void (*norm_rope)(const T* x, int64_t x_step, const T* gain, const A* cos, const A* sin, T* y, int64_t y_step, A* rstd,
+                    int64_t n, int64_t d, double eps);
+  void (*norm_rope_grad)(const T* dy, int64_t dy_step, const T* x, int64_t x_step, const A* rstd, const T* gain,
+                         const A* cos, const A* sin, T* dx, int64_t dx_step, A* dgain, int64_t n, int64_t d);
   // n elements.
   void (*silu)(const T* x, T* y, int64_t n);
   void (*silu_grad)(const T* dy, const T* x, T* dx, int64_t n);

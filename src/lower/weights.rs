@@ -34,9 +34,11 @@ impl Layout {
     pub fn new(params: &[ParamInstance]) -> Layout {
         let mut offsets = vec![0i64; params.len()];
         let (mut end, mut n_decayed) = (0u64, 0);
+        let mut order: Vec<(&ParamInstance, &mut i64)> = params.iter().zip(&mut offsets).collect();
+        order.sort_by_key(|(param, _)| param.place);
         for decays in [true, false] {
-            for (param, offset) in params.iter().zip(&mut offsets).filter(|(p, _)| p.decays() == decays) {
-                *offset = end as i64;
+            for (param, offset) in order.iter_mut().filter(|(p, _)| p.decays() == decays) {
+                **offset = end as i64;
                 end += param.n_elements().next_multiple_of(ALIGN);
             }
             if decays {

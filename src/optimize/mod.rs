@@ -7,6 +7,8 @@
 
 mod fuse_gates;
 mod fuse_head;
+mod fuse_norm_rope;
+mod fuse_projections;
 mod prune_rows;
 mod rebuild;
 pub mod recompute;
@@ -15,7 +17,7 @@ use crate::check::spec::Objective;
 use crate::graph::ops::Mismatch;
 use crate::graph::training::{TrainingError, differentiated, loss_graph, with_loss};
 use crate::graph::validate::validate;
-use crate::graph::{Graph, ValidGraph};
+use crate::graph::{Graph, ValidGraph, without_dropout};
 use crate::objective::{self, Loss};
 use crate::program::{Conditions, StepMemory, flatten, step_memory};
 use std::collections::BTreeSet;
@@ -26,12 +28,15 @@ pub enum Pass {
     PruneRows,
     FuseHead,
     FuseGates,
+    FuseNormRope,
+    FuseProjections,
     Recompute,
 }
 
 impl Pass {
     /// In the order in which they run.
-    pub const ALL: [Pass; 4] = [Pass::PruneRows, Pass::FuseHead, Pass::FuseGates, Pass::Recompute];
+    pub const ALL: [Pass; 6] =
+        [Pass::PruneRows, Pass::FuseHead, Pass::FuseGates, Pass::FuseNormRope, Pass::FuseProjections, Pass::Recompute];
 
     pub fn parse(name: &str) -> Option<Pass> {
         Pass::ALL.into_iter().find(|pass| pass.name() == name)
@@ -43,6 +48,8 @@ impl Pass {
             Pass::PruneRows => "prune_rows",
             Pass::FuseHead => "fuse_head",
             Pass::FuseGates => "fuse_gates",
+            Pass::FuseNormRope => "fuse_norm_rope",
+            Pass::FuseProjections => "fuse_projections",
             Pass::Recompute => "recompute",
         }
     }
@@ -127,6 +134,13 @@ pub fn loss(model: &ValidGraph, goal: Goal, passes: &Passes) -> Result<ValidGrap
     optimized(loss_graph(model, goal.live, goal.loss)?, goal, passes)
 }
 
+/// A model that is asked for logits of some positions: its output `logits` is `[R, vocab]`, of the positions that
+/// `Input::Rows` names. What it trained with is dropped nowhere.
+pub fn asked(model: &ValidGraph, passes: &Passes) -> Result<ValidGraph, TrainingError> {
+    let model = changed(without_dropout(model), &[|graph| prune_rows::prune_output(graph, "logits")])?;
+    fused(model, passes)
+}
+
 /// The training graph of a model, optimized.
 pub fn training(model: &ValidGraph, goal: Goal, passes: &Passes) -> Result<ValidGraph, TrainingError> {
     let loss = optimized(with_loss(model, goal.live, goal.loss)?, goal, passes)?;
@@ -149,16 +163,26 @@ pub fn training_within(model: &ValidGraph, goal: Goal, passes: &Passes, room: Ro
     }
 }
 
+/// Through the passes that know nothing of a loss.
+fn fused(model: ValidGraph, passes: &Passes) -> Result<ValidGraph, TrainingError> {
+    let passes = passes.clone().without(&[Pass::PruneRows, Pass::FuseHead]);
+    let goal = Goal { live: 0, loss: Loss::CrossEntropy, reads_some: false };
+    optimized(model, goal, &passes)
+}
+
 fn optimized(loss: ValidGraph, goal: Goal, passes: &Passes) -> Result<ValidGraph, TrainingError> {
     let mut all: Vec<fn(&mut Graph) -> Result<(), Mismatch>> = vec![];
-    if goal.reads_some && passes.has(Pass::PruneRows) {
-        all.push(prune_rows::prune_rows);
-    }
-    if passes.has(Pass::FuseHead) {
-        all.push(fuse_head::fuse_head);
-    }
-    if passes.has(Pass::FuseGates) {
-        all.push(fuse_gates::fuse_gates);
+    for pass in Pass::ALL.into_iter().filter(|pass| passes.has(*pass)) {
+        all.push(match pass {
+            Pass::PruneRows if !goal.reads_some => continue,
+            Pass::PruneRows => prune_rows::prune_rows,
+            Pass::FuseHead => fuse_head::fuse_head,
+            Pass::FuseGates => fuse_gates::fuse_gates,
+            Pass::FuseNormRope => fuse_norm_rope::fuse_norm_rope,
+            Pass::FuseProjections => fuse_projections::fuse_projections,
+            // On the graph with its backward pass, and in need alone.
+            Pass::Recompute => continue,
+        });
     }
     changed(loss, &all)
 }

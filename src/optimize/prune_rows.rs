@@ -6,6 +6,8 @@
 //! last output projection and feed-forward, the final norm and the head on masked positions alone. Exact: a row's
 //! result does not depend on the other rows.
 //!
+//! Text is drawn from the same rows: of a model's logits those that are asked for.
+//!
 //! Assumes a loss graph (outputs `loss` and `nll`) without a backward pass. Guarantees the same `loss`; `nll` is 0
 //! where the loss does not read. Differentiation of the result prunes the backward pass.
 
@@ -26,6 +28,34 @@ pub fn prune_rows(graph: &mut Graph) -> Result<(), Mismatch> {
     let (body, places, _) = rebuilt(graph, &root, &found, nll, None)?;
     let here = |value: &Value| places.get(value).copied().unwrap_or(*value);
     graph.outputs.iter_mut().for_each(|(_, value)| *value = here(value));
+    if let Some(root) = graph.bodies.get_mut(0) {
+        *root = body;
+    }
+    Ok(())
+}
+
+/// As [`prune_rows`], of a model of which rows of one output are read: it becomes those rows, `[R, ..]`.
+pub fn prune_output(graph: &mut Graph, name: &str) -> Result<(), Mismatch> {
+    let (Some(root), Some(wanted)) = (graph.body(Graph::ROOT).cloned(), graph.output(name)) else { return Ok(()) };
+    let found = pruned(&root, Some(wanted));
+    let (body, places, rows) = rebuilt(graph, &root, &found, None, Some(wanted))?;
+    let (mut body, mut rows) = (body, rows);
+    if rows.is_none() {
+        // What mixes positions gives it: then only the output is gathered.
+        let mut rebuild = Rebuild::of(&root);
+        for (index, node) in root.nodes() {
+            rebuild.copy(index, node)?;
+        }
+        let like = root.node(wanted.node).ok_or_else(|| Mismatch("no such output".into()))?;
+        rows = Some(Gathered::default().get(&mut rebuild, wanted, like)?);
+        body = rebuild.finish()?.0;
+    }
+    for (other, value) in &mut graph.outputs {
+        *value = match rows {
+            Some(rows) if other == name => rows,
+            _ => places.get(value).copied().unwrap_or(*value),
+        };
+    }
     if let Some(root) = graph.bodies.get_mut(0) {
         *root = body;
     }

@@ -1,9 +1,9 @@
 //! A body made anew from another: passes copy node by node, in order, and put something else where they want to.
 
 use crate::graph::ops::Mismatch;
-use crate::graph::{Body, Node, Op, Type, Value};
+use crate::graph::{Body, Graph, Node, Op, Type, Value};
 use petgraph::graph::NodeIndex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The new body so far, and where the old one's values are in it.
 pub struct Rebuild<'a> {
@@ -23,6 +23,11 @@ impl<'a> Rebuild<'a> {
         self.places.get(&old).copied()
     }
 
+    /// As [`Rebuild::place`], of a value that has to be there.
+    pub fn placed(&self, old: Value) -> Result<Value, Mismatch> {
+        self.place(old).ok_or_else(|| lost(self.old, old))
+    }
+
     pub fn put(&mut self, old: Value, new: Value) {
         self.places.insert(old, new);
     }
@@ -30,7 +35,7 @@ impl<'a> Rebuild<'a> {
     /// The old inputs of an old node, where they are now.
     pub fn inputs(&self, of: NodeIndex) -> Result<Vec<Value>, Mismatch> {
         let inputs = self.old.inputs(of);
-        inputs.iter().map(|v| self.place(*v).ok_or_else(|| lost(self.old, *v))).collect()
+        inputs.iter().map(|v| self.placed(*v)).collect()
     }
 
     /// The node as it was.
@@ -68,6 +73,60 @@ impl<'a> Rebuild<'a> {
             old.results.iter().map(|v| places.get(v).copied().ok_or_else(|| lost(old, *v))).collect();
         self.new.results = results?;
         Ok((self.new, self.places))
+    }
+}
+
+/// Rebuilds every body in which `find` finds something. `find` is told which values are outputs of the graph.
+pub fn over_bodies<T>(
+    graph: &mut Graph,
+    find: impl Fn(&Body, &Alone<'_>) -> Vec<T>,
+    emit: impl Fn(&mut Rebuild<'_>, &[T], NodeIndex, &Node) -> Result<(), Mismatch>,
+) -> Result<(), Mismatch> {
+    let named: BTreeSet<Value> = graph.outputs.iter().map(|(_, value)| *value).collect();
+    for i in 0..graph.bodies.len() {
+        let Some(body) = graph.bodies.get(i).cloned() else { continue };
+        let found = find(&body, &Alone { users: users(&body), body: &body, named: (i == 0).then_some(&named) });
+        if found.is_empty() {
+            continue;
+        }
+        let mut rebuild = Rebuild::of(&body);
+        for (index, node) in body.nodes() {
+            emit(&mut rebuild, &found, index, node)?;
+        }
+        let (rebuilt, places) = rebuild.finish()?;
+        if i == 0 {
+            let here = |value: &Value| places.get(value).copied().unwrap_or(*value);
+            graph.outputs.iter_mut().for_each(|(_, value)| *value = here(value));
+            graph.grads.iter_mut().for_each(|(_, value)| *value = here(value));
+        }
+        if let Some(slot) = graph.bodies.get_mut(i) {
+            *slot = rebuilt;
+        }
+    }
+    Ok(())
+}
+
+/// Who reads the values of a body.
+pub struct Alone<'a> {
+    users: BTreeMap<Value, Vec<NodeIndex>>,
+    body: &'a Body,
+    named: Option<&'a BTreeSet<Value>>,
+}
+
+impl Alone<'_> {
+    /// The one node that reads a value, which nobody outside the body reads.
+    pub fn reader(&self, value: Value) -> Option<NodeIndex> {
+        let outside = self.body.results.contains(&value) || self.named.is_some_and(|named| named.contains(&value));
+        match self.users.get(&value)?.as_slice() {
+            [one] if !outside => Some(*one),
+            _ => None,
+        }
+    }
+
+    /// Whether nobody at all reads a value.
+    pub fn is_unread(&self, value: Value) -> bool {
+        let outside = self.body.results.contains(&value) || self.named.is_some_and(|named| named.contains(&value));
+        !outside && !self.users.contains_key(&value)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::graph::ops::Mismatch;
 use crate::graph::training::TrainingError;
 use crate::graph::validate::validate;
 use crate::graph::{Body, BodyId, Graph, Node, Op, Region, Type, ValidGraph, Value};
-use crate::program::scratch::shares_memory;
+use crate::program::scratch::{bytes_of, is_joint, shares_memory};
 use crate::program::{flatten, memory::Conditions, step_memory};
 use petgraph::graph::NodeIndex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -147,7 +147,11 @@ impl Kept {
             let body = graph.body(id)?;
             // Views of what is there anyway cost nothing.
             body.node(value.node)?.op.operation()?;
-            let bytes = crate::program::scratch::bytes_of(body.type_of(value)?, of);
+            let node = body.node(value.node)?;
+            let bytes = match is_joint(&node.op) {
+                true => node.types.iter().map(|ty| bytes_of(ty, of)).sum(),
+                false => bytes_of(body.type_of(value)?, of),
+            };
             let group = Group { entries, bytes, pair, body: id };
             self.cost(graph, &[&group], of).map(|_| group)
         };
@@ -364,7 +368,10 @@ fn storage(body: &Body, mut value: Value, of: &Conditions) -> Value {
     {
         value = *input;
     }
-    value
+    match body.node(value.node) {
+        Some(node) if is_joint(&node.op) => Value { port: 0, ..value },
+        _ => value,
+    }
 }
 
 /// The nodes of a forward body that make these values from the sources, in order. Nothing if one of them is carried

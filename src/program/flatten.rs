@@ -48,7 +48,7 @@ pub fn flatten(valid: &ValidGraph) -> Program {
         let Some(param) = valid.graph().param(id) else { continue };
         let shape: Vec<_> = param.shape.iter().map(|n| Dim::Fixed(*n)).collect();
         let slot = flattener.slot(Type::compute(shape));
-        flattener.program.params.push(ParamInstance { path, shape: param.shape.clone(), init: param.init });
+        flattener.program.params.push(ParamInstance { path, shape: param.shape.clone(), init: param.init, place: 0 });
         flattener.params.insert((id, indices), slot);
     }
     let values = flattener.body(Graph::ROOT, &[], &[], None);
@@ -275,7 +275,39 @@ impl Flattener<'_> {
         }
         self.program.grads = if valid.graph().grads.is_empty() { vec![] } else { grads };
         self.free_after_last_use();
+        self.place_params();
         self.program
+    }
+
+    /// By path, but what `linears` reads together stands together.
+    fn place_params(&mut self) {
+        let n = self.program.params.len();
+        let mut follows: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        let mut taken: BTreeSet<u32> = BTreeSet::new();
+        for instr in self.program.instrs.iter().filter(|instr| matches!(instr.op, Op::Linears(_))) {
+            let weights: Vec<u32> = instr.inputs.iter().skip(1).map(|slot| slot.0).collect();
+            let distinct: BTreeSet<u32> = weights.iter().copied().collect();
+            let is_free =
+                distinct.len() == weights.len() && distinct.iter().all(|w| !taken.contains(w) && (*w as usize) < n);
+            if let (Some((first, rest)), true) = (weights.split_first(), is_free) {
+                taken.extend(&weights);
+                follows.insert(*first, rest.to_vec());
+            }
+        }
+        let mut next = 0;
+        for i in 0..n as u32 {
+            // Members of a group come with its first.
+            let rest = follows.get(&i);
+            if taken.contains(&i) && rest.is_none() {
+                continue;
+            }
+            for param in std::iter::once(i).chain(rest.into_iter().flatten().copied()) {
+                if let Some(param) = self.program.params.get_mut(param as usize) {
+                    param.place = next;
+                    next += 1;
+                }
+            }
+        }
     }
 
     fn free_after_last_use(&mut self) {

@@ -5,11 +5,12 @@
 //! the corpus are not counted: they are mapped from a file, and the system takes them back when it needs them.
 
 use super::layout::{Block, Layout};
-use super::scratch::{bytes_of, scratch, shares_memory};
+use super::scratch::{bytes_of, is_joint, scratch, shares_memory, writes_in_place};
 use super::{Program, Slot};
 use crate::check::spec::{Arm, Precision};
 use crate::graph::DimSizes;
 use crate::objective;
+use std::collections::BTreeSet;
 
 /// Whose memory it is: a process's, or an allocator's on a GPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -91,9 +92,9 @@ const PROCESS_BYTES: u64 = 391 << 20;
 /// Elements that a parameter's place in a flat tensor is a multiple of.
 const ALIGN: u64 = 64;
 
-/// Copies of the state that the update makes for itself where it is composed of libtorch's operations: the
-/// denominator, the change and a product. On a CPU it is one kernel, in place.
-const UPDATE_COPIES_GPU: u64 = 3;
+/// Copies of the weights that the update makes where libtorch's kernel does it: what they were, and the difference. On a
+/// CPU it is one kernel of ours, in place.
+const UPDATE_COPIES_GPU: u64 = 2;
 
 /// The memory of a training step. Assumes a program with a backward pass, as `flatten` makes it.
 pub fn step_memory(program: &Program, of: &Conditions) -> StepMemory {
@@ -128,6 +129,8 @@ fn peak(program: &Program, of: &Conditions) -> u64 {
     let mut storage_of: Vec<usize> = (0..n).collect();
     let mut storages: Vec<Storage> = vec![Storage::default(); n];
     let bytes = |slot: &Slot| program.types.get(slot.0 as usize).map_or(0, |ty| bytes_of(ty, of));
+    let read: BTreeSet<Slot> = program.instrs.iter().flat_map(|instr| instr.inputs.iter().copied()).collect();
+    let grads: BTreeSet<Slot> = program.grads.iter().flatten().copied().filter(|slot| !read.contains(slot)).collect();
     let mut layout = Layout::default();
     for (_, slot) in &program.inputs {
         layout.take(bytes(slot));
@@ -142,15 +145,18 @@ fn peak(program: &Program, of: &Conditions) -> u64 {
         let types = |slots: &[Slot]| slots.iter().filter_map(|slot| program.types.get(slot.0 as usize)).collect();
         let (inputs, outputs): (Vec<_>, Vec<_>) = (types(&instr.inputs), types(&instr.outputs));
         let own = layout.take(scratch(&instr.op, &inputs, &outputs, of));
-        for slot in &instr.outputs {
-            let place = shared.unwrap_or(slot.0 as usize);
+        let joint = instr.outputs.first().filter(|_| is_joint(&instr.op)).map(|slot| slot.0 as usize);
+        for (i, slot) in instr.outputs.iter().enumerate() {
+            let place = shared.or(joint).unwrap_or(slot.0 as usize);
             if let Some(entry) = storage_of.get_mut(slot.0 as usize) {
                 *entry = place;
             }
             if let Some(storage) = storages.get_mut(place) {
                 storage.n_slots += 1;
-                if shared.is_none() {
-                    storage.block = layout.take(bytes(slot));
+                let is_elsewhere = writes_in_place(&instr.op) && grads.contains(slot);
+                if shared.is_none() && !is_elsewhere && (joint.is_none() || i == 0) {
+                    let n = if joint.is_some() { instr.outputs.iter().map(bytes).sum() } else { bytes(slot) };
+                    storage.block = layout.take(n);
                 }
             }
         }

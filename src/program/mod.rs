@@ -4,10 +4,12 @@
 pub mod flatten;
 pub mod layout;
 pub mod memory;
+pub mod phase;
 pub mod scratch;
 
 pub use flatten::flatten;
 pub use memory::{Conditions, Place, StepMemory, step_memory};
+pub use phase::Phase;
 
 use crate::graph::ops::Input;
 use crate::graph::{Init, Op, Type};
@@ -35,6 +37,9 @@ pub struct ParamInstance {
     pub path: String,
     pub shape: Vec<u64>,
     pub init: Init,
+    /// Its place among all parameters where they lie in one flat tensor: in the order of paths, but parameters that
+    /// one product reads follow each other.
+    pub place: u32,
 }
 
 impl ParamInstance {

@@ -37,6 +37,16 @@ pub fn shares_memory(op: &Op, of: &Conditions) -> bool {
     }
 }
 
+/// Whether the outputs are parts of one tensor, which lives as long as the last of them.
+pub fn is_joint(op: &Op) -> bool {
+    matches!(op, Op::Linears(_))
+}
+
+/// Whether a parameter's gradient is written to where gradients are added up, if nobody else reads it.
+pub fn writes_in_place(op: &Op) -> bool {
+    matches!(op, Op::LinearWeightGrad(_) | Op::LinearsGrad(_) | Op::HeadLossGrad(_) | Op::HeadLossStep(_))
+}
+
 /// Bytes that an operation makes besides its outputs and has at once at most. Operations that are one kernel, or one
 /// call of libtorch, make nothing worth counting.
 pub fn scratch(op: &Op, inputs: &[&Type], outputs: &[&Type], of: &Conditions) -> u64 {
@@ -46,6 +56,10 @@ pub fn scratch(op: &Op, inputs: &[&Type], outputs: &[&Type], of: &Conditions) ->
     let widened = |n: u64| if is_narrow { n * wide } else { 0 };
     match op {
         Op::LinearWeightGrad(_) if is_narrow => outputs.first().map_or(0, |dw| dw.n_elements(of.sizes) * compute),
+        // Weights that do not lie one after the other are joined first.
+        Op::Linears(_) => (1..inputs.len()).map(n).sum::<u64>() * compute,
+        // And so is the gradient of all of them, before it is wide.
+        Op::LinearsGrad(_) => 2 * (1..=inputs.len() / 2).map(n).sum::<u64>() * compute,
         Op::HeadLoss(_) => head(inputs, of, 1).chunk,
         // Logits and their gradient.
         Op::HeadLossGrad(_) => head(inputs, of, 2).all(),

@@ -1,5 +1,6 @@
 //! Generative perplexity: what a next-token model, trained on real text, makes of text that another model drew.
 
+use super::asked_rows;
 use crate::check::spec::Vocab;
 use crate::graph::ops::Input;
 use crate::lower::{Executable, LowerError};
@@ -42,13 +43,13 @@ pub(super) fn judge(
     // Output i has read the end of document before and i tokens: it predicts token i.
     let read: Vec<i64> = std::iter::once(vocab.eod as i64).chain(tokens.iter().map(|id| i64::from(*id))).collect();
     let read = Tensor::f_from_slice(&read)?.f_narrow(0, 0, tokens.len() as i64)?.f_unsqueeze(0)?;
-    let outputs = executable.run(params, &[(Input::Tokens, read.f_to_device(device)?)])?;
-    let logits = outputs.named.get("logits").ok_or(LowerError::MissingInput("logits"))?;
     let places: Vec<i64> = of.iter().map(|place| *place as i64).collect();
+    let mut inputs = vec![(Input::Tokens, read.f_to_device(device)?)];
+    inputs.extend(asked_rows(&places, [1, tokens.len() as i64], device)?);
+    let outputs = executable.run(params, &inputs)?;
+    let logits = outputs.named.get("logits").ok_or(LowerError::MissingInput("logits"))?;
     let targets: Vec<i64> = of.iter().filter_map(|place| tokens.get(*place)).map(|id| i64::from(*id)).collect();
     let chosen = logits
-        .f_squeeze_dim(0)?
-        .f_index_select(0, &Tensor::f_from_slice(&places)?.f_to_device(device)?)?
         .f_narrow(1, 0, vocab.n_predictable() as i64)?
         .f_to_device(Device::Cpu)?
         .f_log_softmax(1, Kind::Double)?

@@ -68,14 +68,16 @@ impl<'a> Model<'a> {
         Model { cached: false, ..self }
     }
 
-    /// Questions about texts of one length, all of whose tokens from `first` on are read.
+    /// Questions about texts of one length, all of whose tokens from `first` on are read, and the positions asked for.
     fn inputs(&self, questions: &[Question<'_>], first: usize) -> Result<Vec<(Input, Tensor)>, LowerError> {
         let ids: Vec<i64> =
             questions.iter().flat_map(|q| q.tokens.iter().skip(first)).map(|id| i64::from(*id)).collect();
         let n_texts = questions.len() as i64;
         let length = questions.first().map_or(0, |q| q.tokens.len()).saturating_sub(first) as i64;
         let tokens = Tensor::f_from_slice(&ids)?.f_view([n_texts, length])?.f_to_device(self.device)?;
+        let rows = self.asked(questions, first, length.max(0) as usize)?;
         let mut inputs = vec![(Input::Tokens, tokens)];
+        inputs.extend(asked_rows(&rows, [n_texts, length], self.device)?);
         if self.reads_noise_level {
             let levels: Vec<f64> = questions.iter().map(|q| q.t.unwrap_or(0.0)).collect();
             inputs.push((Input::NoiseLevel, Tensor::f_from_slice(&levels)?.f_to_device(self.device)?));
@@ -83,15 +85,8 @@ impl<'a> Model<'a> {
         Ok(inputs)
     }
 
-    /// The rows that were asked for, of outputs whose first position is `first`.
-    fn rows(
-        &self,
-        outputs: &Outputs,
-        questions: &[Question<'_>],
-        first: usize,
-    ) -> Result<Vec<Vec<Vec<f64>>>, LowerError> {
-        let logits = outputs.named.get("logits").ok_or(LowerError::MissingInput("logits"))?;
-        let length = questions.first().map_or(0, |q| q.tokens.len()).saturating_sub(first);
+    /// The rows that predict what is asked for, among `length` positions from `first` on.
+    fn asked(&self, questions: &[Question<'_>], first: usize, length: usize) -> Result<Vec<i64>, LowerError> {
         let mut places = vec![];
         for (text, question) in questions.iter().enumerate() {
             for at in question.at {
@@ -100,11 +95,15 @@ impl<'a> Model<'a> {
                 places.push((text * length + place.ok_or_else(outside)?) as i64);
             }
         }
+        Ok(places)
+    }
+
+    /// The answers, in the order of the questions.
+    fn rows(&self, outputs: &Outputs, questions: &[Question<'_>]) -> Result<Vec<Vec<Vec<f64>>>, LowerError> {
+        let logits = outputs.named.get("logits").ok_or(LowerError::MissingInput("logits"))?;
         let live = self.vocab.n_predictable() as usize;
-        // Rows are chosen and narrowed on the device, so only what is asked for is moved.
+        // Narrowed on the device, so only what can be predicted is moved.
         let chosen = logits
-            .f_reshape([-1, self.vocab.size as i64])?
-            .f_index_select(0, &Tensor::f_from_slice(&places)?.f_to_device(self.device)?)?
             .f_narrow(1, 0, live as i64)?
             .f_to_kind(Kind::Double)?
             .f_to_device(Device::Cpu)?
@@ -117,7 +116,7 @@ impl<'a> Model<'a> {
 
     fn whole(&self, questions: &[Question<'_>]) -> Result<Vec<Vec<Vec<f64>>>, LowerError> {
         let outputs = self.executable.run(self.params, &self.inputs(questions, 0)?)?;
-        self.rows(&outputs, questions, 0)
+        self.rows(&outputs, questions)
     }
 
     /// Reads what the cache does not hold, and keeps of it what is final.
@@ -126,8 +125,22 @@ impl<'a> Model<'a> {
         let inputs = self.inputs(questions, first)?;
         let outputs = self.executable.run_after(self.params, &inputs, cache, true)?;
         cache.truncate(questions.iter().map(|q| q.n_final).min().unwrap_or(0) as u64)?;
-        self.rows(&outputs, questions, first)
+        self.rows(&outputs, questions)
     }
+}
+
+/// `Input::Rows` and `Input::Places` of what is asked. Never empty: without a question the first position is read.
+fn asked_rows(rows: &[i64], shape: [i64; 2], device: Device) -> Result<[(Input, Tensor); 2], LowerError> {
+    let rows = if rows.is_empty() { &[0] } else { rows };
+    let [n_texts, length] = shape;
+    let mut places = vec![0i64; (n_texts * length).max(0) as usize];
+    for (i, row) in rows.iter().enumerate() {
+        if let Some(place) = usize::try_from(*row).ok().and_then(|row| places.get_mut(row)) {
+            *place = i as i64 + 1;
+        }
+    }
+    let rows = Tensor::f_from_slice(rows)?.f_to_device(device)?;
+    Ok([(Input::Rows, rows), (Input::Places, Tensor::f_from_slice(&places)?.f_view(shape)?.f_to_device(device)?)])
 }
 
 impl Network for Model<'_> {

@@ -4,9 +4,10 @@ use super::Model;
 use super::judge::{Judged, judge};
 use crate::check::spec::{Arm, Sampler};
 use crate::decode::{self, DecodeError, Decoded, Draft, Request};
-use crate::graph::{ValidGraph, with_pattern, without_dropout};
+use crate::graph::{ValidGraph, with_pattern};
 use crate::lower::{Executable, LowerError, Weights};
 use crate::objective::sampling_pattern;
+use crate::optimize::{self, Passes};
 use crate::program::flatten;
 use crate::store::TensorData;
 use std::ops::Range;
@@ -28,8 +29,8 @@ pub struct Trained {
 impl Trained {
     /// `model` is the arm's, as it trains; `tensors` are weights by path: those that evaluation uses.
     pub fn new(arm: &Arm, model: &ValidGraph, tensors: &[TensorData], device: Device) -> Result<Trained, LowerError> {
-        let evaluated = without_dropout(model);
-        let program = flatten(&with_pattern(&evaluated, sampling_pattern(&arm.objective)));
+        let drawn = with_pattern(model, sampling_pattern(&arm.objective));
+        let program = flatten(&optimize::asked(&drawn, &Passes::default())?);
         let mut weights = Weights::init(&program.params, arm.train.seeds.init, arm.train.precision, device)?;
         weights.import(tensors)?;
         let executable = Executable::new(program, arm.train.precision, device);

@@ -2,11 +2,11 @@
 
 use super::setup::Setup;
 use crate::data::{Batches, batch_hash};
-use crate::lower::execute::Timings;
-use crate::lower::{AdamWState, Ema, GradBuffer, LowerError, inputs};
+use crate::lower::{AdamWState, Ema, GradBuffer, LowerError, Part, Timings, inputs};
 use crate::objective::{Corruptor, Deciles, shape};
 use crate::store::metrics;
 use std::time::Instant;
+use tch::Device;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
@@ -30,7 +30,7 @@ pub struct Stepper<'a> {
     pub clipped_steps: u64,
     /// Updates that the moments had seen before the first step of this run.
     pub earlier_updates: u64,
-    /// Seconds by operation, where they are asked for.
+    /// Where the time goes, where it is asked for.
     pub timings: Option<Timings>,
 }
 
@@ -75,41 +75,48 @@ impl<'a> Stepper<'a> {
         // Of one copy of the rows: an auxiliary loss reads them twice.
         let targets = (batch * shape(&arm.objective, arm.data.seq).targets) as f64;
         let mut clean_rows: Vec<u32> = vec![];
-        let compute = match arm.train.weight_noise {
-            0.0 => self.setup.weights.compute()?,
-            std => self.setup.weights.compute_noisy(std, arm.train.seeds.noise, self.step)?,
-        };
-        let noise = self.corruptor.step(batch, self.step, arm.train.seeds.noise);
+        let device = self.setup.device;
+        let timings = &mut self.timings;
+        let compute = timed(timings, device, (Part::Weights, "compute_copies"), || match arm.train.weight_noise {
+            0.0 => self.setup.weights.compute(),
+            std => self.setup.weights.compute_noisy(std, arm.train.seeds.noise, self.step),
+        })?;
+        let noise = timed(timings, device, (Part::Draws, "noise"), || {
+            self.corruptor.step(batch, self.step, arm.train.seeds.noise)
+        });
         for first in (0..batch).step_by(micro.max(1) as usize) {
-            let clean = self.batches.rows(self.step, first..first + micro);
-            let corrupted = self.corruptor.rows(&noise, &clean, first);
+            let clean =
+                timed(timings, device, (Part::Data, "rows"), || self.batches.rows(self.step, first..first + micro));
+            let corrupted =
+                timed(timings, device, (Part::Draws, "corrupt"), || self.corruptor.rows(&noise, &clean, first));
             clean_rows.extend(&clean);
-            let tensors = inputs(&corrupted, self.setup.device)?;
-            let outputs = match &mut self.timings {
-                Some(timings) => self.setup.training.run_timed(&compute, &tensors, timings)?,
-                None => self.setup.training.run(&compute, &tensors)?,
-            };
-            loss += outputs.scalar("loss")?;
-            let nll = outputs.floats("nll")?;
-            tally.add(&corrupted, &nll, targets);
-            self.grads.accumulate(&outputs.grads)?;
+            let tensors = timed(timings, device, (Part::Draws, "to_tensors"), || inputs(&corrupted, device))?;
+            let outputs = self.setup.training.run_into(&compute, &tensors, &mut self.grads, timings.as_mut())?;
+            timed(timings, device, (Part::Log, "losses"), || -> Result<(), LowerError> {
+                loss += outputs.scalar("loss")?;
+                tally.add(&corrupted, &outputs.floats("nll")?, targets);
+                Ok(())
+            })?;
         }
         let lr = arm.train.lr_schedule.rate(self.step, arm.train.optimizer.lr);
-        let stats = self.optimizer.step(
-            &mut self.setup.weights,
-            &mut self.grads,
-            &arm.train.optimizer,
-            lr,
-            arm.train.clip,
-            self.earlier_updates + self.step + 1,
-        )?;
+        let stats = timed(timings, device, (Part::Optimizer, "update"), || {
+            self.optimizer.step(
+                &mut self.setup.weights,
+                &mut self.grads,
+                &arm.train.optimizer,
+                lr,
+                arm.train.clip,
+                self.earlier_updates + self.step + 1,
+            )
+        })?;
         let sound = loss.is_finite() && stats.finite;
         if sound && let Some(ema) = &mut self.ema {
-            ema.update(&self.setup.weights)?;
+            timed(timings, device, (Part::Optimizer, "average"), || ema.update(&self.setup.weights))?;
         }
         self.step += 1;
         self.clipped_steps += u64::from(stats.clipped);
         let seconds = started.elapsed().as_secs_f64();
+        let batch_hash = timed(&mut self.timings, device, (Part::Log, "batch_hash"), || batch_hash(&clean_rows));
         let arm = &self.setup.arm;
         let record = metrics::Step {
             step: self.step,
@@ -125,7 +132,7 @@ impl<'a> Stepper<'a> {
             update_ratio: stats.update_ratio,
             tokens_per_s: arm.budget.tokens_per_step as f64 / seconds,
             memory_bytes: crate::lower::device::peak_memory_bytes(self.setup.device).unwrap_or(0),
-            batch_hash: batch_hash(&clean_rows),
+            batch_hash,
         };
         let exploded = record.loss_plain > EXPLODED * (arm.vocab.n_predictable() as f64).ln();
         if !sound || exploded {
@@ -134,6 +141,20 @@ impl<'a> Stepper<'a> {
         }
         Ok(record)
     }
+}
+
+/// What `work` gives, with its time where times are asked for.
+fn timed<T>(
+    timings: &mut Option<Timings>,
+    device: Device,
+    (part, name): (Part, &'static str),
+    work: impl FnOnce() -> T,
+) -> T {
+    let Some(timings) = timings else { return work() };
+    let start = Timings::start(device);
+    let result = work();
+    timings.stop(part, name, start, 0.0);
+    result
 }
 
 /// A plain loss this many times that of guessing uniformly is an explosion: no model starts there.

@@ -19,10 +19,12 @@ pub mod gather_rows;
 pub mod head_loss;
 pub mod layer_norm;
 pub mod linear;
+pub mod linears;
 pub mod merge_heads;
 pub mod mixture;
 pub mod mul;
 pub mod nll;
+pub mod norm_rope;
 pub mod offset;
 pub mod rms_norm;
 pub mod rope;
@@ -101,7 +103,7 @@ pub enum Input {
     Uniform,
     /// Where dropout takes its draws: seed, step and the first row, `[3]`.
     Draw,
-    /// The positions that the loss reads, `[R]`: position t of sequence b is `b * T + t`. Rising.
+    /// The positions that are read, by the loss or by whoever asks for logits, `[R]`: position t of sequence b is `b * T + t`.
     Rows,
     /// The same the other way, `[B, T]`: each position's place in `Rows`, counted from 1, or 0.
     Places,
@@ -179,12 +181,16 @@ operations! {
     Linear(linear::Linear),
     LinearInputGrad(linear::LinearInputGrad),
     LinearWeightGrad(linear::LinearWeightGrad),
+    Linears(linears::Linears),
+    LinearsGrad(linears::LinearsGrad),
     MergeHeads(merge_heads::MergeHeads),
     Mixture(mixture::Mixture),
     MixtureGrad(mixture::MixtureGrad),
     Mul(mul::Mul),
     Nll(nll::Nll),
     NllGrad(nll::NllGrad),
+    NormRope(norm_rope::NormRope),
+    NormRopeGrad(norm_rope::NormRopeGrad),
     Offset(offset::Offset),
     RmsNorm(rms_norm::RmsNorm),
     RmsNormGrad(rms_norm::RmsNormGrad),

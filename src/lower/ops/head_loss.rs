@@ -24,7 +24,7 @@ pub fn lower_grad(op: &HeadLossGrad, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lowered
     let [x, w, targets, weights, lse] = take(inputs)?;
     let (shape, x) = (x.size(), rows(x)?);
     let [targets, weights, lse] = [targets.f_reshape([-1])?, weights.f_reshape([-1])?, lse.f_reshape([-1])?];
-    let mut grads = Grads::new(&x)?;
+    let mut grads = Grads::new(&x, 1)?;
     for chunk in chunks(cx, &x, w)? {
         let of_x = chunk.of(&x)?;
         let logits = of_x.f_mm(&w.f_transpose(0, 1)?)?;
@@ -40,7 +40,7 @@ pub fn lower_step(op: &HeadLossStep, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lowered
     let [x, w, targets, weights] = take(inputs)?;
     let (shape, x, flat_targets, flat_weights) =
         (x.size(), rows(x)?, targets.f_reshape([-1])?, weights.f_reshape([-1])?);
-    let mut grads = Grads::new(&x)?;
+    let mut grads = Grads::new(&x, 4)?;
     let mut losses = vec![];
     for chunk in chunks(cx, &x, w)? {
         let of_x = chunk.of(&x)?;
@@ -108,11 +108,13 @@ fn joined(chunks: &[Vec<Tensor>], targets: &Tensor) -> Result<[Tensor; 2], Fault
 struct Grads {
     dx: Tensor,
     dw: Option<Tensor>,
+    /// The output that the weight's gradient is.
+    port: usize,
 }
 
 impl Grads {
-    fn new(x: &Tensor) -> Result<Grads, Fault> {
-        Ok(Grads { dx: x.f_empty_like()?, dw: None })
+    fn new(x: &Tensor, port: usize) -> Result<Grads, Fault> {
+        Ok(Grads { dx: x.f_empty_like()?, dw: None, port })
     }
 
     fn add(&mut self, cx: &Cx<'_>, chunk: &Chunk, dlogits: &Tensor, x: &Tensor, w: &Tensor) -> Result<(), Fault> {
@@ -120,7 +122,7 @@ impl Grads {
         let dw = dlogits.f_transpose(0, 1)?.f_mm(x)?;
         match &mut self.dw {
             Some(sum) => _ = sum.f_add_(&dw)?,
-            None => self.dw = Some(dw.f_to_kind(cx.kinds.wide)?),
+            None => self.dw = Some(cx.wide_into(self.port, dw)?),
         }
         Ok(())
     }

@@ -23,5 +23,5 @@ pub fn lower_input_grad(_: &LinearInputGrad, _: &Cx<'_>, inputs: &[&Tensor]) -> 
 pub fn lower_weight_grad(_: &LinearWeightGrad, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lowered {
     let [dy, x] = take(inputs)?;
     let dw = rows(dy)?.f_transpose(0, 1)?.f_mm(&rows(x)?)?;
-    Ok(vec![dw.f_to_kind(cx.kinds.wide)?])
+    Ok(vec![cx.wide_into(0, dw)?])
 }

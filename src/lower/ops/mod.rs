@@ -14,10 +14,12 @@ pub mod gather_rows;
 pub mod head_loss;
 pub mod layer_norm;
 pub mod linear;
+pub mod linears;
 pub mod merge_heads;
 pub mod mixture;
 pub mod mul;
 pub mod nll;
+pub mod norm_rope;
 pub mod offset;
 pub mod rms_norm;
 pub mod rope;
@@ -45,9 +47,38 @@ pub struct Cx<'a> {
     pub positions: &'a [i64],
     /// The values of `Input::Draw`, for what drops elements.
     pub draw: DrawKey,
+    /// Where the outputs of the operation at hand go, for those that have a place already.
+    pub into: Vec<Option<Destination>>,
+}
+
+/// A tensor that an output is written to, or added to.
+pub struct Destination {
+    pub tensor: Tensor,
+    pub adds: bool,
 }
 
 impl Cx<'_> {
+    /// The place of output `i`, of its shape and in any layout with whole rows. An operation may leave it alone.
+    pub fn into(&self, i: usize) -> Option<&Tensor> {
+        let destination = self.into.get(i)?.as_ref()?;
+        (!destination.adds).then_some(&destination.tensor)
+    }
+
+    /// Output `i`, a gradient, in wide precision: in its place, if it has one.
+    pub fn wide_into(&self, i: usize, x: Tensor) -> Result<Tensor, Fault> {
+        match self.into.get(i) {
+            Some(Some(Destination { tensor, adds })) => {
+                let mut tensor = tensor.shallow_clone();
+                match adds {
+                    true => _ = tensor.f_add_(&x)?,
+                    false => tensor.f_copy_(&x)?,
+                }
+                Ok(tensor)
+            }
+            _ => Ok(x.f_to_kind(self.kinds.wide)?),
+        }
+    }
+
     pub fn is_cpu(&self) -> bool {
         self.device == Device::Cpu
     }
@@ -84,12 +115,16 @@ pub fn lower(op: &Op, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lowered {
         Op::Linear(op) => linear::lower(op, cx, inputs),
         Op::LinearInputGrad(op) => linear::lower_input_grad(op, cx, inputs),
         Op::LinearWeightGrad(op) => linear::lower_weight_grad(op, cx, inputs),
+        Op::Linears(op) => linears::lower(op, cx, inputs),
+        Op::LinearsGrad(op) => linears::lower_grad(op, cx, inputs),
         Op::MergeHeads(op) => merge_heads::lower(op, cx, inputs),
         Op::Mixture(op) => mixture::lower(op, cx, inputs),
         Op::MixtureGrad(op) => mixture::lower_grad(op, cx, inputs),
         Op::Mul(op) => mul::lower(op, cx, inputs),
         Op::Nll(op) => nll::lower(op, cx, inputs),
         Op::NllGrad(op) => nll::lower_grad(op, cx, inputs),
+        Op::NormRope(op) => norm_rope::lower(op, cx, inputs),
+        Op::NormRopeGrad(op) => norm_rope::lower_grad(op, cx, inputs),
         Op::Offset(op) => offset::lower(op, cx, inputs),
         Op::RmsNorm(op) => rms_norm::lower(op, cx, inputs),
         Op::RmsNormGrad(op) => rms_norm::lower_grad(op, cx, inputs),
