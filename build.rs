@@ -19,6 +19,7 @@ mod torch {
         "src/lower/door.h",
         "src/lower/kernels.cpp",
         "src/lower/losses.cpp",
+        "src/lower/pool.cpp",
         "src/lower/rows.cpp",
         "src/lower/rows.h",
     ];
@@ -117,7 +118,7 @@ mod torch {
             build.compile("dlmc_attention");
         }
         let mut build = cpp();
-        for file in ["kernels.cpp", "losses.cpp", "attention_door.cpp"] {
+        for file in ["kernels.cpp", "losses.cpp", "attention_door.cpp", "pool.cpp"] {
             build.file(Path::new("src/lower").join(file));
         }
         build.warnings(false).flag("-fopenmp");

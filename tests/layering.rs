@@ -20,8 +20,9 @@ const TABLE: &[(&str, &[&str])] = &[
     ("data", &["check"]),
     ("graph", &["ast", "resolve", "check", "objective"]),
     ("analyze", &["graph", "check"]),
-    ("optimize", &["graph", "analyze", "check", "objective"]),
-    ("program", &["graph", "analyze"]),
+    ("program", &["graph", "analyze", "check", "objective"]),
+    // What recomputation saves only the flat program tells.
+    ("optimize", &["graph", "analyze", "check", "objective", "program"]),
     ("reference", &["graph", "analyze"]),
     ("store", &["check"]),
     ("lower", &["program", "graph", "check", "objective", "store"]),

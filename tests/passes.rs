@@ -5,10 +5,12 @@
 
 mod support;
 
+use dlmc::check::spec::Precision;
 use dlmc::graph::training::training_graph;
-use dlmc::graph::{ValidGraph, text};
+use dlmc::graph::{DimSizes, ValidGraph, text};
 use dlmc::objective::{Loss, Pattern};
-use dlmc::optimize::{self, Goal, Pass, Passes};
+use dlmc::optimize::{self, Goal, Pass, Passes, Room};
+use dlmc::program::{Conditions, Place};
 use dlmc::reference::{Bindings, evaluate};
 use support::{LIVE, VOCAB, bindings, decoder, distance, hand, model};
 
@@ -84,6 +86,44 @@ fn passes_change_nothing_in_f64() {
     }
 }
 
+/// Of batches so large that activations are most of what a step holds.
+fn conditions(precision: Precision) -> Conditions {
+    Conditions { sizes: DimSizes::all(64, 64), precision, place: Place::Cpu, average: false, noisy: false }
+}
+
+/// Rooms between all and next to nothing that are tried, about.
+const STEPS: u64 = 12;
+
+/// In ever less room, until no less is to be had: every choice of what is computed again, a peak that falls, and the
+/// same numbers.
+#[test]
+fn less_room_changes_nothing_in_f64() {
+    let mut n_fitted = 0;
+    for (name, model) in models() {
+        let plain = training_graph(&model, LIVE, Loss::CrossEntropy).unwrap();
+        let bindings = bindings(&plain, 7, 3, 6);
+        for passes in [Passes::only(Pass::Recompute), Passes::default()] {
+            let of = conditions(Precision::Fp64);
+            let mut bytes = u64::MAX;
+            loop {
+                let fitted = optimize::training_within(&model, GOAL, &passes, Room { bytes, of }).unwrap();
+                if bytes == u64::MAX {
+                    assert_eq!(fitted.n_recomputed, 0);
+                } else if fitted.fits() {
+                    n_fitted += 1;
+                }
+                let (worst, distance) = distance_of(&fitted.graph, &plain, &bindings);
+                assert!(distance <= F64_TOLERANCE, "{name} in {bytes}: {worst} is off by {distance:e}");
+                if !fitted.fits() {
+                    break;
+                }
+                bytes = fitted.memory.peak() - 1 - fitted.memory.activations / STEPS;
+            }
+        }
+    }
+    assert!(n_fitted > 50, "{n_fitted}");
+}
+
 #[test]
 fn nothing_is_pruned_where_the_loss_reads_all() {
     let model = decoder("decoder(layers: 2, dim: 16, heads: 2, ffn: 20)", Pattern::Causal, VOCAB, 16);
@@ -98,12 +138,16 @@ fn nothing_is_pruned_where_the_loss_reads_all() {
 fn snapshots() {
     let call = "decoder(layers: 2, dim: 16, heads: 2, ffn: 20, tied: false)";
     let model = decoder(call, Pattern::Full, VOCAB, 16);
-    for pass in Pass::ALL {
+    // Without a limit nothing is computed again.
+    for pass in Pass::ALL.into_iter().filter(|pass| *pass != Pass::Recompute) {
         let graph = optimize::training(&model, GOAL, &Passes::only(pass)).unwrap();
         insta::assert_snapshot!(format!("pass_{}", pass.name()), text::text(graph.graph(), true));
     }
     let graph = optimize::training(&model, GOAL, &Passes::default()).unwrap();
     insta::assert_snapshot!("pass_all", text::text(graph.graph(), true));
+    let room = Room { bytes: 0, of: conditions(Precision::Fp32) };
+    let fitted = optimize::training_within(&model, GOAL, &Passes::default(), room).unwrap();
+    insta::assert_snapshot!("pass_all_in_little_room", text::text(fitted.graph.graph(), true));
 }
 
 /// The same on libtorch, where programs write gradients in place.

@@ -325,6 +325,8 @@ codes! {
     BLOCK_ARGUMENT = "E0413";
     /// a model that does not read the noise level `t`, under an objective that needs it
     UNREAD_NOISE_LEVEL = "E0414";
+    /// a training step that does not fit into `train.memory`, whatever is computed again
+    NO_ROOM = "E0415";
     // E05..: data
     /// a corpus that is not there
     MISSING_CORPUS = "E0501";

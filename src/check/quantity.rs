@@ -19,6 +19,7 @@ impl Takes {
     pub const SEQS: Takes = Takes { units: &[Unit::Seqs], bare: false };
     /// A plain fraction or a percentage.
     pub const FRACTION: Takes = Takes { units: &[Unit::Percent], bare: true };
+    pub const BYTES: Takes = Takes { units: &[Unit::GiB], bare: false };
     pub const EPOCHS: Takes = Takes { units: &[Unit::Epochs], bare: true };
     pub const STEPS: Takes = Takes { units: &[Unit::Steps], bare: false };
     /// A part of the run: a percentage of its steps, or steps.

@@ -1,7 +1,7 @@
 //! The `train` of an arm.
 
 use super::reader::{Cx, Quantity, Reader, Takes, in_range, whole};
-use super::spec::{AdamW, Budget, LrSchedule, Precision, Seeds, Train};
+use super::spec::{AdamW, Budget, LrSchedule, Memory, Precision, Seeds, Train};
 use crate::base::diag::code;
 use crate::base::number::grouped;
 use crate::base::{Diagnostic, Unit};
@@ -69,6 +69,7 @@ pub fn read(reader: &mut Reader, batch: (u64, u64), budget: &Budget, replicate: 
     let ema = optional_real(reader, "ema", 0.0..=0.999_999_9, "off", cx);
     let weight_noise = optional_real(reader, "weight_noise", 0.0..=1.0, "off", cx);
     let seeds = read_seeds(reader, replicate, cx);
+    let memory = read_memory(reader, cx);
     let checkpoint = match reader.get("checkpoint_every") {
         None => {
             let every = budget.steps.div_ceil(5);
@@ -94,6 +95,7 @@ pub fn read(reader: &mut Reader, batch: (u64, u64), budget: &Budget, replicate: 
         ema: ema?,
         weight_noise: weight_noise?.unwrap_or(0.0),
         seeds: seeds?,
+        memory: memory?,
         checkpoint_every_steps: checkpoint?,
         checkpoint_keep: checkpoint_keep?,
         start: start?,
@@ -131,6 +133,29 @@ fn read_seeds(reader: &mut Reader, replicate: u64, cx: &mut Cx<'_>) -> Option<Se
     seeds.finish(cx);
     let [init, split, subset, order, noise, eval] = values;
     Some(Seeds { init: init?, split: split?, subset: subset?, order: order?, noise: noise?, eval: eval? })
+}
+
+/// A room for a step, or none; outer `None` after an error.
+#[allow(clippy::option_option)]
+fn read_memory(reader: &mut Reader, cx: &mut Cx<'_>) -> Option<Option<Memory>> {
+    match reader.get("memory") {
+        None => {
+            cx.note("train.memory", "off", None);
+            Some(None)
+        }
+        Some(node) if node.value == Value::None => {
+            cx.note("train.memory", "off", Some(&node));
+            Some(None)
+        }
+        Some(node) => {
+            let q = reader.quantity("memory", &node, Takes::BYTES, cx)?;
+            let words = q.words();
+            // `1.3 GiB` is no whole number of bytes, and no mistake.
+            let bytes = in_range("train.memory", q, 1.0..=f64::MAX, cx)?.floor() as u64;
+            cx.note("train.memory", words, Some(&node));
+            Some(Some(Memory { bytes, span: node.span }))
+        }
+    }
 }
 
 /// A number, or `none`; outer `None` after an error.

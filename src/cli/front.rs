@@ -2,7 +2,7 @@
 
 use crate::base::diag::code;
 use crate::base::number::grouped;
-use crate::base::{Diagnostic, Diagnostics, Severity, SourceMap, Sources};
+use crate::base::{Diagnostic, Diagnostics, Severity, SourceMap, Sources, Span};
 use crate::check::spec::{Arm, TextSet};
 use crate::check::{self, CheckedSpec, Merged, Sketch};
 use crate::data::{self, CorpusEnv};
@@ -11,6 +11,9 @@ use crate::graph::ops::Input;
 use crate::graph::validate::validate;
 use crate::graph::{Graph, Op, ValidGraph};
 use crate::objective::{self, Pattern};
+use crate::optimize::{self, Goal, Passes, Room};
+use crate::program::{Conditions, Place, StepMemory};
+use crate::report::words::bytes;
 use crate::resolve::{self, Kind, Override};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -159,6 +162,9 @@ fn compile_loaded(loaded: &Loaded, choice: Choice<'_>, env: Option<&CorpusEnv>) 
         if let Some(env) = env {
             probe(spec, env, &mut out);
             probe_asked(spec, env, &mut out);
+        }
+        if let Some(models) = models.as_ref().filter(|_| !out.has_errors()) {
+            find_room(spec, models, &mut out);
         }
         if models.is_none() && !out.has_errors() {
             let message = "dlmc gave up on a model without saying why, which is a mistake of dlmc";
@@ -345,6 +351,50 @@ fn build_models(spec: &CheckedSpec, out: &mut Diagnostics) -> Option<Vec<Arc<Val
     }
     merged.finish(spec.points(), out);
     models.into_iter().collect::<Option<Vec<_>>>().filter(|models| models.len() == spec.variants().len())
+}
+
+/// Looks whether training steps fit where the spec says how much they may hold: on a GPU, where they need least.
+fn find_room(spec: &CheckedSpec, models: &[Arc<ValidGraph>], out: &mut Diagnostics) {
+    let mut merged = Merged::default();
+    let mut known: Vec<(*const ValidGraph, Goal, Room, Option<Diagnostic>)> = vec![];
+    for (i, (arm, model)) in spec.variants().iter().zip(models).enumerate() {
+        let Some(memory) = arm.train.memory else { continue };
+        let (at, goal) = (Arc::as_ptr(model), Goal::of(&arm.objective, arm.vocab.n_predictable()));
+        let room = Room { bytes: memory.bytes, of: Conditions::of(arm, Place::Gpu) };
+        let same = known.iter().find(|(a, b, c, _)| (*a, *b, *c) == (at, goal, room));
+        let found = match same {
+            Some((.., found)) => found.clone(),
+            None => {
+                let fitted = optimize::training_within(model, goal, &Passes::default(), room);
+                // A graph that could not be made is reported by whoever needs it.
+                let fitted = fitted.ok().filter(|fitted| !fitted.fits());
+                let found = fitted.map(|fitted| no_room(arm, memory.span, fitted.memory));
+                known.push((at, goal, room, found.clone()));
+                found
+            }
+        };
+        if let Some(found) = found {
+            let mut all = Diagnostics::default();
+            all.push(found);
+            merged.add(i / spec.arm_names().len().max(1), all);
+        }
+    }
+    merged.finish(spec.points(), out);
+}
+
+fn no_room(arm: &Arm, span: Span, memory: StepMemory) -> Diagnostic {
+    let (peak, state, rest) = (bytes(memory.peak()), bytes(memory.state), bytes(memory.activations));
+    let micro = grouped(arm.train.micro_batch_seqs);
+    let help = match arm.train.micro_batch_seqs {
+        1 => "give it more, or make the model smaller".into(),
+        _ => format!("give it more, or split the batch: `micro_batch`, which changes no draw, is {micro} seqs"),
+    };
+    Diagnostic::error(code::NO_ROOM, format!("a training step of the arm `{}` holds at least {peak}", arm.name))
+        .at(span, "this is less")
+        .note(format!(
+            "{state} of weights, moments and gradients, {rest} of activations, as much as can be of it computed again"
+        ))
+        .help(help)
 }
 
 fn reads_noise_level(graph: &ValidGraph) -> bool {

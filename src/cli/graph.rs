@@ -5,9 +5,10 @@ use super::{SPEC_ERRORS, USAGE, env, fail, front, print, render};
 use crate::base::source::Disk;
 use crate::base::suggest::suggest;
 use crate::check::spec::Arm;
-use crate::graph::training::training_graph;
+use crate::graph::training::{TrainingError, training_graph};
 use crate::graph::{ValidGraph, dot, svg, text, view};
-use crate::optimize::{self, Goal};
+use crate::optimize::{self, Goal, Passes, Room};
+use crate::program::{Conditions, Place};
 use crate::resolve::point;
 use std::process::ExitCode;
 
@@ -82,7 +83,7 @@ pub fn run(args: &GraphArgs) -> ExitCode {
         Stage::Built | Stage::Checked => model.graph(),
         Stage::Optimized => {
             let goal = Goal::of(&arm.objective, arm.vocab.n_predictable());
-            match optimize::training(model, goal, &args.no_opt.passes()) {
+            match optimized(arm, model, goal, &args.no_opt.passes()) {
                 Ok(valid) => {
                     training = valid;
                     training.graph()
@@ -109,6 +110,13 @@ pub fn run(args: &GraphArgs) -> ExitCode {
         Format::Svg => svg::svg(graph, &heading(&compiled, arm, model, args.stage)),
     });
     ExitCode::SUCCESS
+}
+
+/// As it is trained; on a CPU, where the spec says how much a step may hold.
+fn optimized(arm: &Arm, model: &ValidGraph, goal: Goal, passes: &Passes) -> Result<ValidGraph, TrainingError> {
+    let Some(memory) = arm.train.memory else { return optimize::training(model, goal, passes) };
+    let room = Room { bytes: memory.bytes, of: Conditions::of(arm, Place::Cpu) };
+    Ok(optimize::training_within(model, goal, passes, room)?.graph)
 }
 
 fn heading(compiled: &front::Compiled, arm: &Arm, model: &ValidGraph, stage: Stage) -> String {

@@ -2,7 +2,7 @@
 
 use super::args::PlanArgs;
 use super::plan_eval::{self, Part};
-use super::plan_time::Place;
+use super::plan_time;
 use super::{RUN_FAILED, assumptions, fail, front, graph, plan_text, print};
 use crate::analyze::cost::Conventions;
 use crate::analyze::{ParamCount, count_params, flops_conventions};
@@ -12,6 +12,8 @@ use crate::graph::ops::dropout::Drops;
 use crate::graph::training::{TrainingError, loss_graph, training_graph};
 use crate::graph::{DimSizes, Elem, Op, ValidGraph};
 use crate::objective::{self, Loss, Shape};
+use crate::optimize::{self, Goal, Passes, Room};
+use crate::program::{Conditions, Place, Program, StepMemory, flatten, step_memory};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -26,12 +28,45 @@ pub struct ArmPlan {
     pub evaluation_flops: f64,
     /// What each evaluation is made of.
     pub evaluation: Vec<Part>,
+    /// Of a training step, on a CPU and on a GPU.
+    pub memory: [PlannedMemory; 2],
     /// Weights, both moments, and the average if there is one.
     pub state_bytes: u64,
     /// Of the checkpoints that a run keeps on disk.
     pub checkpoint_bytes: u64,
     /// What training drops, in the order of the model.
     pub dropout: Arc<[Dropped]>,
+}
+
+/// What a step would hold in one place.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PlannedMemory {
+    /// Where the loss reads every position.
+    pub most: StepMemory,
+    /// Where it reads as many as on average.
+    pub expected: StepMemory,
+    /// Where the spec says how much a step may hold: whether it fits, and matrix-product FLOPs with what is computed
+    /// again over those without.
+    pub fits: Option<bool>,
+    pub again: f64,
+}
+
+impl PlannedMemory {
+    /// `training` is the program without limit.
+    fn new(arm: &Arm, model: &ValidGraph, training: &Training, place: Place) -> Result<PlannedMemory, TrainingError> {
+        let of = Conditions::of(arm, place);
+        let planned = |program: &Program| {
+            let [most, expected] = [of, of.expected(arm)].map(|of| step_memory(program, &of));
+            PlannedMemory { most, expected, fits: None, again: 1.0 }
+        };
+        let Some(memory) = arm.train.memory else { return Ok(planned(&training.program)) };
+        let goal = Goal::of(&arm.objective, arm.vocab.n_predictable());
+        let room = Room { bytes: memory.bytes, of };
+        let fitted = optimize::training_within(model, goal, &Passes::default(), room)?;
+        let flops = |graph| crate::analyze::flops(graph, of.sizes).total;
+        let again = flops(&fitted.graph) / flops(&training.graph);
+        Ok(PlannedMemory { fits: Some(fitted.fits()), again, ..planned(&flatten(&fitted.graph)) })
+    }
 }
 
 /// A place of dropout in a model.
@@ -56,6 +91,7 @@ struct Key {
     model: *const ValidGraph,
     live: u64,
     mixture: bool,
+    reads_some: bool,
     read: (u64, u64),
     validated: (u64, u64),
 }
@@ -67,6 +103,7 @@ impl Key {
             model: Arc::as_ptr(model),
             live: arm.vocab.n_predictable(),
             mixture: objective::loss(&arm.objective) == Loss::Mixture,
+            reads_some: objective::reads_some(&arm.objective),
             read: sizes(objective::shape(&arm.objective, arm.data.seq)),
             validated: sizes(validated(&arm.objective, arm.data.seq)),
         }
@@ -79,6 +116,12 @@ fn validated(objective: &Objective, seq: u64) -> Shape {
     Shape { rows: 1, time, targets: seq.saturating_sub(1) }
 }
 
+/// Forward, loss and backward, optimized.
+struct Training {
+    graph: ValidGraph,
+    program: Program,
+}
+
 #[derive(Clone)]
 struct ModelFacts {
     params: ParamCount,
@@ -88,6 +131,7 @@ struct ModelFacts {
     forward: f64,
     /// Forward and loss.
     loss: Arc<ValidGraph>,
+    training: Arc<Training>,
     dropout: Arc<[Dropped]>,
 }
 
@@ -113,6 +157,10 @@ impl Planner {
             },
             evaluation_flops: each * arm.eval.at_steps.len() as f64,
             evaluation,
+            memory: [
+                PlannedMemory::new(arm, model, &facts.training, Place::Cpu)?,
+                PlannedMemory::new(arm, model, &facts.training, Place::Gpu)?,
+            ],
             state_bytes: facts.params.total * wide * copies,
             checkpoint_bytes: facts.params.total * wide * copies * n_checkpoints(arm),
             dropout: facts.dropout,
@@ -127,13 +175,23 @@ pub fn n_checkpoints(arm: &Arm) -> u64 {
 
 fn model_facts(arm: &Arm, model: &ValidGraph, key: Key) -> Result<ModelFacts, TrainingError> {
     let loss = objective::loss(&arm.objective);
-    let training = training_graph(model, key.live, loss)?;
+    let whole = training_graph(model, key.live, loss)?;
     let params = count_params(model);
     let sizes = |(batch, time)| DimSizes::all(batch, time);
-    let per_token = flops_conventions(&training, params, head_params(model, arm), sizes(key.read), arm.data.seq, 1);
+    let per_token = flops_conventions(&whole, params, head_params(model, arm), sizes(key.read), arm.data.seq, 1);
     let loss = loss_graph(model, key.live, loss)?;
+    let goal = Goal::of(&arm.objective, key.live);
+    let training_graph = optimize::training(model, goal, &Passes::default())?;
+    let training = Training { program: flatten(&training_graph), graph: training_graph };
     let forward = crate::analyze::flops(&loss, sizes(key.validated)).total;
-    Ok(ModelFacts { params, per_token, forward, loss: Arc::new(loss), dropout: dropout(model).into() })
+    Ok(ModelFacts {
+        params,
+        per_token,
+        forward,
+        loss: Arc::new(loss),
+        training: Arc::new(training),
+        dropout: dropout(model).into(),
+    })
 }
 
 /// What the model drops in training, each place of a region's bodies once.
@@ -179,7 +237,7 @@ pub fn run(args: &PlanArgs) -> ExitCode {
     match plan_all(&compiled, &chosen) {
         Err(error) => fail(&error.to_string(), RUN_FAILED),
         Ok(plans) => {
-            let place = args.on.clone().map(|hardware| Place { hardware, utilisation: args.mfu });
+            let place = args.on.clone().map(|hardware| plan_time::Place { hardware, utilisation: args.mfu });
             let text = match args.json {
                 true => format!("{}\n", to_json(&compiled.spec, &plans, place.as_ref())),
                 false => plan_text::text(&compiled.spec, &plans, place.as_ref()),
@@ -199,11 +257,12 @@ fn plan_all<'a>(compiled: &'a front::Compiled, chosen: &[usize]) -> Result<Vec<P
     found.map(|(arm, model)| Ok((arm, planner.plan(arm, model)?))).collect()
 }
 
-fn to_json(spec: &CheckedSpec, plans: &[Planned<'_>], place: Option<&Place>) -> Value {
+fn to_json(spec: &CheckedSpec, plans: &[Planned<'_>], place: Option<&plan_time::Place>) -> Value {
     let arms: Vec<Value> = plans
         .iter()
         .map(|(arm, plan)| {
             let shape = objective::shape(&arm.objective, arm.data.seq);
+            let [cpu, gpu] = &plan.memory;
             json!({
                 "arm": arm.name,
                 "point": arm.point.name(),
@@ -228,6 +287,7 @@ fn to_json(spec: &CheckedSpec, plans: &[Planned<'_>], place: Option<&Place>) -> 
                 "flops_counted": plan.conventions.counted,
                 "evaluation_flops": plan.evaluation_flops.is_finite().then_some(plan.evaluation_flops),
                 "evaluation_parts": plan_eval::to_json(plan),
+                "memory": { "cpu": memory_json(cpu), "gpu": memory_json(gpu) },
                 "state_bytes": plan.state_bytes,
                 "checkpoint_bytes": plan.checkpoint_bytes,
                 "hours_training": place.map(|place| place.hours(arm, plan).training),
@@ -268,6 +328,19 @@ fn to_json(spec: &CheckedSpec, plans: &[Planned<'_>], place: Option<&Place>) -> 
         "on": place.map(|place| place.to_json(plans)),
         "assumed": assumptions::of(&variants).iter().map(assumptions::Assumption::to_json).collect::<Vec<_>>(),
         "arms": arms,
+    })
+}
+
+fn memory_json(memory: &PlannedMemory) -> Value {
+    let most = memory.most;
+    json!({
+        "peak_bytes": most.peak(),
+        "state_bytes": most.state,
+        "activation_bytes": most.activations,
+        "process_bytes": most.process,
+        "expected_peak_bytes": memory.expected.peak(),
+        "fits": memory.fits,
+        "flops_with_recomputation": memory.again,
     })
 }
 

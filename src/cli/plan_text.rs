@@ -1,7 +1,7 @@
 //! What `dlmc plan` prints: the facts that all runs share, then the arms, or a table of the points.
 
 use super::assumptions;
-use super::plan::{ArmPlan, Planned, n_checkpoints};
+use super::plan::{ArmPlan, Planned, PlannedMemory, n_checkpoints};
 use super::plan_eval;
 use super::plan_time::{Place, hours_text};
 use crate::check::CheckedSpec;
@@ -106,7 +106,7 @@ fn is_first_replicate(spec: &CheckedSpec, point: &Point) -> bool {
 /// One line for each fact, or several where arms differ in it; where points do, that is said.
 fn shared(spec: &CheckedSpec, points: &[&[Planned<'_>]], out: &mut Lines) {
     type Say = fn(&Arm, &ArmPlan) -> String;
-    let facts: [(&str, Say); 9] = [
+    let facts: [(&str, Say); 10] = [
         ("model", |arm, _| {
             let args = arm.flat.iter().filter_map(|f| Some((f.path.strip_prefix("model.")?, &f.value)));
             let args: Vec<String> = args.map(|(path, value)| format!("{path}: {value}")).collect();
@@ -150,6 +150,7 @@ fn shared(spec: &CheckedSpec, points: &[&[Planned<'_>]], out: &mut Lines) {
                 count(plan.params.total)
             )
         }),
+        ("memory", |_, plan| memory_text(plan)),
         ("state", |arm, plan| {
             let n = n_checkpoints(arm);
             let kept = if n == 1 { "1 checkpoint is kept".into() } else { format!("{n} checkpoints are kept") };
@@ -183,6 +184,33 @@ fn shared(spec: &CheckedSpec, points: &[&[Planned<'_>]], out: &mut Lines) {
     for (label, n) in spec.collapsed() {
         out.line(format!("  {:<11} `{label}` is set by --set, so its axis of {n} values falls away", "sweep"));
     }
+}
+
+/// `0.75 GB on a GPU: 0.22 GB of state, 0.53 GB of activations; 1.2 GB of a process on a CPU`
+fn memory_text(plan: &ArmPlan) -> String {
+    let [cpu, gpu] = plan.memory;
+    let usual = |memory: PlannedMemory| match memory.expected.peak() == memory.most.peak() {
+        true => String::new(),
+        false => format!(" (as a rule {})", bytes(memory.expected.peak())),
+    };
+    let again = |memory: PlannedMemory| match memory.fits {
+        Some(false) => ", which is more than it may hold".into(),
+        Some(true) if memory.again > 1.0 => {
+            format!(", computing a part again for {:.0}% more FLOPs", 100.0 * (memory.again - 1.0))
+        }
+        _ => String::new(),
+    };
+    format!(
+        "at most {}{} on a GPU: {} of state, {} of activations{}; {}{} of a process on a CPU{}",
+        bytes(gpu.most.peak()),
+        usual(gpu),
+        bytes(gpu.most.state),
+        bytes(gpu.most.activations),
+        again(gpu),
+        bytes(cpu.most.peak()),
+        usual(cpu),
+        again(cpu),
+    )
 }
 
 /// What is said of arms, with the names of those that it is said of.

@@ -36,6 +36,7 @@ struct Draw {
 unsafe extern "C" {
     fn dlmc_free(message: *mut c_char);
     fn dlmc_keep_memory();
+    fn dlmc_pool_memory();
     fn dlmc_torch_version() -> *const c_char;
     fn dlmc_cuda_peak_bytes(device: c_int, out: *mut i64) -> *mut c_char;
     fn dlmc_flash(q: In, k: In, v: In, causal: bool, out: Out, lse: Out) -> *mut c_char;
@@ -159,10 +160,13 @@ pub fn torch_version() -> String {
     unsafe { CStr::from_ptr(dlmc_torch_version()) }.to_string_lossy().into_owned()
 }
 
-/// Lets the process keep freed memory for the next step.
+/// Lets the process keep freed memory for the next step, and lays its tensors out in one pool.
 pub fn keep_memory() {
-    // SAFETY: sets parameters of the allocator.
-    unsafe { dlmc_keep_memory() }
+    // SAFETY: sets parameters of the C library's allocator, and libtorch's allocator for tensors to come.
+    unsafe {
+        dlmc_keep_memory();
+        dlmc_pool_memory();
+    }
 }
 
 pub fn cuda_peak_bytes(device: usize) -> Result<u64, Fault> {

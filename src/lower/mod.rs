@@ -5,7 +5,8 @@
 //!   pass is part of the program. `ops/X.rs` lowers the operation of `graph/ops/X.rs`.
 //! - [`Weights`] and [`AdamWState`] hold all parameters in one flat tensor each.
 //! - Our C++ is loops over rows (`rows.cpp`), attention (`attention.cpp`), and what calls them on tensors
-//!   (`kernels.cpp`, `losses.cpp`, `attention_door.cpp`); `kernels.rs` is the only way there.
+//!   (`kernels.cpp`, `losses.cpp`, `attention_door.cpp`); `pool.cpp` is where CPU tensors lie. `kernels.rs` is the
+//!   only way there.
 //!
 //! # Precision
 //! `Elem::Compute` is the run's precision, `Elem::Wide` fp32 (f64 in fp64). Norm statistics, softmax,

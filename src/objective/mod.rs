@@ -144,6 +144,23 @@ pub fn reads_some(objective: &Objective) -> bool {
     }
 }
 
+/// The share of the positions that the model reads which the loss reads, on average over a training run.
+pub fn read_share(objective: &Objective, seq: u64) -> f64 {
+    if !reads_some(objective) {
+        return 1.0;
+    }
+    let shape = shape(objective, seq);
+    let of_targets = match objective {
+        Objective::MaskedDiffusion(masked) => schedule::mean_rate(masked),
+        Objective::BlockDiffusion(blocks) => schedule::mean_rate(&blocks.noise),
+        // Uniform in 1..=n of n.
+        Objective::AnyOrder(_) => 0.5 + 0.5 / shape.targets.max(1) as f64,
+        Objective::MaskedLm(lm) => lm.rate,
+        Objective::NextToken(_) | Objective::UniformDiffusion(_) | Objective::HybridDiffusion(_) => 1.0,
+    };
+    of_targets * shape.targets as f64 / shape.time.max(1) as f64
+}
+
 /// What a step makes of `seq` tokens of data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {

@@ -54,6 +54,14 @@ impl MaskRate {
     }
 }
 
+/// The chance that a token is masked in training, on average over t.
+pub fn mean_rate(objective: &MaskedDiffusion) -> f64 {
+    /// Midpoints: rates are smooth, and nobody asks for more than three digits.
+    const N: usize = 1000;
+    let plan = MaskPlan::new(objective, 1);
+    (0..N).map(|i| plan.rate.at(plan.t_at((i as f64 + 0.5) / N as f64))).sum::<f64>() / N as f64
+}
+
 /// A masked-diffusion objective made ready for sequences (or blocks) of one number of targets.
 #[derive(Clone, Debug)]
 pub struct MaskPlan {

@@ -11,6 +11,7 @@ mod fuse_norm_rope;
 mod fuse_projections;
 mod prune_rows;
 mod rebuild;
+pub mod recompute;
 
 use crate::check::spec::Objective;
 use crate::graph::ops::Mismatch;
@@ -18,6 +19,7 @@ use crate::graph::training::{TrainingError, differentiated, loss_graph, with_los
 use crate::graph::validate::validate;
 use crate::graph::{Graph, ValidGraph, without_dropout};
 use crate::objective::{self, Loss};
+use crate::program::{Conditions, StepMemory, flatten, step_memory};
 use std::collections::BTreeSet;
 
 /// A pass that can be switched off.
@@ -28,12 +30,13 @@ pub enum Pass {
     FuseGates,
     FuseNormRope,
     FuseProjections,
+    Recompute,
 }
 
 impl Pass {
     /// In the order in which they run.
-    pub const ALL: [Pass; 5] =
-        [Pass::PruneRows, Pass::FuseHead, Pass::FuseGates, Pass::FuseNormRope, Pass::FuseProjections];
+    pub const ALL: [Pass; 6] =
+        [Pass::PruneRows, Pass::FuseHead, Pass::FuseGates, Pass::FuseNormRope, Pass::FuseProjections, Pass::Recompute];
 
     pub fn parse(name: &str) -> Option<Pass> {
         Pass::ALL.into_iter().find(|pass| pass.name() == name)
@@ -47,6 +50,7 @@ impl Pass {
             Pass::FuseGates => "fuse_gates",
             Pass::FuseNormRope => "fuse_norm_rope",
             Pass::FuseProjections => "fuse_projections",
+            Pass::Recompute => "recompute",
         }
     }
 }
@@ -101,6 +105,30 @@ impl Goal {
     }
 }
 
+/// What a training step may hold at most.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Room {
+    pub bytes: u64,
+    pub of: Conditions,
+}
+
+/// A training graph made to fit, or as small as it gets.
+#[derive(Clone, Debug)]
+pub struct Fitted {
+    pub graph: ValidGraph,
+    /// As predicted.
+    pub memory: StepMemory,
+    /// Lists of saved values that are computed again instead.
+    pub n_recomputed: usize,
+    room: Room,
+}
+
+impl Fitted {
+    pub fn fits(&self) -> bool {
+        self.memory.peak() <= self.room.bytes
+    }
+}
+
 /// The loss graph of a model, optimized: outputs `loss` and `nll`, nothing dropped.
 pub fn loss(model: &ValidGraph, goal: Goal, passes: &Passes) -> Result<ValidGraph, TrainingError> {
     optimized(loss_graph(model, goal.live, goal.loss)?, goal, passes)
@@ -123,6 +151,18 @@ pub fn training(model: &ValidGraph, goal: Goal, passes: &Passes) -> Result<Valid
     }
 }
 
+/// As [`training`], in so much room: what does not fit is computed again in the backward pass.
+pub fn training_within(model: &ValidGraph, goal: Goal, passes: &Passes, room: Room) -> Result<Fitted, TrainingError> {
+    let graph = training(model, goal, passes)?;
+    match passes.has(Pass::Recompute) {
+        true => recompute::recompute(graph, room),
+        false => {
+            let memory = step_memory(&flatten(&graph), &room.of);
+            Ok(Fitted { graph, memory, n_recomputed: 0, room })
+        }
+    }
+}
+
 /// Through the passes that know nothing of a loss.
 fn fused(model: ValidGraph, passes: &Passes) -> Result<ValidGraph, TrainingError> {
     let passes = passes.clone().without(&[Pass::PruneRows, Pass::FuseHead]);
@@ -140,6 +180,8 @@ fn optimized(loss: ValidGraph, goal: Goal, passes: &Passes) -> Result<ValidGraph
             Pass::FuseGates => fuse_gates::fuse_gates,
             Pass::FuseNormRope => fuse_norm_rope::fuse_norm_rope,
             Pass::FuseProjections => fuse_projections::fuse_projections,
+            // On the graph with its backward pass, and in need alone.
+            Pass::Recompute => continue,
         });
     }
     changed(loss, &all)

@@ -2,9 +2,13 @@
 //! every slot is freed after its last use, which the instruction that uses it last says.
 
 pub mod flatten;
+pub mod layout;
+pub mod memory;
 pub mod phase;
+pub mod scratch;
 
 pub use flatten::flatten;
+pub use memory::{Conditions, Place, StepMemory, step_memory};
 pub use phase::Phase;
 
 use crate::graph::ops::Input;

@@ -24,6 +24,8 @@ const NOT_IN_ID: &[&str] = &[
     "data.files",
     "train.checkpoint_every",
     "train.checkpoint_keep",
+    // The same operations run, some of them twice.
+    "train.memory",
     // Which state that is, `start.*` says.
     "train.start",
     "data.valid_source",

@@ -7,8 +7,8 @@ use crate::graph::training::TrainingError;
 use crate::graph::{DimSizes, ValidGraph, view};
 use crate::lower::{Executable, Weights};
 use crate::objective;
-use crate::optimize::{self, Goal, Passes};
-use crate::program::flatten;
+use crate::optimize::{self, Goal, Passes, Room};
+use crate::program::{Conditions, Place, StepMemory, flatten};
 use std::sync::Arc;
 use tch::Device;
 
@@ -18,6 +18,15 @@ pub enum SetupError {
     Graph(#[from] TrainingError),
     #[error(transparent)]
     Lower(#[from] crate::lower::LowerError),
+    #[error(
+        "a training step holds at least {} here, of which {} are the process without it; `train.memory` has room for {}",
+        bytes(memory.peak()), bytes(memory.process), bytes(*room)
+    )]
+    NoRoom { memory: StepMemory, room: u64 },
+}
+
+fn bytes(n: u64) -> String {
+    format!("{:.2} GiB", n as f64 / f64::from(1 << 30))
 }
 
 /// A compiled arm with its data and initial weights.
@@ -50,11 +59,11 @@ impl Setup {
     ) -> Result<Setup, SetupError> {
         let live = arm.vocab.n_predictable();
         let goal = Goal::of(&arm.objective, live);
-        let training = optimize::training(model, goal, passes)?;
+        let (training, flops_of) = within(arm, model, goal, device, passes)?;
         let loss = optimize::loss(model, goal, passes)?;
         let shape = objective::shape(&arm.objective, arm.data.seq);
         let sizes = DimSizes::all(arm.train.batch_seqs * shape.rows, shape.time);
-        let flops_per_step = crate::analyze::flops(&training, sizes).total;
+        let flops_per_step = crate::analyze::flops(flops_of.as_ref().unwrap_or(&training), sizes).total;
         let precision = arm.train.precision;
         let program = flatten(&training);
         let weights = Weights::init(&program.params, arm.train.seeds.init, precision, device)?;
@@ -71,6 +80,26 @@ impl Setup {
             graph_hash: graph_hash(model),
             flops_per_step,
         })
+    }
+}
+
+/// The training graph in the room that the arm gives it. Where a part is computed again, also the graph without that,
+/// whose FLOPs are those that count.
+fn within(
+    arm: &Arm,
+    model: &ValidGraph,
+    goal: Goal,
+    device: Device,
+    passes: &Passes,
+) -> Result<(ValidGraph, Option<ValidGraph>), SetupError> {
+    let training = optimize::training(model, goal, passes)?;
+    let Some(memory) = arm.train.memory else { return Ok((training, None)) };
+    let place = if device == Device::Cpu { Place::Cpu } else { Place::Gpu };
+    let room = Room { bytes: memory.bytes, of: Conditions::of(arm, place) };
+    let fitted = optimize::training_within(model, goal, passes, room)?;
+    match fitted.fits() {
+        true => Ok((fitted.graph, Some(training))),
+        false => Err(SetupError::NoRoom { memory: fitted.memory, room: memory.bytes }),
     }
 }
 

@@ -244,11 +244,19 @@ pub struct Train {
     /// backward pass, fresh at each step; 0 adds none. Evaluation and sampling never see it.
     pub weight_noise: f64,
     pub seeds: Seeds,
+    pub memory: Option<Memory>,
     pub checkpoint_every_steps: u64,
     /// Which checkpoints stay.
     pub checkpoint_keep: CheckpointKeep,
     /// `None`: the initial weights.
     pub start: Option<StartFrom>,
+}
+
+/// The most that a training step may hold. What does not fit is computed again, which changes no digit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    pub bytes: u64,
+    pub span: Span,
 }
 
 /// Which checkpoints of a run stay.

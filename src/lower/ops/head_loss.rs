@@ -5,12 +5,8 @@ use crate::graph::ops::head_loss::{HeadLoss, HeadLossGrad, HeadLossStep};
 use crate::graph::ops::nll::{Nll, NllGrad};
 use crate::lower::error::Fault;
 use crate::lower::kernels;
+use crate::program::scratch::{CPU_HEAD_CHUNK_BYTES, GPU_HEAD_CHUNK_BYTES};
 use tch::{Kind, Tensor};
-
-/// Bytes of a chunk's logits. Fewer chunks mean fewer passes over the weight's gradient, which is as wide as the
-/// vocabulary; on a GPU, larger products.
-const CPU_CHUNK_BYTES: i64 = 64 << 20;
-const GPU_CHUNK_BYTES: i64 = 512 << 20;
 
 pub fn lower(op: &HeadLoss, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lowered {
     let [x, w, targets, weights] = take(inputs)?;
@@ -89,7 +85,7 @@ impl Chunk {
 fn chunks(cx: &Cx<'_>, x: &Tensor, w: &Tensor) -> Result<Vec<Chunk>, Fault> {
     let n = x.size().first().copied().unwrap_or(0);
     let bytes = w.size().first().copied().unwrap_or(1) * bytes_of(cx.kinds.compute);
-    let most = if cx.is_cpu() { CPU_CHUNK_BYTES } else { GPU_CHUNK_BYTES } / bytes.max(1);
+    let most = if cx.is_cpu() { CPU_HEAD_CHUNK_BYTES } else { GPU_HEAD_CHUNK_BYTES } as i64 / bytes.max(1);
     let n_chunks = (n + most.max(1) - 1) / most.max(1);
     let at = |i: i64| n * i / n_chunks.max(1);
     Ok((0..n_chunks.max(1)).map(|i| Chunk { first: at(i), n: at(i + 1) - at(i) }).collect())

@@ -137,6 +137,35 @@ fn micro_batches_are_parts_of_the_batch_for_every_objective() {
     }
 }
 
+/// Some 2,000 rows of 40 tokens: three standard errors of a share that varies by row.
+const SHARE_TOLERANCE: f64 = 0.03;
+
+#[test]
+fn the_share_that_the_loss_reads_is_known_beforehand() {
+    let (seq, batch) = (40usize, 64u64);
+    let clean: Vec<u32> = (0..batch as usize * seq).map(|i| (i * i) as u32 % 3).collect();
+    // At an end of t a weight may vanish, and a mean has one token at least: those read a little else.
+    let usual = |case: &str| {
+        let kinds = ["linear Bernoulli Stratified", "cosine_md4 Bernoulli Iid", "log Count Systematic"];
+        let kinds = kinds.into_iter().chain(["linear Bernoulli Importance (0.3", "blocks of 4 Bernoulli", "any_order"]);
+        let inside = !case.contains("(0.0, 0.0)") && !case.contains("(1.0, 1.0)") && !case.contains("(1e-6");
+        inside && (kinds.into_iter().any(|kind| case.starts_with(kind)) || case == "masked_lm 0.15")
+    };
+    let all: Vec<_> = OBJECTIVES.iter().filter(|(case, _)| usual(case)).collect();
+    assert!(all.len() > 20);
+    for (case, objective) in all {
+        let corruptor = Corruptor::new(objective, &VOCAB, seq);
+        let (mut n_read, mut n) = (0, 0);
+        for step in 0..30 {
+            let rows = corruptor.corrupt(&clean, 0, batch, step, 5);
+            n_read += rows.weights.iter().filter(|w| **w != 0.0).count();
+            n += rows.weights.len();
+        }
+        let (share, expected) = (n_read as f64 / n as f64, read_share(objective, seq as u64));
+        assert!((share - expected).abs() < SHARE_TOLERANCE, "{case}: {share}, not {expected}");
+    }
+}
+
 #[test]
 fn noise_weighed_apart_is_what_is_drawn_and_weighed_together() {
     let (seq, batch) = (12usize, 6u64);
