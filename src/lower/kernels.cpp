@@ -284,6 +284,22 @@ char* dlmc_dropped(const dlmc::Draw* of, int64_t n_rows, int64_t n, void** out_)
 }
 
 // Threads share the columns, not the rows: every sum has one order.
+// Adds x to a sum of wide elements without a wide copy of it.
+char* dlmc_add_wide(void* sum_, const void* x_) {
+  return guard([&] {
+    Tensor sum = tensor(sum_), x = tensor(x_).contiguous();
+    TORCH_CHECK(sum.is_contiguous() && sum.sizes() == x.sizes() && sum.scalar_type() == wide_of(x.scalar_type()),
+                "a sum of ", sum.sizes(), " and ", x.sizes());
+    with_type(x, [&](auto* null) {
+      using T = std::remove_pointer_t<decltype(null)>;
+      using A = dlmc::wide<T>;
+      over_rows(x.numel(), 1, [&](int64_t from, int64_t to) {
+        rows<T>().add_wide(data<T>(x) + from, data<A>(sum) + from, to - from);
+      });
+    });
+  });
+}
+
 char* dlmc_embed_grad(const void* dy_, const void* index_, int64_t n_rows, void** out_) {
   return guard([&] {
     Tensor dy = tensor(dy_).contiguous(), index = checked_ids(tensor(index_), n_rows);

@@ -112,6 +112,7 @@ unsafe extern "C" {
         dlogits: Out,
     ) -> *mut c_char;
     fn dlmc_dropped(draw: *const Draw, n_rows: i64, n: i64, out: Out) -> *mut c_char;
+    fn dlmc_add_wide(sum: *mut c_void, x: In) -> *mut c_char;
     fn dlmc_embed_grad(dy: In, index: In, rows: i64, out: Out) -> *mut c_char;
     fn dlmc_adamw(
         p: *mut c_void,
@@ -356,6 +357,13 @@ pub fn dropped(
 ) -> Result<[Tensor; 1], Fault> {
     let draw = Draw { seed, purpose: Purpose::Dropout as u32, step, row, site, threshold };
     new_tensors(|[out]| unsafe { dlmc_dropped(&draw, n_rows, n, out) })
+}
+
+/// Adds x to wide sums that lie one after the other.
+pub fn add_wide(sum: &mut Tensor, x: &Tensor) -> Result<(), Fault> {
+    let sum = sum.as_mut_ptr().cast();
+    // SAFETY: the kernel checks that both are alike and writes within the sum.
+    checked(unsafe { dlmc_add_wide(sum, at(x)) })
 }
 
 pub fn embed_grad(dy: &Tensor, index: &Tensor, rows: u64) -> Result<[Tensor; 1], Fault> {

@@ -4,7 +4,7 @@
 use super::error::Fault;
 use super::ops::Destination;
 use crate::graph::{Dim, DimSizes, Op};
-use crate::program::{Program, Slot};
+use crate::program::{Program, Slot, scratch};
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
 
@@ -51,12 +51,7 @@ impl Places {
         for (param, slot) in program.grads.iter().enumerate() {
             let Some(slot) = slot.filter(|slot| !readers.contains_key(slot)) else { continue };
             let made = makers.get(&slot).and_then(|(i, _)| program.instrs.get(*i));
-            let wide_into = made.is_some_and(|instr| {
-                matches!(
-                    instr.op,
-                    Op::LinearWeightGrad(_) | Op::LinearsGrad(_) | Op::HeadLossGrad(_) | Op::HeadLossStep(_)
-                )
-            });
+            let wide_into = made.is_some_and(|instr| scratch::writes_in_place(&instr.op));
             // One tensor for two parameters would be written once.
             if wide_into && program.grads.iter().flatten().filter(|other| **other == slot).count() == 1 {
                 places.grads.insert(slot, param);

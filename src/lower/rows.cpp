@@ -402,6 +402,11 @@ static void embed_grad(const T* __restrict dy, const int64_t* __restrict index, 
 }
 
 template <class T>
+static void add_wide(const T* __restrict x, wide<T>* __restrict sum, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) sum[i] += load(x[i]);
+}
+
+template <class T>
 static void adamw(T* __restrict p, const T* __restrict g, T* __restrict m, T* __restrict v, int64_t n, const AdamWStep& step, double* sums) {
   const T factor = T(step.gradient_factor), decay = T(step.decay_factor);
   const T one_minus_beta1 = T(1 - step.beta1), beta2 = T(step.beta2), one_minus_beta2 = T(1 - step.beta2);
@@ -473,7 +478,7 @@ static constexpr Rows<T> rows() {
   return {rms_norm<T>, rms_norm_grad<T>, layer_norm<T>, layer_norm_grad<T>, rope<T>, norm_rope<T>, norm_rope_grad<T>,
           silu<T>,     silu_grad<T>,     swiglu<T>,     swiglu_grad<T>,     nll<T>,
           nll_grad<T>, nll_step<T>,      mixture<T>,
-          mixture_grad<T>, embed_grad<T>};
+          mixture_grad<T>, embed_grad<T>, add_wide<T>};
 }
 
 static constexpr Table TABLE = {rows<bf16>(), rows<float>(), rows<double>(),

@@ -61,6 +61,8 @@ struct Rows {
                        const A* uniform, const A* lse, T* dlogits, int64_t n, int64_t d, int64_t live);
   // Adds columns from..to of the n rows of dy to the rows `index` of out.
   void (*embed_grad)(const T* dy, const int64_t* index, A* out, int64_t n, int64_t d, int64_t from, int64_t to);
+  // Adds n elements of x to sum.
+  void (*add_wide)(const T* x, A* sum, int64_t n);
 };
 
 // Constants of one AdamW step.

@@ -149,10 +149,7 @@ fn head(inputs: &[&Type], of: &Conditions, copies: u64) -> Head {
     let product = match (of.compute_bytes() == of.wide_bytes(), n_chunks) {
         // The first chunk's is the sum itself.
         (true, 1) => 0,
-        (true, _) => n_weights * of.wide_bytes(),
-        (false, 1) => n_weights * of.compute_bytes(),
-        // To add them up libtorch makes it wide first.
-        (false, _) => n_weights * (of.compute_bytes() + of.wide_bytes()),
+        _ => n_weights * of.compute_bytes(),
     };
     Head { chunk: copies * chunk, product }
 }

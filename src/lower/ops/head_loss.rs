@@ -121,7 +121,7 @@ impl Grads {
         let _ = dlogits.f_mm_out(&chunk.of(&self.dx)?, w)?;
         let dw = dlogits.f_transpose(0, 1)?.f_mm(x)?;
         match &mut self.dw {
-            Some(sum) => _ = sum.f_add_(&dw)?,
+            Some(sum) => cx.add_wide(sum, &dw)?,
             None => self.dw = Some(cx.wide_into(self.port, dw)?),
         }
         Ok(())

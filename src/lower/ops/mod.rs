@@ -31,8 +31,8 @@ pub mod weighted_sum;
 pub mod zeros;
 pub mod zeros_like;
 
-use super::Kinds;
 use super::error::Fault;
+use super::{Kinds, kernels};
 use crate::graph::Op;
 pub use crate::graph::ops::dropout::Key as DrawKey;
 use tch::{Device, Tensor};
@@ -70,12 +70,20 @@ impl Cx<'_> {
             Some(Some(Destination { tensor, adds })) => {
                 let mut tensor = tensor.shallow_clone();
                 match adds {
-                    true => _ = tensor.f_add_(&x)?,
+                    true => self.add_wide(&mut tensor, &x)?,
                     false => tensor.f_copy_(&x)?,
                 }
                 Ok(tensor)
             }
             _ => Ok(x.f_to_kind(self.kinds.wide)?),
+        }
+    }
+
+    /// Adds to a wide sum.
+    pub fn add_wide(&self, sum: &mut Tensor, x: &Tensor) -> Result<(), Fault> {
+        match self.is_cpu() && x.kind() == self.kinds.compute && sum.is_contiguous() {
+            true => kernels::add_wide(sum, x),
+            false => Ok(sum.f_add_(x).map(drop)?),
         }
     }
 
