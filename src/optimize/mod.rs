@@ -22,6 +22,9 @@ use crate::objective::{self, Loss};
 use crate::program::{Conditions, StepMemory, flatten, step_memory};
 use std::collections::BTreeSet;
 
+/// What a pass does to a graph.
+type Change = fn(&mut Graph) -> Result<(), Mismatch>;
+
 /// A pass that can be switched off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Pass {
@@ -171,7 +174,7 @@ fn fused(model: ValidGraph, passes: &Passes) -> Result<ValidGraph, TrainingError
 }
 
 fn optimized(loss: ValidGraph, goal: Goal, passes: &Passes) -> Result<ValidGraph, TrainingError> {
-    let mut all: Vec<fn(&mut Graph) -> Result<(), Mismatch>> = vec![];
+    let mut all: Vec<Change> = vec![];
     for pass in Pass::ALL.into_iter().filter(|pass| passes.has(*pass)) {
         all.push(match pass {
             Pass::PruneRows if !goal.reads_some => continue,
@@ -188,7 +191,7 @@ fn optimized(loss: ValidGraph, goal: Goal, passes: &Passes) -> Result<ValidGraph
 }
 
 /// Through these passes, and proved sound again.
-fn changed(graph: ValidGraph, passes: &[fn(&mut Graph) -> Result<(), Mismatch>]) -> Result<ValidGraph, TrainingError> {
+fn changed(graph: ValidGraph, passes: &[Change]) -> Result<ValidGraph, TrainingError> {
     if passes.is_empty() {
         return Ok(graph);
     }

@@ -25,7 +25,7 @@ pub fn prune_rows(graph: &mut Graph) -> Result<(), Mismatch> {
         return Ok(());
     }
     let nll = graph.output("nll").filter(|nll| found.contains(&nll.node));
-    let (body, places, _) = rebuilt(graph, &root, &found, nll, None)?;
+    let Rebuilt { body, places, .. } = rebuilt(graph, &root, &found, nll, None)?;
     let here = |value: &Value| places.get(value).copied().unwrap_or(*value);
     graph.outputs.iter_mut().for_each(|(_, value)| *value = here(value));
     if let Some(root) = graph.bodies.get_mut(0) {
@@ -38,8 +38,7 @@ pub fn prune_rows(graph: &mut Graph) -> Result<(), Mismatch> {
 pub fn prune_output(graph: &mut Graph, name: &str) -> Result<(), Mismatch> {
     let (Some(root), Some(wanted)) = (graph.body(Graph::ROOT).cloned(), graph.output(name)) else { return Ok(()) };
     let found = pruned(&root, Some(wanted));
-    let (body, places, rows) = rebuilt(graph, &root, &found, None, Some(wanted))?;
-    let (mut body, mut rows) = (body, rows);
+    let Rebuilt { mut body, places, mut rows } = rebuilt(graph, &root, &found, None, Some(wanted))?;
     if rows.is_none() {
         // What mixes positions gives it: then only the output is gathered.
         let mut rebuild = Rebuild::of(&root);
@@ -146,6 +145,13 @@ impl Gathered {
     }
 }
 
+struct Rebuilt {
+    body: Body,
+    /// Where the other values of the old body are now.
+    places: BTreeMap<Value, Value>,
+    rows: Option<Value>,
+}
+
 /// The body with these nodes on rows, where its other values are now, and the rows of `wanted` if they can be had
 /// without it whole. `nll`, of one of the nodes, is scattered.
 fn rebuilt(
@@ -154,7 +160,7 @@ fn rebuilt(
     found: &BTreeSet<NodeIndex>,
     nll: Option<Value>,
     wanted: Option<Value>,
-) -> Result<(Body, BTreeMap<Value, Value>, Option<Value>), Mismatch> {
+) -> Result<Rebuilt, Mismatch> {
     let users = users(body);
     let mut rebuild = Rebuild::of(body);
     let mut gathered = Gathered::default();
@@ -201,7 +207,7 @@ fn rebuilt(
     }
     let rows = wanted.and_then(|wanted| gathered.rows.get(&wanted).copied());
     let (body, places) = rebuild.finish()?;
-    Ok((body, places, rows))
+    Ok(Rebuilt { body, places, rows })
 }
 
 /// A row-wise node on rows. Its outputs are noted as gathered; those without rows (a loss) as they are.
@@ -257,7 +263,7 @@ fn prune_last(graph: &mut Graph, region: &mut Region, port: usize) -> Result<Opt
     // Made apart, since a region inside may turn out to have nothing to prune.
     let (mut trial, mut pruned_region) = (graph.clone(), region.clone());
     let own = own_body(&mut trial, &mut pruned_region, last, &mut body);
-    let (mut body, _, rows) = rebuilt(&mut trial, &body, &found, None, Some(result))?;
+    let Rebuilt { mut body, rows, .. } = rebuilt(&mut trial, &body, &found, None, Some(result))?;
     let Some(rows) = rows else { return Ok(None) };
     body.results.push(rows);
     if let Some(slot) = trial.bodies.get_mut(own.0 as usize) {
