@@ -81,23 +81,18 @@ pub fn run(args: &GraphArgs) -> ExitCode {
     let training;
     let graph = match args.stage {
         Stage::Built | Stage::Checked => model.graph(),
-        Stage::Optimized => {
+        Stage::Training | Stage::Optimized => {
             let goal = Goal::of(&arm.objective, arm.vocab.n_predictable());
-            match optimized(arm, model, goal, &args.no_opt.passes()) {
+            let (made, what) = match args.stage {
+                Stage::Optimized => (optimized(arm, model, goal, &args.no_opt.passes()), "optimized graph"),
+                _ => (training_graph(model, goal.live, goal.loss), "backward pass"),
+            };
+            match made {
                 Ok(valid) => {
                     training = valid;
                     training.graph()
                 }
-                Err(error) => return fail(&format!("no optimized graph: {error}"), super::RUN_FAILED),
-            }
-        }
-        Stage::Training => {
-            match training_graph(model, arm.vocab.n_predictable(), crate::objective::loss(&arm.objective)) {
-                Ok(valid) => {
-                    training = valid;
-                    training.graph()
-                }
-                Err(error) => return fail(&format!("no backward pass: {error}"), super::RUN_FAILED),
+                Err(error) => return fail(&format!("no {what}: {error}"), super::RUN_FAILED),
             }
         }
     };

@@ -53,16 +53,15 @@ pub struct PlannedMemory {
 
 impl PlannedMemory {
     /// `training` is the program without limit.
-    fn new(arm: &Arm, model: &ValidGraph, training: &Training, place: Place) -> Result<PlannedMemory, TrainingError> {
+    fn new(arm: &Arm, training: &Training, place: Place) -> Result<PlannedMemory, TrainingError> {
         let of = Conditions::of(arm, place);
         let planned = |program: &Program| {
             let [most, expected] = [of, of.expected(arm)].map(|of| step_memory(program, &of));
             PlannedMemory { most, expected, fits: None, again: 1.0 }
         };
         let Some(memory) = arm.train.memory else { return Ok(planned(&training.program)) };
-        let goal = Goal::of(&arm.objective, arm.vocab.n_predictable());
         let room = Room { bytes: memory.bytes, of };
-        let fitted = optimize::training_within(model, goal, &Passes::default(), room)?;
+        let fitted = optimize::fitted(training.graph.clone(), &Passes::default(), room)?;
         let flops = |graph| crate::analyze::flops(graph, of.sizes).total;
         let again = flops(&fitted.graph) / flops(&training.graph);
         Ok(PlannedMemory { fits: Some(fitted.fits()), again, ..planned(&flatten(&fitted.graph)) })
@@ -158,8 +157,8 @@ impl Planner {
             evaluation_flops: each * arm.eval.at_steps.len() as f64,
             evaluation,
             memory: [
-                PlannedMemory::new(arm, model, &facts.training, Place::Cpu)?,
-                PlannedMemory::new(arm, model, &facts.training, Place::Gpu)?,
+                PlannedMemory::new(arm, &facts.training, Place::Cpu)?,
+                PlannedMemory::new(arm, &facts.training, Place::Gpu)?,
             ],
             state_bytes: facts.params.total * wide * copies,
             checkpoint_bytes: facts.params.total * wide * copies * n_checkpoints(arm),

@@ -68,10 +68,7 @@ fn add_loss(graph: &mut Graph, live: u64, loss: Loss) -> Result<(), Mismatch> {
     };
     let mut op = |op: Op, inputs: &[Value]| -> Result<Value, Mismatch> {
         let types: Vec<Type> = inputs.iter().map(|v| root.type_of(*v).cloned().unwrap_or_default()).collect();
-        let types = match op.operation() {
-            Some(operation) => operation.infer(&types.iter().collect::<Vec<_>>())?,
-            None => vec![],
-        };
+        let types = op.infer(&types.iter().collect::<Vec<_>>())?;
         Ok(Value { node: root.add(Node { op, span: None, scope: "loss".into(), types }, inputs), port: 0 })
     };
     let nll = match noise {

@@ -18,9 +18,8 @@ pub fn inputs(batch: &Corrupted, device: Device) -> Result<Vec<(Input, Tensor)>,
         (Input::Targets, ids(&batch.targets)?),
         (Input::Weights, weights.f_to_device(device)?),
     ];
-    let (rows, places) = read_rows(&batch.weights);
-    inputs.push((Input::Rows, Tensor::f_from_slice(&rows)?.f_to_device(device)?));
-    inputs.push((Input::Places, Tensor::f_from_slice(&places)?.f_view(shape)?.f_to_device(device)?));
+    let read = batch.weights.iter().enumerate().filter(|(_, weight)| **weight != 0.0);
+    inputs.extend(rows(&read.map(|(at, _)| at as i64).collect::<Vec<_>>(), shape, device)?);
     if batch.t.len() == batch.rows {
         inputs.push((Input::NoiseLevel, Tensor::f_from_slice(&batch.t)?.f_to_device(device)?));
     }
@@ -39,19 +38,18 @@ pub fn inputs(batch: &Corrupted, device: Device) -> Result<Vec<(Input, Tensor)>,
     Ok(inputs)
 }
 
-/// `Input::Rows` and `Input::Places` of a batch with these weights. Never empty: of a batch in which the loss reads
-/// nothing the first position is a row of weight 0.
-pub fn read_rows(weights: &[f64]) -> (Vec<i64>, Vec<i64>) {
-    let mut rows: Vec<i64> = vec![];
-    let mut places = vec![0; weights.len()];
-    let is_empty = weights.iter().all(|w| *w == 0.0);
-    for (i, (weight, place)) in weights.iter().zip(&mut places).enumerate() {
-        if *weight != 0.0 || (is_empty && i == 0) {
-            rows.push(i as i64);
-            *place = rows.len() as i64;
+/// `Input::Rows` and `Input::Places` where these positions of a `[B, T]` batch are read. Never empty: where nothing is
+/// read the first position is a row.
+pub fn rows(read: &[i64], shape: [i64; 2], device: Device) -> Result<[(Input, Tensor); 2], LowerError> {
+    let read = if read.is_empty() { &[0] } else { read };
+    let mut places = vec![0i64; shape.iter().product::<i64>().max(0) as usize];
+    for (row, at) in (1..).zip(read) {
+        if let Some(place) = usize::try_from(*at).ok().and_then(|at| places.get_mut(at)) {
+            *place = row;
         }
     }
-    (rows, places)
+    let rows = Tensor::f_from_slice(read)?.f_to_device(device)?;
+    Ok([(Input::Rows, rows), (Input::Places, Tensor::f_from_slice(&places)?.f_view(shape)?.f_to_device(device)?)])
 }
 
 impl Outputs {

@@ -109,10 +109,9 @@ impl AdamWState {
         clip: Option<f64>,
         step_number: u64,
     ) -> Result<StepStats, LowerError> {
-        let constants = constants(optimizer, lr, step_number);
         grads.is_stale = true;
         let step = || match weights.flat.device() {
-            Device::Cpu => self.fused(weights, grads, constants, clip),
+            Device::Cpu => self.fused(weights, grads, constants(optimizer, lr, step_number), clip),
             Device::Cuda(_) | Device::Mps | Device::Vulkan => {
                 self.on_device(weights, grads, optimizer, lr, clip, step_number)
             }

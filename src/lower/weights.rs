@@ -11,12 +11,11 @@ use crate::base::philox::{Purpose, Stream};
 use crate::check::spec::Precision;
 use crate::graph::Init;
 use crate::program::ParamInstance;
+use crate::program::memory::ALIGN;
 use crate::store::{DType, TensorData};
 use std::ops::Range;
 use tch::{Device, Kind, Tensor};
 
-/// Elements: 128 bytes in bf16, as matrix products like it.
-const ALIGN: u64 = 64;
 /// Elements that one thread draws at a time.
 const DRAW_CHUNK: usize = 1 << 16;
 

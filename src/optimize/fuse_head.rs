@@ -1,7 +1,7 @@
 //! The head: logits, cross-entropy and weighted sum become [`HeadLoss`], which takes rows in chunks; and, with a
 //! backward pass, [`HeadLoss`] and its gradient become [`HeadLossStep`], which makes each chunk's logits once.
 
-use super::rebuild::{Rebuild, users};
+use super::rebuild::{Rebuild, put_root, users};
 use crate::graph::ops::Mismatch;
 use crate::graph::ops::head_loss::{HeadLoss, HeadLossStep};
 use crate::graph::{Body, Graph, Op, Value};
@@ -12,6 +12,8 @@ struct Head {
     linear: NodeIndex,
     nll: NodeIndex,
     sum: NodeIndex,
+    targets: Value,
+    weights: Value,
     live: u64,
 }
 
@@ -22,21 +24,13 @@ pub fn fuse_head(graph: &mut Graph) -> Result<(), Mismatch> {
     let Some(head) = head(graph, &root) else { return Ok(()) };
     let mut rebuild = Rebuild::of(&root);
     for (index, node) in root.nodes() {
-        if index == head.linear {
-            continue;
-        }
-        if index == head.nll {
-            // The weights may come after it.
+        // All in the place of the sum: the weights may come after the losses.
+        if index == head.linear || index == head.nll {
             continue;
         }
         if index == head.sum {
-            let (features, targets) = (rebuild.inputs(head.linear)?, root.inputs(head.nll).get(1).copied());
-            let weights = rebuild.old.inputs(index).get(1).copied();
-            let [x, w] = features[..] else { continue };
-            let place = |value: Option<Value>| {
-                value.and_then(|v| rebuild.place(v)).ok_or_else(|| Mismatch("the head's inputs are gone".into()))
-            };
-            let inputs = [x, w, place(targets)?, place(weights)?];
+            let mut inputs = rebuild.inputs(head.linear)?;
+            inputs.extend([rebuild.placed(head.targets)?, rebuild.placed(head.weights)?]);
             let here = rebuild.emit(HeadLoss { live: head.live }, &inputs, node)?;
             rebuild.put(Value { node: index, port: 0 }, Value { node: here, port: 0 });
             rebuild.put(Value { node: head.nll, port: 0 }, Value { node: here, port: 1 });
@@ -45,22 +39,25 @@ pub fn fuse_head(graph: &mut Graph) -> Result<(), Mismatch> {
         }
         rebuild.copy(index, node)?;
     }
-    finish(graph, rebuild)
+    let (body, places) = rebuild.finish()?;
+    put_root(graph, body, &places);
+    Ok(())
 }
 
 fn head(graph: &Graph, root: &Body) -> Option<Head> {
     let users = users(root);
     let sum = graph.output("loss")?.node;
     matches!(root.node(sum)?.op, Op::WeightedSum(_)).then_some(())?;
-    let nll = *root.inputs(sum).first()?;
+    let &[nll, weights] = root.inputs(sum).as_slice() else { return None };
     let Op::Nll(op) = &root.node(nll.node)?.op else { return None };
-    let logits = *root.inputs(nll.node).first()?;
+    let &[logits, targets] = root.inputs(nll.node).as_slice() else { return None };
     matches!(root.node(logits.node)?.op, Op::Linear(_)).then_some(())?;
     let alone = users.get(&logits).is_some_and(|by| by.len() == 1);
     // Read before the sum, it could not come from there.
     let early = users.get(&nll).is_some_and(|by| by.iter().any(|user| *user < sum));
     let log_sums = users.contains_key(&Value { node: nll.node, port: 1 });
-    (alone && !early && !log_sums).then_some(Head { linear: logits.node, nll: nll.node, sum, live: op.live })
+    let found = Head { linear: logits.node, nll: nll.node, sum, targets, weights, live: op.live };
+    (alone && !early && !log_sums).then_some(found)
 }
 
 /// Assumes a training graph. Guarantees the same outputs and gradients.
@@ -88,16 +85,7 @@ pub fn join_head(graph: &mut Graph) -> Result<(), Mismatch> {
             _ => rebuild.copy(index, node)?,
         }
     }
-    finish(graph, rebuild)
-}
-
-fn finish(graph: &mut Graph, rebuild: Rebuild<'_>) -> Result<(), Mismatch> {
     let (body, places) = rebuild.finish()?;
-    let here = |value: &Value| places.get(value).copied().unwrap_or(*value);
-    graph.outputs.iter_mut().for_each(|(_, value)| *value = here(value));
-    graph.grads.iter_mut().for_each(|(_, value)| *value = here(value));
-    if let Some(root) = graph.bodies.get_mut(0) {
-        *root = body;
-    }
+    put_root(graph, body, &places);
     Ok(())
 }

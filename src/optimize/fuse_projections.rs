@@ -1,5 +1,5 @@
 //! Projection fusion: products of the same features with several parameters become one, whose weights lie one after
-//! the other (`Program::param_order`): queries, keys and values; gate and up. So do their gradients.
+//! the other (`ParamInstance::place`): queries, keys and values; gate and up. So do their gradients.
 //!
 //! Assumes a graph without a backward pass. Guarantees the same outputs; in bf16 the gradient of the features is
 //! summed before it is rounded.

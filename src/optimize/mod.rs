@@ -141,7 +141,9 @@ pub fn loss(model: &ValidGraph, goal: Goal, passes: &Passes) -> Result<ValidGrap
 /// `Input::Rows` names. What it trained with is dropped nowhere.
 pub fn asked(model: &ValidGraph, passes: &Passes) -> Result<ValidGraph, TrainingError> {
     let model = changed(without_dropout(model), &[|graph| prune_rows::prune_output(graph, "logits")])?;
-    fused(model, passes)
+    // Those that know nothing of a loss.
+    let passes = passes.clone().without(&[Pass::PruneRows, Pass::FuseHead]);
+    optimized(model, Goal { live: 0, loss: Loss::CrossEntropy, reads_some: false }, &passes)
 }
 
 /// The training graph of a model, optimized.
@@ -156,7 +158,11 @@ pub fn training(model: &ValidGraph, goal: Goal, passes: &Passes) -> Result<Valid
 
 /// As [`training`], in so much room: what does not fit is computed again in the backward pass.
 pub fn training_within(model: &ValidGraph, goal: Goal, passes: &Passes, room: Room) -> Result<Fitted, TrainingError> {
-    let graph = training(model, goal, passes)?;
+    fitted(training(model, goal, passes)?, passes, room)
+}
+
+/// A training graph that [`training`] made, in so much room.
+pub fn fitted(graph: ValidGraph, passes: &Passes, room: Room) -> Result<Fitted, TrainingError> {
     match passes.has(Pass::Recompute) {
         true => recompute::recompute(graph, room),
         false => {
@@ -164,13 +170,6 @@ pub fn training_within(model: &ValidGraph, goal: Goal, passes: &Passes, room: Ro
             Ok(Fitted { graph, memory, n_recomputed: 0, room })
         }
     }
-}
-
-/// Through the passes that know nothing of a loss.
-fn fused(model: ValidGraph, passes: &Passes) -> Result<ValidGraph, TrainingError> {
-    let passes = passes.clone().without(&[Pass::PruneRows, Pass::FuseHead]);
-    let goal = Goal { live: 0, loss: Loss::CrossEntropy, reads_some: false };
-    optimized(model, goal, &passes)
 }
 
 fn optimized(loss: ValidGraph, goal: Goal, passes: &Passes) -> Result<ValidGraph, TrainingError> {

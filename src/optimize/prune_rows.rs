@@ -11,7 +11,7 @@
 //! Assumes a loss graph (outputs `loss` and `nll`) without a backward pass. Guarantees the same `loss`; `nll` is 0
 //! where the loss does not read. Differentiation of the result prunes the backward pass.
 
-use super::rebuild::{Rebuild, users};
+use super::rebuild::{Rebuild, put_root, users};
 use crate::graph::ops::gather_rows::{GatherRows, ScatterRows, places_type, row_type, rows_type};
 use crate::graph::ops::{AlongT, Input, Mismatch};
 use crate::graph::{Body, BodyId, Dim, Graph, ListOp, Node, Op, Region, Run, Type, Users, Value};
@@ -26,11 +26,7 @@ pub fn prune_rows(graph: &mut Graph) -> Result<(), Mismatch> {
     }
     let nll = graph.output("nll").filter(|nll| found.contains(&nll.node));
     let Rebuilt { body, places, .. } = rebuilt(graph, &root, &found, nll, None)?;
-    let here = |value: &Value| places.get(value).copied().unwrap_or(*value);
-    graph.outputs.iter_mut().for_each(|(_, value)| *value = here(value));
-    if let Some(root) = graph.bodies.get_mut(0) {
-        *root = body;
-    }
+    put_root(graph, body, &places);
     Ok(())
 }
 
@@ -38,7 +34,7 @@ pub fn prune_rows(graph: &mut Graph) -> Result<(), Mismatch> {
 pub fn prune_output(graph: &mut Graph, name: &str) -> Result<(), Mismatch> {
     let (Some(root), Some(wanted)) = (graph.body(Graph::ROOT).cloned(), graph.output(name)) else { return Ok(()) };
     let found = pruned(&root, Some(wanted));
-    let Rebuilt { mut body, places, mut rows } = rebuilt(graph, &root, &found, None, Some(wanted))?;
+    let Rebuilt { mut body, mut places, mut rows } = rebuilt(graph, &root, &found, None, Some(wanted))?;
     if rows.is_none() {
         // What mixes positions gives it: then only the output is gathered.
         let mut rebuild = Rebuild::of(&root);
@@ -47,17 +43,10 @@ pub fn prune_output(graph: &mut Graph, name: &str) -> Result<(), Mismatch> {
         }
         let like = root.node(wanted.node).ok_or_else(|| Mismatch("no such output".into()))?;
         rows = Some(Gathered::default().get(&mut rebuild, wanted, like)?);
-        body = rebuild.finish()?.0;
+        (body, places) = rebuild.finish()?;
     }
-    for (other, value) in &mut graph.outputs {
-        *value = match rows {
-            Some(rows) if other == name => rows,
-            _ => places.get(value).copied().unwrap_or(*value),
-        };
-    }
-    if let Some(root) = graph.bodies.get_mut(0) {
-        *root = body;
-    }
+    places.extend(rows.map(|rows| (wanted, rows)));
+    put_root(graph, body, &places);
     Ok(())
 }
 

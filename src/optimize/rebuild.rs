@@ -58,19 +58,13 @@ impl<'a> Rebuild<'a> {
         let op = op.into();
         let types: Vec<Type> = inputs.iter().map(|v| self.new.type_of(*v).cloned().unwrap_or_default()).collect();
         let types: Vec<&Type> = types.iter().collect();
-        let types = match (&op, op.operation()) {
-            (Op::List(list), _) => vec![list.infer(&types)?],
-            (_, Some(operation)) => operation.infer(&types)?,
-            (_, None) => return Err(Mismatch(format!("{} has no types of its own", op.name()))),
-        };
+        let types = op.infer(&types)?;
         Ok(self.new.add(Node { op, types, ..like.clone() }, inputs))
     }
 
     /// The body, with the old one's results where they are now.
     pub fn finish(mut self) -> Result<(Body, BTreeMap<Value, Value>), Mismatch> {
-        let (old, places) = (self.old, &self.places);
-        let results: Result<Vec<Value>, Mismatch> =
-            old.results.iter().map(|v| places.get(v).copied().ok_or_else(|| lost(old, *v))).collect();
+        let results: Result<Vec<Value>, Mismatch> = self.old.results.iter().map(|v| self.placed(*v)).collect();
         self.new.results = results?;
         Ok((self.new, self.places))
     }
@@ -95,15 +89,22 @@ pub fn over_bodies<T>(
         }
         let (rebuilt, places) = rebuild.finish()?;
         if i == 0 {
-            let here = |value: &Value| places.get(value).copied().unwrap_or(*value);
-            graph.outputs.iter_mut().for_each(|(_, value)| *value = here(value));
-            graph.grads.iter_mut().for_each(|(_, value)| *value = here(value));
-        }
-        if let Some(slot) = graph.bodies.get_mut(i) {
+            put_root(graph, rebuilt, &places);
+        } else if let Some(slot) = graph.bodies.get_mut(i) {
             *slot = rebuilt;
         }
     }
     Ok(())
+}
+
+/// The root made anew; outputs and gradients follow their values to where those are now.
+pub fn put_root(graph: &mut Graph, root: Body, places: &BTreeMap<Value, Value>) {
+    let here = |value: &mut Value| *value = places.get(value).copied().unwrap_or(*value);
+    graph.outputs.iter_mut().for_each(|(_, value)| here(value));
+    graph.grads.iter_mut().for_each(|(_, value)| here(value));
+    if let Some(slot) = graph.bodies.first_mut() {
+        *slot = root;
+    }
 }
 
 /// Who reads the values of a body.
@@ -116,17 +117,19 @@ pub struct Alone<'a> {
 impl Alone<'_> {
     /// The one node that reads a value, which nobody outside the body reads.
     pub fn reader(&self, value: Value) -> Option<NodeIndex> {
-        let outside = self.body.results.contains(&value) || self.named.is_some_and(|named| named.contains(&value));
         match self.users.get(&value)?.as_slice() {
-            [one] if !outside => Some(*one),
+            [one] if !self.is_read_outside(value) => Some(*one),
             _ => None,
         }
     }
 
     /// Whether nobody at all reads a value.
     pub fn is_unread(&self, value: Value) -> bool {
-        let outside = self.body.results.contains(&value) || self.named.is_some_and(|named| named.contains(&value));
-        !outside && !self.users.contains_key(&value)
+        !self.is_read_outside(value) && !self.users.contains_key(&value)
+    }
+
+    fn is_read_outside(&self, value: Value) -> bool {
+        self.body.results.contains(&value) || self.named.is_some_and(|named| named.contains(&value))
     }
 }
 

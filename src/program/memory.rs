@@ -89,8 +89,8 @@ impl StepMemory {
 /// sequence of 8 tokens, libtorch 2.11.0 with CUDA's libraries linked, two threads (390.8 MiB, twice).
 const PROCESS_BYTES: u64 = 391 << 20;
 
-/// Elements that a parameter's place in a flat tensor is a multiple of.
-const ALIGN: u64 = 64;
+/// Elements that a parameter's place in a flat tensor is a multiple of: 128 bytes in bf16, as matrix products like it.
+pub const ALIGN: u64 = 64;
 
 /// Copies of the weights that the update makes where libtorch's kernel does it: what they were, and the difference. On a
 /// CPU it is one kernel of ours, in place.

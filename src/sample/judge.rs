@@ -1,8 +1,8 @@
 //! Generative perplexity: what a next-token model, trained on real text, makes of text that another model drew.
 
-use super::asked_rows;
 use crate::check::spec::Vocab;
 use crate::graph::ops::Input;
+use crate::lower::batch::rows;
 use crate::lower::{Executable, LowerError};
 use tch::{Device, Kind, Tensor};
 
@@ -45,7 +45,7 @@ pub(super) fn judge(
     let read = Tensor::f_from_slice(&read)?.f_narrow(0, 0, tokens.len() as i64)?.f_unsqueeze(0)?;
     let places: Vec<i64> = of.iter().map(|place| *place as i64).collect();
     let mut inputs = vec![(Input::Tokens, read.f_to_device(device)?)];
-    inputs.extend(asked_rows(&places, [1, tokens.len() as i64], device)?);
+    inputs.extend(rows(&places, [1, tokens.len() as i64], device)?);
     let outputs = executable.run(params, &inputs)?;
     let logits = outputs.named.get("logits").ok_or(LowerError::MissingInput("logits"))?;
     let targets: Vec<i64> = of.iter().filter_map(|place| tokens.get(*place)).map(|id| i64::from(*id)).collect();

@@ -10,6 +10,7 @@ pub use trained::Trained;
 use crate::check::spec::{Objective, Vocab};
 use crate::decode::{Network, Question};
 use crate::graph::ops::Input;
+use crate::lower::batch::rows;
 use crate::lower::{Cache, Executable, LowerError, Outputs};
 use crate::objective::{Pattern, has_noise_level, sampling_pattern};
 use std::collections::BTreeMap;
@@ -75,9 +76,9 @@ impl<'a> Model<'a> {
         let n_texts = questions.len() as i64;
         let length = questions.first().map_or(0, |q| q.tokens.len()).saturating_sub(first) as i64;
         let tokens = Tensor::f_from_slice(&ids)?.f_view([n_texts, length])?.f_to_device(self.device)?;
-        let rows = self.asked(questions, first, length.max(0) as usize)?;
+        let asked = self.asked(questions, first, length.max(0) as usize)?;
         let mut inputs = vec![(Input::Tokens, tokens)];
-        inputs.extend(asked_rows(&rows, [n_texts, length], self.device)?);
+        inputs.extend(rows(&asked, [n_texts, length], self.device)?);
         if self.reads_noise_level {
             let levels: Vec<f64> = questions.iter().map(|q| q.t.unwrap_or(0.0)).collect();
             inputs.push((Input::NoiseLevel, Tensor::f_from_slice(&levels)?.f_to_device(self.device)?));
@@ -127,20 +128,6 @@ impl<'a> Model<'a> {
         cache.truncate(questions.iter().map(|q| q.n_final).min().unwrap_or(0) as u64)?;
         self.rows(&outputs, questions)
     }
-}
-
-/// `Input::Rows` and `Input::Places` of what is asked. Never empty: without a question the first position is read.
-fn asked_rows(rows: &[i64], shape: [i64; 2], device: Device) -> Result<[(Input, Tensor); 2], LowerError> {
-    let rows = if rows.is_empty() { &[0] } else { rows };
-    let [n_texts, length] = shape;
-    let mut places = vec![0i64; (n_texts * length).max(0) as usize];
-    for (i, row) in rows.iter().enumerate() {
-        if let Some(place) = usize::try_from(*row).ok().and_then(|row| places.get_mut(row)) {
-            *place = i as i64 + 1;
-        }
-    }
-    let rows = Tensor::f_from_slice(rows)?.f_to_device(device)?;
-    Ok([(Input::Rows, rows), (Input::Places, Tensor::f_from_slice(&places)?.f_view(shape)?.f_to_device(device)?)])
 }
 
 impl Network for Model<'_> {

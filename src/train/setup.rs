@@ -96,7 +96,7 @@ fn within(
     let Some(memory) = arm.train.memory else { return Ok((training, None)) };
     let place = if device == Device::Cpu { Place::Cpu } else { Place::Gpu };
     let room = Room { bytes: memory.bytes, of: Conditions::of(arm, place) };
-    let fitted = optimize::training_within(model, goal, passes, room)?;
+    let fitted = optimize::fitted(training.clone(), passes, room)?;
     match fitted.fits() {
         true => Ok((fitted.graph, Some(training))),
         false => Err(SetupError::NoRoom { memory: fitted.memory, room: memory.bytes }),

@@ -215,6 +215,18 @@ impl Op {
         op
     }
 
+    /// The output types of a list operation or an [`Operation`]. Other structure has types that its inputs do not say.
+    pub fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>, Mismatch> {
+        match (self, self.operation()) {
+            (Op::List(list), _) => Ok(vec![list.infer(inputs)?]),
+            (_, Some(_)) if inputs.iter().any(|ty| !ty.list.is_empty()) => {
+                Err(Mismatch(format!("{} of a list", self.name())))
+            }
+            (_, Some(operation)) => operation.infer(inputs),
+            (_, None) => Err(Mismatch(format!("{} is structure", self.name()))),
+        }
+    }
+
     /// What it drops, if anything.
     pub fn drops_mut(&mut self) -> Option<&mut dropout::Drops> {
         match self {

@@ -65,15 +65,7 @@ impl Builder {
     pub fn emit(&mut self, op: Op, inputs: &[Value], mark: &Mark) -> Vec<Value> {
         let types: Vec<Type> = inputs.iter().map(|v| self.type_of(*v)).collect();
         let types: Vec<&Type> = types.iter().collect();
-        let inferred = match (&op, op.operation()) {
-            (Op::List(list), _) => list.infer(&types).map(|ty| vec![ty]),
-            (_, Some(_)) if types.iter().any(|ty| !ty.list.is_empty()) => {
-                Err(Mismatch(format!("{} of a list", op.name())))
-            }
-            (_, Some(operation)) => operation.infer(&types),
-            (_, None) => Err(Mismatch(format!("{} is structure", op.name()))),
-        };
-        let types = inferred.unwrap_or_else(|mismatch| {
+        let types = op.infer(&types).unwrap_or_else(|mismatch| {
             self.failure.get_or_insert(mismatch);
             vec![]
         });

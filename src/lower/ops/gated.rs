@@ -1,9 +1,8 @@
 //! Gated activations. SiLU's are our kernels on a CPU; the others are the activation's, and a product.
 
-use super::{Cx, Lowered, activation, take};
+use super::{Cx, Lowered, activation, one, take};
 use crate::graph::ops::activation::{Activation, ActivationGrad, Function};
 use crate::graph::ops::gated::{Gated, GatedGrad};
-use crate::lower::error::Fault;
 use crate::lower::kernels;
 use tch::Tensor;
 
@@ -25,8 +24,4 @@ pub fn lower_grad(op: &GatedGrad, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lowered {
     let activated = one(activation::lower(&Activation { function }, cx, &[gate])?)?;
     let dgate = one(activation::lower_grad(&ActivationGrad { function }, cx, &[&dy.f_mul(up)?, gate])?)?;
     Ok(vec![dgate, dy.f_mul(&activated)?])
-}
-
-fn one(mut all: Vec<Tensor>) -> Result<Tensor, Fault> {
-    all.pop().ok_or(Fault::Arity { got: 0, takes: 1 })
 }

@@ -1,6 +1,6 @@
 //! The head and its cross-entropy, a chunk of rows at a time.
 
-use super::{Cx, Lowered, nll, rows, take};
+use super::{Cx, Lowered, nll, one, rows, take};
 use crate::graph::ops::head_loss::{HeadLoss, HeadLossGrad, HeadLossStep};
 use crate::graph::ops::nll::{Nll, NllGrad};
 use crate::lower::error::Fault;
@@ -29,8 +29,7 @@ pub fn lower_grad(op: &HeadLossGrad, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lowered
         let of_x = chunk.of(&x)?;
         let logits = of_x.f_mm(&w.f_transpose(0, 1)?)?;
         let [targets, weights, lse] = [chunk.of(&targets)?, chunk.of(&weights)?, chunk.of(&lse)?];
-        let dlogits = nll::lower_grad(&NllGrad { live: op.live }, cx, &[&weights, &logits, &targets, &lse])?;
-        let [dlogits] = <[Tensor; 1]>::try_from(dlogits).map_err(|all| Fault::Arity { got: all.len(), takes: 1 })?;
+        let dlogits = one(nll::lower_grad(&NllGrad { live: op.live }, cx, &[&weights, &logits, &targets, &lse])?)?;
         grads.add(cx, &chunk, &dlogits, &of_x, w)?;
     }
     grads.finish(&shape)
@@ -54,8 +53,7 @@ pub fn lower_step(op: &HeadLossStep, cx: &Cx<'_>, inputs: &[&Tensor]) -> Lowered
         }
         let both = nll::lower(&Nll { live: op.live }, cx, &[&logits, &targets])?;
         let [_, lse] = take(&both.iter().collect::<Vec<_>>())?;
-        let dlogits = nll::lower_grad(&NllGrad { live: op.live }, cx, &[&weights, &logits, &targets, lse])?;
-        let [dlogits] = <[Tensor; 1]>::try_from(dlogits).map_err(|all| Fault::Arity { got: all.len(), takes: 1 })?;
+        let dlogits = one(nll::lower_grad(&NllGrad { live: op.live }, cx, &[&weights, &logits, &targets, lse])?)?;
         grads.add(cx, &chunk, &dlogits, &of_x, w)?;
         losses.push(both);
     }

@@ -153,6 +153,12 @@ fn take<'a, const N: usize>(inputs: &[&'a Tensor]) -> Result<[&'a Tensor; N], Fa
     inputs.try_into().map_err(|_| Fault::Arity { got: inputs.len(), takes: N })
 }
 
+/// What an operation of one output gave.
+fn one(all: Vec<Tensor>) -> Result<Tensor, Fault> {
+    let [x] = <[Tensor; 1]>::try_from(all).map_err(|all| Fault::Arity { got: all.len(), takes: 1 })?;
+    Ok(x)
+}
+
 /// All leading dimensions as one: `[.., d]` to `[N, d]`.
 fn rows(x: &Tensor) -> Result<Tensor, Fault> {
     let width = x.size().last().copied().unwrap_or(1);

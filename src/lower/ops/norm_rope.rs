@@ -1,7 +1,7 @@
 //! QK-norm with rotary embedding: our kernels on a CPU, one after the other elsewhere.
 
 use super::rope::{self, tables};
-use super::{Cx, Lowered, rms_norm, take};
+use super::{Cx, Lowered, one, rms_norm, take};
 use crate::graph::ops::norm_rope::{NormRope, NormRopeGrad};
 use crate::graph::ops::rms_norm::{RmsNorm, RmsNormGrad};
 use crate::graph::ops::rope::Rope;
@@ -39,8 +39,4 @@ fn checked_tables(turn: &Rope, cx: &Cx<'_>, x: &Tensor, positions: &Tensor) -> R
         return Err(Fault::Shape(positions.size()));
     }
     tables(turn, cx, x)
-}
-
-fn one(mut all: Vec<Tensor>) -> Result<Tensor, Fault> {
-    all.pop().ok_or(Fault::Arity { got: 0, takes: 1 })
 }
